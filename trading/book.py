@@ -1,0 +1,248 @@
+"""The day trader's book of one session: positions, pending entries, realised and unrealised money, latches.
+
+Pure and synchronous: the agent feeds it executions, fees and bids; it answers with the state that rules read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from trading.ledger import Position, bought, sold, with_fee
+from trading.money import notional
+from trading.orders import Action, ExecutionReport, Reason
+from trading.risk import BookState, RiskLimits, SymbolState
+
+
+class PendingEntry(NamedTuple):
+    """An entry on its way to the broker or working there. `collar` in 1e-4 USD."""
+
+    intent_id: str
+    quantity: int
+    collar: int
+
+
+class RoundTrip(NamedTuple):
+    """From flat to flat in one symbol. Money in 1e-6 USD, instants in epoch seconds, `pnl` net of fees."""
+
+    symbol: str
+    opened_s: int
+    closed_s: int
+    quantity: int
+    bought_for: int
+    sold_for: int
+    fees: int
+    pnl: int
+    exit_reason: str
+
+
+class Closing(NamedTuple):
+    """What a sale realised net of fees known so far, and as a share of its cost."""
+
+    pnl: int
+    pnl_pct: float
+
+
+@dataclass(slots=True)
+class _Trip:
+    """A round trip in the making."""
+
+    opened_s: int
+    quantity: int = 0
+    bought_for: int = 0
+    sold_for: int = 0
+    fees: int = 0
+    closed_s: int = 0
+    exit_reason: str = ""
+
+
+@dataclass(slots=True)
+class _Sale:
+    """A sale whose fee may still come."""
+
+    pnl: int
+    cost: int
+
+
+@dataclass(slots=True)
+class SessionBook:
+    """Mutable state of one session for one bot. Money in 1e-6 USD, prices in 1e-4 USD."""
+
+    equity_at_open: int
+    allocation_ppm: int
+    close_s: int
+    limits: RiskLimits
+    positions: dict[str, Position] = field(default_factory=dict)  # symbol -> shares owned by this bot
+    pending: dict[str, PendingEntry] = field(default_factory=dict)  # symbol -> entry not yet terminal
+    entries: dict[str, int] = field(default_factory=dict)  # symbol -> entries filled or tried today
+    last_exit_s: dict[str, int] = field(default_factory=dict)  # symbol -> when it last became flat
+    round_trips: list[tuple[str, _Trip]] = field(default_factory=list)  # closed ones, in order
+    entries_stopped: str = ""  # why an operator or a fault stopped entries, empty when they go on
+    loss_latched: bool = False
+    drawdown_latched: bool = False
+    realised: int = 0  # net of all fees known
+    unrealised: int = 0  # at bid, at the last mark
+    peak: int = 0  # of realised + unrealised at marks
+    trough: int = 0  # deepest fall below the peak, <= 0
+    _open_trips: dict[str, _Trip] = field(default_factory=dict)
+    _executions: dict[str, ExecutionReport] = field(default_factory=dict)  # exec_id -> execution
+    _sales: dict[str, _Sale] = field(default_factory=dict)  # exec_id -> sale
+    _trip_of: dict[str, _Trip] = field(default_factory=dict)  # exec_id -> its round trip
+
+    def add_pending(self, symbol: str, entry: PendingEntry) -> None:
+        """An approved entry: its capital is taken from now on."""
+        self.pending[symbol] = entry
+        self.entries[symbol] = self.entries.get(symbol, 0) + 1
+
+    def drop_pending(self, symbol: str, intent_id: str) -> None:
+        """The entry reached a terminal state; what it bought is in the position."""
+        entry = self.pending.get(symbol)
+        if entry is not None and entry.intent_id == intent_id:
+            del self.pending[symbol]
+
+    def knows(self, exec_id: str) -> bool:
+        """Whether this execution was counted already: brokers repeat themselves."""
+        return exec_id in self._executions
+
+    def on_execution(self, execution: ExecutionReport, reason: Reason) -> Closing | None:
+        """Count an execution once. A sale returns what it realised; a buy returns None.
+
+        Raises ValueError for a sale of more than is owned: the caller must reconcile, not guess.
+        """
+        symbol = execution.symbol
+        position = self.positions.get(symbol, Position())
+        if execution.action is Action.BUY:
+            self._executions[execution.exec_id] = execution
+            trip = self._open_trips.setdefault(symbol, _Trip(execution.at_s))
+            trip.quantity += execution.quantity
+            trip.bought_for += notional(execution.price, execution.quantity)
+            self._trip_of[execution.exec_id] = trip
+            self.positions[symbol] = bought(position, execution.quantity, execution.price)
+            self._shrink_pending(execution)
+            return None
+        sale = sold(position, execution.quantity, execution.price)
+        self._executions[execution.exec_id] = execution
+        self.positions[symbol] = sale.position
+        self.realised += sale.realised
+        trip = self._open_trips[symbol]
+        trip.sold_for += notional(execution.price, execution.quantity)
+        trip.exit_reason = str(reason)
+        self._trip_of[execution.exec_id] = trip
+        self._sales[execution.exec_id] = _Sale(sale.realised, sale.cost)
+        if sale.position.quantity == 0:
+            trip.closed_s = execution.at_s
+            del self._open_trips[symbol]
+            del self.positions[symbol]
+            self.last_exit_s[symbol] = execution.at_s
+            self.round_trips.append((symbol, trip))
+        return self._closing(execution.exec_id)
+
+    def on_fee(self, exec_id: str, fee: int) -> Closing | None:
+        """Count commission and fees (1e-6 USD) of a known execution. A sale returns its corrected result."""
+        execution = self._executions[exec_id]
+        trip = self._trip_of[exec_id]
+        trip.fees += fee
+        if execution.action is Action.SELL:
+            self.realised -= fee
+            self._sales[exec_id].pnl -= fee
+            return self._closing(exec_id)
+        position = self.positions.get(execution.symbol)
+        if position is not None and self._open_trips.get(execution.symbol) is trip:
+            self.positions[execution.symbol] = with_fee(position, fee)
+        else:  # the shares are gone already: the fee was late
+            self.realised -= fee
+        return None
+
+    def mark(self, bids: Mapping[str, int]) -> None:
+        """Value positions at bid and latch the loss and drawdown stops. Only called at agent instants.
+
+        A symbol without a bid keeps its cost as its value.
+        """
+        self.unrealised = 0
+        for symbol, position in self.positions.items():
+            bid = bids.get(symbol, 0)
+            if bid > 0:
+                self.unrealised += notional(bid, position.quantity) - position.cost
+        pnl = self.pnl
+        self.peak = max(self.peak, pnl)
+        self.trough = min(self.trough, pnl - self.peak)
+        self.loss_latched = self.loss_latched or pnl <= -self.limits.max_daily_loss
+        self.drawdown_latched = self.drawdown_latched or self.peak - pnl >= self.limits.max_drawdown
+
+    @property
+    def pnl(self) -> int:
+        """Realised net plus unrealised at the last mark."""
+        return self.realised + self.unrealised
+
+    @property
+    def free_capital(self) -> int:
+        """What entries may still take: allocation × (equity at open + day's P&L) − positions − pending."""
+        capital = (self.equity_at_open + self.pnl) * self.allocation_ppm // 1_000_000
+        capital -= sum(position.cost for position in self.positions.values())
+        capital -= sum(notional(entry.collar, entry.quantity) for entry in self.pending.values())
+        return max(capital, 0)
+
+    def book_state(self, now_s: int, entries_this_tick: int) -> BookState:
+        """The account as rules see it now."""
+        return BookState(
+            now_s=now_s,
+            close_s=self.close_s,
+            open_positions=len(self.positions) + len(self.pending.keys() - self.positions.keys()),
+            entries=sum(self.entries.values()),
+            entries_this_tick=entries_this_tick,
+            pause_until_s=self._pause_until_s(),
+            loss_latched=self.loss_latched,
+            drawdown_latched=self.drawdown_latched,
+            entries_stopped=bool(self.entries_stopped),
+        )
+
+    def symbol_state(self, symbol: str) -> SymbolState:
+        """One symbol as rules see it now."""
+        position = self.positions.get(symbol)
+        return SymbolState(
+            quantity=position.quantity if position else 0,
+            pending=symbol in self.pending,
+            entries=self.entries.get(symbol, 0),
+            last_exit_s=self.last_exit_s.get(symbol, 0),
+        )
+
+    def closed_round_trips(self) -> tuple[RoundTrip, ...]:
+        """All closed round trips with the fees known by now, in the order in which they closed."""
+        return tuple(
+            RoundTrip(
+                symbol=symbol,
+                opened_s=trip.opened_s,
+                closed_s=trip.closed_s,
+                quantity=trip.quantity,
+                bought_for=trip.bought_for,
+                sold_for=trip.sold_for,
+                fees=trip.fees,
+                pnl=trip.sold_for - trip.bought_for - trip.fees,
+                exit_reason=trip.exit_reason,
+            )
+            for symbol, trip in self.round_trips
+        )
+
+    def _shrink_pending(self, execution: ExecutionReport) -> None:
+        entry = self.pending.get(execution.symbol)
+        if entry is not None and entry.intent_id == execution.order_ref:
+            left = entry.quantity - execution.quantity
+            if left > 0:
+                self.pending[execution.symbol] = entry._replace(quantity=left)
+            else:
+                del self.pending[execution.symbol]
+
+    def _pause_until_s(self) -> int:
+        """End of the pause after a streak of losing round trips; 0 when there is none."""
+        streak = self.limits.loss_streak
+        if len(self.round_trips) < streak:
+            return 0
+        last = [trip for _, trip in self.round_trips[-streak:]]
+        if any(trip.sold_for - trip.bought_for - trip.fees >= 0 for trip in last):
+            return 0
+        return last[-1].closed_s + self.limits.loss_streak_pause_s
+
+    def _closing(self, exec_id: str) -> Closing:
+        sale = self._sales[exec_id]
+        return Closing(sale.pnl, 100.0 * sale.pnl / sale.cost if sale.cost else 0.0)

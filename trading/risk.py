@@ -1,0 +1,127 @@
+"""Risk rules: what may refuse an entry. None of them ever sees an order that reduces exposure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from trading.costs import FeeSchedule, round_trip_fees
+from trading.matching import entry_target_price
+from trading.money import BPS, notional
+from trading.rules import Rule, Verdict, approved
+from trading.strategy import Market
+
+
+class RiskLimits(NamedTuple):
+    """Limits of one session. Money in 1e-6 USD."""
+
+    max_daily_loss: int
+    max_drawdown: int
+    max_order_value: int
+    max_open_positions: int = 10
+    max_entries_per_session: int = 50
+    max_entries_per_symbol: int = 5
+    max_entries_per_tick: int = 5
+    cool_down_s: int = 300
+    loss_streak: int = 4
+    loss_streak_pause_s: int = 1_800
+    last_entry_s: int = 900  # no entry in the last 15 minutes before the close
+    max_quote_age_s: int = 60
+    max_spread_bps: int = 30
+    max_cost_pct_of_target: int = 20
+    volume_share_bps: int = 1_000
+    collar_bps: int = 10
+
+
+class BookState(NamedTuple):
+    """The account as the rules see it at one agent instant. Money in 1e-6 USD, times in epoch seconds."""
+
+    now_s: int
+    close_s: int
+    open_positions: int  # with pending entries
+    entries: int
+    entries_this_tick: int
+    pause_until_s: int
+    loss_latched: bool
+    drawdown_latched: bool
+    entries_stopped: bool
+
+
+class SymbolState(NamedTuple):
+    """One symbol as the rules see it."""
+
+    quantity: int
+    pending: bool
+    entries: int
+    last_exit_s: int  # 0: none today
+
+
+def check_book(book: BookState, limits: RiskLimits) -> Verdict:
+    """Rules of the whole account."""
+    if book.entries_stopped:
+        return Verdict(Rule.ENTRIES_STOPPED, 0.0, 1.0)
+    if book.loss_latched:
+        return Verdict(Rule.DAILY_LOSS, float(limits.max_daily_loss), 0.0)
+    if book.drawdown_latched:
+        return Verdict(Rule.DRAWDOWN, float(limits.max_drawdown), 0.0)
+    if book.now_s >= book.close_s - limits.last_entry_s:
+        return Verdict(Rule.LAST_MINUTES, float(limits.last_entry_s), float(book.close_s - book.now_s))
+    if book.now_s < book.pause_until_s:
+        return Verdict(Rule.LOSS_STREAK_PAUSE, 0.0, float(book.pause_until_s - book.now_s))
+    if book.entries >= limits.max_entries_per_session:
+        return Verdict(Rule.ENTRIES_PER_SESSION, float(limits.max_entries_per_session), float(book.entries))
+    if book.open_positions >= limits.max_open_positions:
+        return Verdict(Rule.OPEN_POSITIONS, float(limits.max_open_positions), float(book.open_positions))
+    if book.entries_this_tick >= limits.max_entries_per_tick:
+        return Verdict(Rule.ENTRIES_PER_TICK, float(limits.max_entries_per_tick), float(book.entries_this_tick))
+    return approved()
+
+
+def check_symbol(symbol: SymbolState, now_s: int, limits: RiskLimits) -> Verdict:
+    """Rules of one symbol's own history today."""
+    if symbol.quantity > 0:
+        return Verdict(Rule.POSITION_OPEN, 0.0, float(symbol.quantity))
+    if symbol.pending:
+        return Verdict(Rule.ENTRY_PENDING, 0.0, 1.0)
+    if symbol.last_exit_s and now_s < symbol.last_exit_s + limits.cool_down_s:
+        return Verdict(Rule.COOL_DOWN, float(limits.cool_down_s), float(now_s - symbol.last_exit_s))
+    if symbol.entries >= limits.max_entries_per_symbol:
+        return Verdict(Rule.ENTRIES_PER_SYMBOL, float(limits.max_entries_per_symbol), float(symbol.entries))
+    return approved()
+
+
+def check_market(market: Market, limits: RiskLimits) -> Verdict:
+    """Rules of the data: fresh, live, not halted, and a spread that can be paid."""
+    if market.quote_age_s > limits.max_quote_age_s:
+        return Verdict(Rule.STALE_QUOTE, float(limits.max_quote_age_s), float(market.quote_age_s))
+    if market.delayed:
+        return Verdict(Rule.DELAYED_DATA, 0.0, 1.0)
+    if market.halted:
+        return Verdict(Rule.HALTED, 0.0, 1.0)
+    spread = market.ask - market.bid
+    if spread <= 0 or spread * BPS > limits.max_spread_bps * market.bid:
+        return Verdict(Rule.SPREAD, float(limits.max_spread_bps), spread * BPS / market.bid)
+    return approved()
+
+
+def check_size(
+    quantity: int,
+    market: Market,
+    free_capital: int,
+    profit_target_bps: int,
+    rates: FeeSchedule,
+    limits: RiskLimits,
+) -> Verdict:
+    """Rules of the order itself: at least one share, and costs that leave most of the target.
+
+    Costs are the fees of both sides plus one full spread, against the money that the target would bring.
+    """
+    if quantity <= 0:
+        one_share = notional(market.ask, 1)
+        if free_capital < one_share:
+            return Verdict(Rule.CAPITAL, float(one_share), float(free_capital))
+        return Verdict(Rule.ZERO_SHARES, 1.0, 0.0)
+    cost = round_trip_fees(quantity, market.ask, rates) + notional(market.ask - market.bid, quantity)
+    gain = notional(entry_target_price(market.ask, profit_target_bps) - market.ask, quantity)
+    if cost * 100 > limits.max_cost_pct_of_target * gain:
+        return Verdict(Rule.ROUND_TRIP_COST, float(limits.max_cost_pct_of_target), 100.0 * cost / max(gain, 1))
+    return approved()

@@ -1,0 +1,34 @@
+"""How many shares an entry buys."""
+
+from __future__ import annotations
+
+from trading.matching import MIN_VOLUME_BUDGET
+from trading.money import BPS, notional, tick_size
+
+
+def symbol_budget(equity: int, allocation_ppm: int, symbols: int) -> int:
+    """Money per symbol in 1e-6 USD: equity × allocation ÷ watchlist size, fixed at the open.
+
+    `allocation_ppm` is the share of equity in millionths (0.25 → 250,000), so that it stays exact.
+    """
+    return equity * allocation_ppm // 1_000_000 // max(symbols, 1)
+
+
+def collar_price(ask: int, collar_bps: int) -> int:
+    """The most an entry may pay a share: ask plus collar, rounded down to the tick, never below the ask."""
+    raw = ask * (BPS + collar_bps) // BPS
+    tick = tick_size(raw)
+    return max(raw // tick * tick, ask)
+
+
+def entry_quantity(
+    budget: int, collar: int, max_order_value: int, minute_volume: int, volume_share_bps: int, free_capital: int
+) -> int:
+    """Whole shares to buy at up to `collar` (1e-4 USD): the least of budget, order cap, volume share and capital.
+
+    Money in 1e-6 USD. The volume share is of the last published minute, at least 100 shares.
+    """
+    cost = notional(collar, 1)
+    money = min(budget, max_order_value, free_capital)
+    by_volume = max(MIN_VOLUME_BUDGET, minute_volume * volume_share_bps // BPS)
+    return max(min(money // cost, by_volume), 0)
