@@ -126,6 +126,7 @@ class MinuteIndicators:
         self.vwap = VwapState()
         self.rsi = RsiState()
         self.atr = AtrState()
+        self.rsi_now = math.nan  # of the last completed bar
         self._window: deque[tuple[int, int]] = deque()  # (pv3, volume) of the last 20 bars, oldest first
 
     def add(self, bar: Bar) -> None:
@@ -138,6 +139,7 @@ class MinuteIndicators:
         self.vwap = vwap_step(self.vwap, pv3, bar.volume, *leaving)
         self.rsi = rsi_step(self.rsi, bar.close)
         self.atr = atr_step(self.atr, bar.high, bar.low, bar.close)
+        self.rsi_now = rsi_value(self.rsi)
         self.bars += 1
         self.last_volume = bar.volume
         self.last_start_s = bar.start_s

@@ -1,0 +1,62 @@
+# On a fresh machine with Python 3.11 or newer each target makes .venv and installs what it needs, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help simulate test lint bench soak format clean
+
+help: ## this list
+	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+simulate: $(VENV)/.day-trader ## one full simulated trading day, its improvement cycle and report
+	$(BIN)/python day_trader.py --allocation 0.25 --simulate $(ARGS)
+
+test: $(VENV)/.dev ## the whole test suite, without the soak tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## ruff (rules, format) and mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+bench: $(VENV)/.dev ## each benchmarks/bench_*.py
+	@set -e; for bench in benchmarks/bench_*.py; do \
+	  [ -e "$$bench" ] || { echo "no benchmarks/bench_*.py here" >&2; exit 1; }; \
+	  echo "== $$bench"; PYTHONPATH=. $(BIN)/python "$$bench" $(ARGS); \
+	done
+
+soak: $(VENV)/.dev ## the long tests only
+	$(BIN)/python -m pytest -m soak -n 2 $(ARGS)
+
+format: $(VENV)/.dev ## rewrite the code in the house format
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+clean: ## remove caches; .venv, databases, logs and reports stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+# pip is made last, so an interrupted or refused venv (Debian without python3-venv) is made again
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "PYTHON=$(PYTHON) is missing or older than Python 3.11: install one, or name one (make PYTHON=python3.12 ...)" >&2; \
+	  exit 1; }
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.day-trader: day_trader_requirements.txt | $(BIN)/pip
+	@echo "installing $< into $(VENV)"
+	@$(INSTALL) -r $<
+	@touch $@
+
+# after .day-trader, for `make -j`: two pips in one .venv break each other
+$(VENV)/.dev: requirements-dev.txt requirements.txt day_trader_requirements.txt | $(VENV)/.day-trader
+	@echo "installing $< into $(VENV)"
+	@$(INSTALL) -r $<
+	@touch $@

@@ -1,0 +1,109 @@
+"""The broker as the agents see it: one object over connection, market data and orders."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from broker.client_library import IB, Contract
+from broker.codes import Policy, code
+from broker.connection import account_state, choose_account, guard_account, open_connection
+from broker.market_data import MarketData
+from broker.order_desk import OrderDesk
+from broker.settings import BrokerSettings
+from broker.translate import position_from_ib
+from broker.values import AccountState, BrokerListener, BrokerPosition, IntentStore
+from market_hours import Clock
+from trading.errors import BrokerUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class Broker:
+    """One client id at one gateway.
+
+    Reports arrive at the `BrokerListener` synchronously. A listener that raises stops nothing inside the
+    library: the first such fault is kept in `fault`, for the agent to raise at its next instant.
+    """
+
+    def __init__(
+        self, settings: BrokerSettings, clock: Clock, store: IntentStore, listener: BrokerListener, client_id: int
+    ) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._client_id = client_id
+        self._ib = IB()
+        self._ib.RaiseRequestErrors = True
+        self._account_id = ""
+        self._closing = False
+        self.fault: Exception | None = None
+        self.data = MarketData(self._ib, settings, clock)
+        self.orders = OrderDesk(self._ib, self.data, store, listener)
+        self._ib.orderStatusEvent += self._kept(self.orders.on_order_status)
+        self._ib.execDetailsEvent += self._kept(self.orders.on_execution)
+        self._ib.commissionReportEvent += self._kept(self.orders.on_commission)
+        self._ib.errorEvent += self._kept(self._on_error)
+        self._ib.disconnectedEvent += self._kept(self._on_disconnected)
+
+    async def connect(self, *, live_allowed: bool) -> AccountState:
+        """Connect, choose the account and guard it. Raises BrokerUnavailable, Misconfigured, HaltTrading."""
+        await open_connection(self._ib, self._settings, self._client_id)
+        self._account_id = choose_account(self._ib.managedAccounts(), self._settings.ib_account)
+        account = self.account()
+        guard_account(account, live_allowed=live_allowed)
+        self.orders.use_account(self._account_id)
+        return account
+
+    def disconnect(self) -> None:
+        """Close the socket. Resting orders stay at the broker."""
+        self._closing = True
+        self.data.stop()
+        self._ib.disconnect()
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self._ib.isConnected())
+
+    def account(self) -> AccountState:
+        """The account as last reported. Raises BrokerUnavailable when its values are missing."""
+        return account_state(self._ib, self._account_id)
+
+    async def positions(self) -> list[BrokerPosition]:
+        """Net positions of the account, asked for now. Raises BrokerUnavailable when there is no answer."""
+        try:
+            rows = await self._ib.reqPositionsAsync()
+        except ConnectionError as error:
+            raise BrokerUnavailable(f"positions could not be read: {error}") from error
+        return [
+            position_from_ib(row.contract, row.position, row.avgCost)
+            for row in rows
+            if row.account == self._account_id and row.position
+        ]
+
+    def _kept(self, handler: Callable[..., None]) -> Callable[..., None]:
+        """`handler`, keeping its first fault: the library's events swallow exceptions."""
+
+        @functools.wraps(handler)
+        def run(*args: Any) -> None:
+            try:
+                handler(*args)
+            except Exception as error:
+                log.exception("a broker report could not be handled; trading stops at the next instant")
+                self.fault = self.fault or error
+
+        return run
+
+    def _on_error(self, request_id: int, number: int, text: str, contract: Contract | None) -> None:
+        known = code(number)
+        if known.policy is Policy.IGNORE or self._closing:
+            return
+        trade = self._ib.wrapper.trades.get((self._client_id, request_id))
+        symbol = contract.symbol if contract else ""
+        log.info("gateway %s %s (%s) %s", number, known.meaning, symbol or request_id, text)
+        self._listener.on_message(number, text, trade.order.orderRef if trade else "")
+
+    def _on_disconnected(self) -> None:
+        if not self._closing:
+            self._listener.on_disconnected()

@@ -1,0 +1,72 @@
+"""Connecting to the gateway: errors with their likely cause, the account to trade, and the account guard."""
+
+from __future__ import annotations
+
+from broker.client_library import IB
+from broker.settings import BrokerSettings
+from broker.translate import money_from_ib
+from broker.values import AccountState
+from trading.errors import BrokerUnavailable
+from utils import HaltTrading, Misconfigured
+
+PORTS = "IB Gateway listens on 4001 (live) or 4002 (paper), TWS on 7496 (live) or 7497 (paper)"
+
+
+async def open_connection(ib: IB, settings: BrokerSettings, client_id: int) -> None:
+    """Connect and synchronise. Raises BrokerUnavailable, naming host, port and the likely cause."""
+    where = f"{settings.ib_host}:{settings.ib_port}"
+    try:
+        await ib.connectAsync(
+            settings.ib_host,
+            settings.ib_port,
+            clientId=client_id,
+            timeout=settings.ib_connect_timeout_s,
+            account=settings.ib_account,
+        )
+    except ConnectionRefusedError as error:
+        raise BrokerUnavailable(
+            f"connection refused at {where}: is IB Gateway or TWS running, with its API enabled? {PORTS}"
+        ) from error
+    except TimeoutError as error:
+        raise BrokerUnavailable(
+            f"no answer from {where} within {settings.ib_connect_timeout_s:g} s: not logged in, client id {client_id} "
+            f"already in use, or this address is not among the gateway's trusted ones"
+        ) from error
+    except OSError as error:
+        raise BrokerUnavailable(f"cannot connect to {where}: {error.strerror or error}") from error
+
+
+def choose_account(accounts: list[str], wanted: str) -> str:
+    """The account to trade. Raises Misconfigured when it is not clear which."""
+    if wanted:
+        if wanted not in accounts:
+            raise Misconfigured(f"IB_ACCOUNT={wanted} is not an account of this login ({', '.join(accounts)})")
+        return wanted
+    if len(accounts) != 1:
+        raise Misconfigured(f"this login has {len(accounts)} accounts ({', '.join(accounts)}): set IB_ACCOUNT")
+    return accounts[0]
+
+
+def account_state(ib: IB, account_id: str) -> AccountState:
+    """The account's values as last reported. Raises BrokerUnavailable when they are missing: unknown is not zero."""
+    amounts = {
+        value.tag: value.value
+        for value in ib.accountValues(account_id)
+        if value.currency == "USD" and not value.modelCode
+    }
+    missing = [tag for tag in ("NetLiquidation", "AvailableFunds") if tag not in amounts]
+    if missing:
+        raise BrokerUnavailable(f"the gateway did not report {' and '.join(missing)} of {account_id} in USD")
+    return AccountState(
+        account_id,
+        money_from_ib(float(amounts["NetLiquidation"])),
+        money_from_ib(float(amounts["AvailableFunds"])),
+    )
+
+
+def guard_account(account: AccountState, *, live_allowed: bool) -> None:
+    """Refuse a live account unless `--live` was given. Raises HaltTrading."""
+    if not account.is_paper and not live_allowed:
+        raise HaltTrading(
+            f"{account.account_id} is a live account (paper ids start with D): give --live to trade real money"
+        )

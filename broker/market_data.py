@@ -1,0 +1,204 @@
+"""Market data from the gateway: contracts, daily history, minute bars as they complete, quotes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+from broker.client_library import IB, BarDataList, Contract, RequestError, Stock, Ticker
+from broker.settings import BrokerSettings
+from broker.translate import bar_from_ib, epoch_s, quote_from_ib
+from broker.values import Quote
+from market_hours import Clock
+from trading.bars import Bar
+from trading.errors import HistoryUnavailable
+from trading.matching import BAR_SECONDS
+
+BAR_GRACE_S = 10  # a minute without a newer message is complete this long after its end
+CONTRACT_CODE_UNKNOWN = 200
+
+
+class MinuteBars:
+    """One symbol's minute bars of one session, each handed on once, when it is complete."""
+
+    def __init__(self, symbol: str, open_s: int, now_s: Callable[[], int], on_bar: Callable[[str, Bar], None]) -> None:
+        self.symbol = symbol
+        self.corrections = 0  # changes to a bar after it was handed on; they are not used
+        self._open_s = open_s
+        self._now_s = now_s
+        self._on_bar = on_bar
+        self._bars: BarDataList | None = None
+        self._done_s = open_s - BAR_SECONDS  # start of the last bar handed on
+
+    def start(self, bars: BarDataList) -> None:
+        """Take the first answer of the subscription and follow it."""
+        self._bars = bars
+        bars.updateEvent += self._on_update
+        self._hand_on(0)
+
+    def stop(self) -> BarDataList | None:
+        """Stop following; the subscription to cancel, if there is one."""
+        bars, self._bars = self._bars, None
+        if bars is not None:
+            bars.updateEvent -= self._on_update
+        return bars
+
+    def flush(self) -> None:
+        """Hand on a bar that ended a while ago and had no newer message: a quiet symbol's."""
+        if self._bars is not None:
+            self._hand_on(BAR_GRACE_S)
+
+    def _on_update(self, bars: BarDataList, _has_new_bar: bool) -> None:
+        self._hand_on(0)
+
+    def _hand_on(self, grace_s: int) -> None:
+        """All bars that are complete: followed by a newer one, or over by the clock."""
+        bars = self._bars
+        if not bars:
+            return
+        now_s = self._now_s()
+        first = len(bars)
+        while first > 0 and epoch_s(bars[first - 1].date) > self._done_s:
+            first -= 1
+        for index in range(first, len(bars)):
+            bar = bar_from_ib(bars[index])
+            followed = index + 1 < len(bars)
+            if not followed and bar.start_s + BAR_SECONDS + grace_s > now_s:
+                break
+            if bar.start_s >= self._open_s:
+                self._done_s = bar.start_s
+                self._on_bar(self.symbol, bar)
+
+
+class MarketData:
+    """Subscriptions and history requests. Symbols are US stocks routed by SMART."""
+
+    def __init__(self, ib: IB, settings: BrokerSettings, clock: Clock) -> None:
+        self._ib = ib
+        self._settings = settings
+        self._clock = clock
+        self._history_slots = asyncio.Semaphore(settings.ib_history_at_once)
+        self._contracts: dict[str, Contract] = {}  # symbol -> qualified contract
+        self._quotes: dict[str, Quote] = {}  # symbol -> latest quote
+        self._tickers: dict[str, Ticker] = {}  # symbol -> its subscription
+        self._minutes: dict[str, MinuteBars] = {}  # symbol -> its bars today
+
+    def _now_s(self) -> int:
+        return int(self._clock.now().timestamp())
+
+    async def contract(self, symbol: str) -> Contract | None:
+        """The qualified contract of `symbol`, asked for once. None when IBKR does not know it."""
+        known = self._contracts.get(symbol)
+        if known is not None:
+            return known
+        try:
+            details = await asyncio.wait_for(
+                self._ib.reqContractDetailsAsync(Stock(symbol, "SMART", "USD")),
+                self._settings.ib_request_timeout_s,
+            )
+        except RequestError as error:
+            if error.code == CONTRACT_CODE_UNKNOWN:
+                return None
+            raise HistoryUnavailable(symbol, error.code, error.message) from error
+        except TimeoutError as error:
+            raise HistoryUnavailable(symbol, 0, "no answer to the contract request") from error
+        if not details:
+            return None
+        contract = details[0].contract
+        if contract is None:
+            return None
+        self._contracts[symbol] = contract
+        return contract
+
+    async def daily_bars(self, symbol: str, session_date: date, calendar_days: int) -> list[Bar]:
+        """Regular-session daily bars of the `calendar_days` before `session_date`, which is left out.
+
+        Raises HistoryUnavailable.
+        """
+        months = -(-calendar_days // 28)
+        bars = await self._history(symbol, f"{months} M", "1 day", keep_up_to_date=False)
+        first = session_date - timedelta(days=calendar_days)
+        return [bar_from_ib(bar) for bar in bars if first <= _date_of(bar.date) < session_date]
+
+    async def follow_minutes(self, symbol: str, open_s: int, on_bar: Callable[[str, Bar], None]) -> bool:
+        """Hand on each completed minute bar of the session that opened at `open_s`, past ones at once.
+
+        False when the gateway had nothing to start from: the caller asks again later.
+        """
+        try:
+            bars = await self._history(symbol, "1 D", "1 min", keep_up_to_date=True)
+        except HistoryUnavailable as error:
+            if error.code != 162:  # 162: no data yet
+                raise
+            return False
+        if not bars:
+            self._ib.cancelHistoricalData(bars)
+            return False
+        minutes = MinuteBars(symbol, open_s, self._now_s, on_bar)
+        self._minutes[symbol] = minutes
+        minutes.start(bars)
+        return True
+
+    async def follow_quotes(self, symbol: str) -> None:
+        """Subscribe to the symbol's quotes. Raises HistoryUnavailable when there is no such contract."""
+        contract = await self.contract(symbol)
+        if contract is None:
+            raise HistoryUnavailable(symbol, CONTRACT_CODE_UNKNOWN, "unknown contract")
+        ticker = self._ib.reqMktData(contract, "", False, False)
+        self._tickers[symbol] = ticker
+        ticker.updateEvent += self._on_ticker
+
+    def quote(self, symbol: str) -> Quote:
+        """The latest quote; an empty one before the first tick."""
+        return self._quotes.get(symbol, Quote())
+
+    def flush_bars(self) -> None:
+        """Hand on bars that ended without a newer message. Called at agent instants."""
+        for minutes in self._minutes.values():
+            minutes.flush()
+
+    def stop(self) -> None:
+        """Cancel all subscriptions."""
+        for minutes in self._minutes.values():
+            bars = minutes.stop()
+            if bars is not None and self._ib.isConnected():
+                self._ib.cancelHistoricalData(bars)
+        for ticker in self._tickers.values():
+            ticker.updateEvent -= self._on_ticker
+            if self._ib.isConnected() and ticker.contract is not None:
+                self._ib.cancelMktData(ticker.contract)
+        self._minutes.clear()
+        self._tickers.clear()
+        self._quotes.clear()
+
+    def _on_ticker(self, ticker: Ticker) -> None:
+        contract = ticker.contract
+        if contract is not None:
+            self._quotes[contract.symbol] = quote_from_ib(
+                ticker.bid, ticker.ask, ticker.last, ticker.halted, ticker.marketDataType, self._now_s()
+            )
+
+    async def _history(self, symbol: str, duration: str, bar_size: str, *, keep_up_to_date: bool) -> BarDataList:
+        contract = await self.contract(symbol)
+        if contract is None:
+            raise HistoryUnavailable(symbol, CONTRACT_CODE_UNKNOWN, "unknown contract")
+        async with self._history_slots:
+            try:
+                return await self._ib.reqHistoricalDataAsync(
+                    contract,
+                    endDateTime="",
+                    durationStr=duration,
+                    barSizeSetting=bar_size,
+                    whatToShow="TRADES",
+                    useRTH=True,
+                    formatDate=2,
+                    keepUpToDate=keep_up_to_date,
+                    timeout=self._settings.ib_request_timeout_s,
+                )
+            except RequestError as error:
+                raise HistoryUnavailable(symbol, error.code, error.message) from error
+
+
+def _date_of(value: date) -> date:
+    return value.date() if isinstance(value, datetime) else value

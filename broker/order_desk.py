@@ -1,0 +1,115 @@
+"""Performing orders: intents are committed, then sent; what the gateway reports comes back as values."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from broker.client_library import IB, CommissionReport, Contract, Fill, Trade
+from broker.market_data import MarketData
+from broker.translate import execution_from_ib, money_from_ib, order_to_ib, report_from_ib, resting_from_ib
+from broker.values import BrokerListener, IntentStore, RestingOrder
+from trading.errors import BrokerUnavailable
+from trading.money import price_to_usd
+from trading.orders import OrderIntent
+
+log = logging.getLogger(__name__)
+
+
+class OrderDesk:
+    """Places, changes and cancels orders of one client id on one account."""
+
+    def __init__(self, ib: IB, data: MarketData, store: IntentStore, listener: BrokerListener) -> None:
+        self._ib = ib
+        self._data = data
+        self._store = store
+        self._listener = listener
+        self._account = ""
+        self._trades: dict[str, Trade] = {}  # intent_id -> the library's order and status
+
+    def use_account(self, account_id: str) -> None:
+        """Set the account on every order from now on, and take over orders that this client left behind."""
+        self._account = account_id
+        for trade in self._ib.openTrades():
+            if trade.order.orderRef:
+                self._trades[trade.order.orderRef] = trade
+
+    async def place(self, intents: Sequence[OrderIntent]) -> None:
+        """Commit intents in one transaction, then send them in their order.
+
+        Legs that name a parent travel with it: only the last one transmits, so that none is alive alone.
+        Raises BrokerUnavailable when the socket is gone; the intents are then on record and unsent.
+        """
+        contracts = [await self._contract(intent.symbol) for intent in intents]
+        await self._store.commit(intents)
+        if not self._ib.isConnected():
+            raise BrokerUnavailable("the connection was lost before the order could be sent")
+        linked = any(intent.parent_intent_id for intent in intents)
+        order_ids: dict[str, int] = {}  # intent_id -> order id, for the parents of later legs
+        for intent, contract in zip(intents, contracts, strict=True):
+            order_id = self._ib.client.getReqId()
+            order_ids[intent.intent_id] = order_id
+            order = order_to_ib(
+                intent,
+                order_id=order_id,
+                parent_id=order_ids.get(intent.parent_intent_id, 0),
+                account=self._account,
+                transmit=not linked or intent is intents[-1],
+            )
+            self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
+            self._store.sent(intent.intent_id, order_id, self._ib.client.clientId)
+
+    def modify(self, intent_id: str, *, quantity: int, limit_price: int = 0, stop_price: int = 0) -> bool:
+        """Change size and price of a live order (1e-4 USD, 0: unchanged). False when it is not alive any more."""
+        trade = self._trades.get(intent_id)
+        if trade is None or trade.isDone() or not self._ib.isConnected():
+            return False
+        trade.order.totalQuantity = quantity
+        if limit_price:
+            trade.order.lmtPrice = price_to_usd(limit_price)
+        if stop_price:
+            trade.order.auxPrice = price_to_usd(stop_price)
+        trade.order.transmit = True
+        self._ib.placeOrder(trade.contract, trade.order)
+        return True
+
+    def cancel(self, intent_id: str) -> bool:
+        """Ask for a cancel. False when there is nothing alive to cancel."""
+        trade = self._trades.get(intent_id)
+        if trade is None or trade.isDone() or not self._ib.isConnected():
+            return False
+        self._ib.cancelOrder(trade.order)
+        return True
+
+    def resting(self) -> list[RestingOrder]:
+        """Orders of this client that are alive, as last reported."""
+        return [resting_from_ib(trade) for trade in self._ib.openTrades()]
+
+    def on_order_status(self, trade: Trade) -> None:
+        """The library's order status event."""
+        if trade.order.orderRef:
+            report = report_from_ib(trade)
+            self._store.reported(report)
+            self._listener.on_order(report)
+
+    def on_execution(self, _trade: Trade, fill: Fill) -> None:
+        """The library's execution event."""
+        self._listener.on_execution(execution_from_ib(fill))
+
+    def on_commission(self, _trade: Trade, fill: Fill, report: CommissionReport) -> None:
+        """The library's commission event."""
+        self._listener.on_fee(fill.execution.execId, money_from_ib(report.commission))
+
+    def replay_executions(self) -> None:
+        """Tell the listener all executions that the gateway gave at connect, oldest first, with their fees."""
+        fills = sorted(self._ib.fills(), key=lambda fill: (fill.execution.time, fill.execution.execId))
+        for fill in fills:
+            self._listener.on_execution(execution_from_ib(fill))
+            if fill.commissionReport.execId:
+                self._listener.on_fee(fill.execution.execId, money_from_ib(fill.commissionReport.commission))
+
+    async def _contract(self, symbol: str) -> Contract:
+        contract = await self._data.contract(symbol)
+        if contract is None:
+            raise BrokerUnavailable(f"no contract for {symbol}")
+        return contract

@@ -1,0 +1,23 @@
+"""How to reach the gateway."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class BrokerSettings(BaseModel):
+    """Connection settings. Gateway listens on 4001 live and 4002 paper, TWS on 7496 live and 7497 paper."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    ENV_PREFIXES: ClassVar[tuple[str, ...]] = ("IB_",)
+
+    ib_host: str = Field("127.0.0.1", description="host of IB Gateway or TWS", min_length=1)
+    ib_port: int = Field(4001, description="port of IB Gateway or TWS", ge=1, le=65_535)
+    ib_account: str = Field("", description="account to trade, needed when the login has several")
+    ib_connect_timeout_s: float = Field(
+        15.0, description="limit for the connection and its first answers", ge=1, le=120
+    )
+    ib_request_timeout_s: float = Field(30.0, description="limit for one historical or contract request", ge=1, le=300)
+    ib_history_at_once: int = Field(20, description="historical requests in flight, IB allows 50", ge=1, le=50)

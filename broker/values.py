@@ -1,0 +1,93 @@
+"""What the broker tells the rest of the house: small domain values, and the ports it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import NamedTuple, Protocol
+
+from trading.bars import Bar
+from trading.orders import ExecutionReport, OrderIntent, OrderReport
+
+
+class Quote(NamedTuple):
+    """The latest market of a symbol. Prices in 1e-4 USD (0: none), `at_s` epoch second of the last tick."""
+
+    bid: int = 0
+    ask: int = 0
+    last: int = 0
+    at_s: int = 0
+    halted: bool = False
+    delayed: bool = False
+
+
+class AccountState(NamedTuple):
+    """The account at one instant. Money in 1e-6 USD."""
+
+    account_id: str
+    net_liquidation: int
+    available_funds: int
+
+    @property
+    def is_paper(self) -> bool:
+        """Paper or live is decided by the account id alone: ids that start with D are paper."""
+        return self.account_id.startswith("D")
+
+
+class BrokerPosition(NamedTuple):
+    """A net position at the broker. `average_cost` in 1e-4 USD a share, fees included."""
+
+    symbol: str
+    quantity: float
+    average_cost: int
+    is_stock: bool
+
+
+class RestingOrder(NamedTuple):
+    """An order alive at the broker, for reports and reconciliation. Price in 1e-4 USD, 0 for market orders."""
+
+    order_ref: str
+    symbol: str
+    action: str
+    quantity: float
+    order_type: str
+    price: int
+    tif: str
+    status: str
+    order_id: int
+    perm_id: int
+    client_id: int
+
+
+class BrokerListener(Protocol):
+    """Who hears what happens at the broker. All calls are synchronous, in the order of the messages."""
+
+    def on_bar(self, symbol: str, bar: Bar) -> None:
+        """A minute bar of the current session is complete."""
+
+    def on_order(self, report: OrderReport) -> None:
+        """The state of one of our orders changed."""
+
+    def on_execution(self, execution: ExecutionReport) -> None:
+        """An execution of any order on the account, once or more often."""
+
+    def on_fee(self, exec_id: str, fee: int) -> None:
+        """Commission and fees (1e-6 USD) of an execution."""
+
+    def on_message(self, code: int, text: str, order_ref: str) -> None:
+        """A message of the gateway that is not a mere notice."""
+
+    def on_disconnected(self) -> None:
+        """The socket is gone."""
+
+
+class IntentStore(Protocol):
+    """Where intents are written before they are sent."""
+
+    def commit(self, intents: Sequence[OrderIntent]) -> Awaitable[None]:
+        """Write the intents of one bracket durably, in one transaction."""
+
+    def sent(self, intent_id: str, order_id: int, client_id: int) -> None:
+        """The intent went out under this order id."""
+
+    def reported(self, report: OrderReport) -> None:
+        """The broker told the state of an intent."""

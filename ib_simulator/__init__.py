@@ -1,0 +1,1 @@
+"""A simulated Interactive Brokers gateway: wire protocol, exchange, account, feeds, faults, simulated time."""

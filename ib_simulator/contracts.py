@@ -1,0 +1,80 @@
+"""The stocks that the simulated gateway knows, as contract details."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import NamedTuple
+from zlib import crc32
+
+from market_hours import NEW_YORK, Session
+
+FIRST_CON_ID = 10_000_000
+ORDER_TYPES = "ACTIVETIM,AD,ADJUST,ALERT,ALGO,COND,DAY,GAT,GTC,GTD,HID,LMT,MKT,OCA,STP,WHATIF"
+EXCHANGES = "SMART,NYSE,NASDAQ,ARCA,BATS,IEX"
+TIME_ZONE = "US/Eastern"
+HOURS_DAYS = 6
+
+
+class Stock(NamedTuple):
+    """A US stock as the gateway names it."""
+
+    con_id: int
+    symbol: str
+    primary_exchange: str = "NASDAQ"
+    trading_class: str = "NMS"
+    min_tick: float = 0.01
+
+
+class StockList:
+    """Stocks by symbol and by contract id. Ids are a function of the symbol alone."""
+
+    def __init__(self, symbols: Iterable[str]) -> None:
+        self._by_symbol: dict[str, Stock] = {}
+        self._by_con_id: dict[int, Stock] = {}
+        for symbol in sorted(set(symbols)):
+            con_id = FIRST_CON_ID + crc32(symbol.encode()) % 800_000_000
+            while con_id in self._by_con_id:
+                con_id += 1
+            stock = Stock(con_id=con_id, symbol=symbol)
+            self._by_symbol[symbol] = stock
+            self._by_con_id[con_id] = stock
+
+    def find(self, con_id: int, symbol: str, security_type: str = "STK", currency: str = "USD") -> Stock | None:
+        """The stock that a client's contract names, by id first; None when there is none."""
+        if security_type not in ("STK", "") or currency not in ("USD", ""):
+            return None
+        return self._by_con_id.get(con_id) if con_id else self._by_symbol.get(symbol)
+
+    def matching(self, pattern: str) -> list[Stock]:
+        """Stocks whose symbol starts with `pattern`, at most 16 as on the real gateway."""
+        start = pattern.upper()
+        return [stock for symbol, stock in self._by_symbol.items() if symbol.startswith(start)][:16]
+
+    def symbols(self) -> tuple[str, ...]:
+        """All symbols, sorted."""
+        return tuple(self._by_symbol)
+
+
+def hours_text(sessions: Iterable[Session], *, extended: bool) -> str:
+    """Trading hours as IB writes them, `20260928:0930-20260928:1600;20260929:CLOSED`, in New York time.
+
+    `extended` widens a session from 04:00 to four hours after the close.
+    """
+    by_date = {session.date: session for session in sessions}
+    if not by_date:
+        return ""
+    day, last = min(by_date), max(by_date)
+    parts: list[str] = []
+    while day <= last and len(parts) < HOURS_DAYS:
+        session = by_date.get(day)
+        if session is None:
+            parts.append(f"{day:%Y%m%d}:CLOSED")
+        else:
+            opens = session.open.astimezone(NEW_YORK)
+            closes = session.close.astimezone(NEW_YORK)
+            if extended:
+                opens, closes = opens.replace(hour=4, minute=0), closes + timedelta(hours=4)
+            parts.append(f"{opens:%Y%m%d:%H%M}-{closes:%Y%m%d:%H%M}")
+        day += timedelta(days=1)
+    return ";".join(parts)

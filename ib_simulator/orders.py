@@ -1,0 +1,109 @@
+"""An order at the simulated exchange, and what the exchange tells about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+BUY = 1
+SELL = -1
+
+
+class Status(StrEnum):
+    """Order statuses as the gateway reports them."""
+
+    PRE_SUBMITTED = "PreSubmitted"
+    SUBMITTED = "Submitted"
+    PENDING_CANCEL = "PendingCancel"
+    CANCELLED = "Cancelled"
+    FILLED = "Filled"
+    INACTIVE = "Inactive"
+
+
+DONE = frozenset({Status.CANCELLED, Status.FILLED, Status.INACTIVE})
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class SimOrder:
+    """One order. Prices in 1e-4 USD (0: none), instants in epoch seconds (0: none), sizes in shares.
+
+    `marketable` is set once an order could have filled but for lack of volume: what remains of it takes
+    the standing quote at later points. `request` is the message that placed it, echoed in openOrder.
+    """
+
+    perm_id: int
+    client_id: int
+    order_id: int
+    account: str
+    symbol: str
+    side: int
+    quantity: int
+    order_type: str
+    limit: int = 0
+    stop: int = 0
+    tif: str = "DAY"
+    good_after_s: int = 0
+    good_till_s: int = 0
+    oca_group: str = ""
+    oca_type: int = 3
+    order_ref: str = ""
+    outside_rth: bool = False
+    parent: SimOrder | None = None
+    children: list[SimOrder] = field(default_factory=list)
+    transmitted: bool = False
+    status: Status = Status.PRE_SUBMITTED
+    active: bool = False  # may match: transmitted, parent filled, good-after time reached
+    triggered: bool = False
+    marketable: bool = False
+    filled: int = 0
+    filled_value: int = 0  # Σ price × shares, 1e-4 USD
+    last_fill_price: int = 0
+    request: object = None
+
+    @property
+    def remaining(self) -> int:
+        return self.quantity - self.filled
+
+    @property
+    def is_done(self) -> bool:
+        return self.status in DONE
+
+    @property
+    def average_price_usd(self) -> float:
+        """Mean fill price in USD, 0.0 before the first fill."""
+        return self.filled_value / self.filled / 10_000 if self.filled else 0.0
+
+    @property
+    def why_held(self) -> str:
+        """Why it is not at the exchange: a child of an unfilled parent, an untriggered stop, or both."""
+        if self.is_done:
+            return ""
+        reasons = []
+        if self.parent is not None and not self.active and self.parent.filled == 0:
+            reasons.append("child")
+        if self.order_type in ("STP", "STP LMT", "TRAIL", "TRAIL LIMIT") and not self.triggered:
+            reasons.append("trigger")
+        return ",".join(reasons)
+
+
+class SimExecution(NamedTuple):
+    """One fill. Price in 1e-4 USD, fees and realised P&L in 1e-6 USD, `at_s` in epoch seconds."""
+
+    exec_id: str
+    order: SimOrder
+    side: int
+    quantity: int
+    price: int
+    at_s: int
+    cumulative: int
+    average_price_usd: float
+    fees: int
+    realised: int | None  # None on opening fills
+
+
+class Refusal(NamedTuple):
+    """Why an order or a cancel was not taken: IB's code and text."""
+
+    code: int
+    text: str

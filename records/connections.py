@@ -1,0 +1,81 @@
+"""Opens the database file: one connection that writes, any number that only read."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from records.migrations import checked_version, migrate
+from utils import Misconfigured, Retryable, TradingError
+
+OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+CACHE_MB = 10
+BUSY_TIMEOUT_S = 10.0  # the other bot's process writes the same file in short transactions
+
+
+def open_for_writing(
+    path: Path, *, cache_mb: int = CACHE_MB, busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> sqlite3.Connection:
+    """The connection that writes `path`, in WAL mode and migrated; the file is created if absent.
+
+    It is in autocommit and may be handed to another thread. Raises Misconfigured with one line when the file
+    cannot be this program's database, Retryable when another program keeps it locked.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise Misconfigured(f"SQLite {sqlite3.sqlite_version} is too old: {oldest} or newer is needed")
+    if path.is_dir():
+        raise Misconfigured(f"{path}: is a directory, not a database file")
+    if not path.parent.is_dir():
+        raise Misconfigured(f"{path}: its directory does not exist")
+    connection = None
+    try:
+        connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA cache_size = -{cache_mb * 1024}")  # negative: KiB
+        _switch_to_wal(connection, path)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        migrate(connection, path)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise opening_fault(path, error) from error
+        raise
+    return connection
+
+
+def open_for_reading(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """A connection that cannot write; rows come as sqlite3.Row. Raises Misconfigured or Retryable."""
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            timeout=busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # the file is only opened now
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise opening_fault(path, error) from error
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def opening_fault(path: Path, error: sqlite3.Error) -> TradingError:
+    """What SQLite said while `path` was opened, as an error of this program."""
+    primary_code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest refines it
+    if primary_code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Retryable(f"{path}: another program keeps the database locked")
+    if primary_code == sqlite3.SQLITE_NOTADB:
+        return Misconfigured(f"{path}: is not a database")
+    return Misconfigured(f"{path}: cannot be used as a database: {error}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection, path: Path) -> None:
+    checked_version(connection, path)  # first, so that a file that is not ours stays untouched
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise Misconfigured(f"{path}: the file system allows no write-ahead log (journal mode is {mode!r})")

@@ -1,0 +1,255 @@
+"""The rows of the database as frozen values. A field is the column of the same name, without its `_usd`.
+
+`bot` and `mode` may stay empty when a row is recorded: the history writes its own. Read rows always have them.
+A `session_date` is YYYY-MM-DD; a `datetime` is aware and comes back in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypedDict
+
+Action = Literal["BUY", "SELL"]
+Reason = Literal["entry", "profit_target", "stop_loss", "time_exit", "eod", "sync", "rebalance", "manual"]
+Role = Literal["entry", "stop", "target", "time_exit", "close"]
+IntentState = Literal["created", "sent", "working", "filled", "cancelled", "rejected", "expired", "unknown"]
+DecisionKind = Literal["enter", "exit", "deny", "sync"]
+HealthStatus = Literal["normal", "warning", "critical"]
+ChangeSource = Literal["rule", "llm", "regime", "experiment", "rollback", "manual"]
+
+OPEN_STATES: tuple[IntentState, ...] = ("created", "sent", "working", "unknown")  # an order may exist
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeRow:
+    """One execution. Shares adopted by position sync have an `exec_id` made by the program.
+
+    `pnl_usd` stands on the closing side, net of commissions; it and `commission_usd` are None until reported.
+    """
+
+    exec_id: str
+    session_date: str
+    timestamp: datetime
+    symbol: str
+    action: Action
+    quantity: int
+    price_usd: float
+    reason: Reason
+    order_ref: str | None = None
+    bot: str = ""
+    mode: str = ""
+    commission_usd: float | None = None
+    pnl_usd: float | None = None
+    pnl_pct: float | None = None
+    rsi: float | None = None
+    vwap_usd: float | None = None
+    atr_usd: float | None = None
+    atr_pct: float | None = None
+    regime: str | None = None
+    variant: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    trace_id: str | None = None
+    intent_id: str | None = None
+    order_id: int | None = None
+    perm_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentRow:
+    """One order that the program means to have, written before it is sent; `intent_id` travels as orderRef."""
+
+    intent_id: str
+    role: Role
+    session_date: str
+    created_at: datetime
+    symbol: str
+    action: Action
+    quantity: int
+    order_type: str
+    tif: str
+    updated_at: datetime
+    state: IntentState = "created"
+    bot: str = ""
+    mode: str = ""
+    bracket_id: str | None = None
+    limit_price_usd: float | None = None
+    stop_price_usd: float | None = None
+    good_till: datetime | None = None
+    good_after: datetime | None = None
+    oca_group: str | None = None
+    parent_intent_id: str | None = None
+    reason: str | None = None
+    decision_id: str | None = None
+    order_id: int | None = None
+    client_id: int | None = None
+    perm_id: int | None = None
+    filled_quantity: int = 0
+    avg_fill_price_usd: float | None = None
+    detail: str | None = None
+
+
+class IntentChange(TypedDict, total=False):
+    """What may change in an intent besides its state."""
+
+    quantity: int
+    limit_price_usd: float | None
+    stop_price_usd: float | None
+    oca_group: str | None
+    order_id: int | None
+    client_id: int | None
+    perm_id: int | None
+    filled_quantity: int
+    avg_fill_price_usd: float | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    """One entry, exit, refusal or adoption with what was known. `limit_value` and `actual_value` share a unit."""
+
+    decision_id: str
+    timestamp: datetime
+    session_date: str
+    symbol: str
+    kind: DecisionKind
+    bot: str = ""
+    mode: str = ""
+    rule: str | None = None
+    limit_value: float | None = None
+    actual_value: float | None = None
+    price_usd: float | None = None
+    bid_usd: float | None = None
+    ask_usd: float | None = None
+    rsi: float | None = None
+    vwap_usd: float | None = None
+    atr_usd: float | None = None
+    atr_pct: float | None = None
+    volume: int | None = None
+    bars: int | None = None
+    quantity: int | None = None
+    detail: Mapping[str, Any] | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRow:
+    """How one agent did at one moment, and what it did about it."""
+
+    timestamp: datetime
+    agent: str
+    status: HealthStatus
+    bot: str = ""
+    mode: str = ""
+    cpu_pct: float | None = None
+    memory_mb: float | None = None
+    memory_pct: float | None = None
+    ib_connected: bool | None = None
+    data_age_s: float | None = None
+    loop_lag_ms: float | None = None
+    healing_action: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterChangeRow:
+    """A proposed change of one strategy parameter; `applied` says whether it took effect."""
+
+    timestamp: datetime
+    session_date: str
+    parameter: str
+    old_value: float | str | None
+    new_value: float | str | None
+    source: ChangeSource
+    reason: str
+    applied: bool
+    bot: str = ""
+    mode: str = ""
+    evidence: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRow:
+    """What was learned from a session; `source` is "rules" or the model's name."""
+
+    timestamp: datetime
+    session_date: str
+    source: str
+    insights: str
+    bot: str = ""
+    mode: str = ""
+    recommendations: tuple[Mapping[str, Any], ...] = ()
+    metrics: Mapping[str, Any] | None = None
+    llm_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyMetricsRow:
+    """The metrics of one bot's session. None means "cannot be said" (no trade, too few days), never zero."""
+
+    session_date: str
+    trades: int
+    round_trips: int
+    wins: int
+    losses: int
+    total_pnl_usd: float
+    gross_profit_usd: float
+    gross_loss_usd: float
+    bot: str = ""
+    mode: str = ""
+    win_rate_pct: float | None = None
+    profit_factor: float | None = None
+    average_win_usd: float | None = None
+    average_loss_usd: float | None = None
+    risk_reward: float | None = None
+    expectancy_usd: float | None = None
+    max_drawdown_usd: float | None = None
+    sharpe: float | None = None
+    sortino: float | None = None
+    average_duration_s: float | None = None
+    median_duration_s: float | None = None
+    average_position_usd: float | None = None
+    capital_used_usd: float | None = None
+    capital_efficiency_pct: float | None = None
+    turnover_usd: float | None = None
+    commissions_usd: float | None = None
+    slippage_bps: float | None = None
+    exposure_s: float | None = None
+    best_trade_usd: float | None = None
+    worst_trade_usd: float | None = None
+    exit_reasons: Mapping[str, Any] | None = None
+    detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionRow:
+    """Shares a bot still owns. `avg_price_usd` is over all bought since it was last flat, without commissions."""
+
+    bot: str
+    mode: str
+    symbol: str
+    quantity: int
+    cost_basis_usd: float
+    avg_price_usd: float
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTripRow:
+    """From flat to flat in one symbol. `pnl_usd`, `commission_usd` are None while a part is still unreported."""
+
+    bot: str
+    mode: str
+    symbol: str
+    session_date: str
+    opened_at: datetime
+    closed_at: datetime
+    quantity: int
+    avg_entry_price_usd: float
+    avg_exit_price_usd: float
+    pnl_usd: float | None
+    commission_usd: float | None
+    exit_reason: str
+    duration_s: float
+    executions: int

@@ -1,0 +1,277 @@
+"""The floor plan of the house, read from the syntax trees: who may import whom, and who may read a clock."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FLOORS = {  # top-level module or package -> floor; imports go down only
+    "utils": 0,
+    "trading": 1,
+    "evidence": 1,
+    "market_hours": 1,
+    "records": 2,
+    "portfolio": 2,
+    "observability": 3,
+    "vendors": 3,
+    "performance_config": 4,
+    "tools": 4,
+    "broker": 4,
+    "llm": 4,
+    "research": 4,
+    "dashboard": 4,
+    "ib_simulator": 4,
+    "self_evaluation": 5,
+    "continuous_improvement": 6,
+    "agents": 7,
+    "day_trading_agents": 7,
+    "day_trader": 8,
+    "main": 8,
+}
+ENTRY_FLOOR = 8  # also each package's __main__.py
+OUTSIDE = frozenset({"tests", "benchmarks", "Documentation", "deploy", "logs", "reports"})  # no product code
+PURE_ROOMS = frozenset({"trading", "evidence"})
+PURE_MAY_IMPORT = frozenset({"numpy", "pydantic", "utils"})  # and the standard library
+OWNED = {"ib_insync": "broker", "eventkit": "broker", "langchain": "llm"}  # library (and its kin) -> its only room
+HEAVY = frozenset({"arch", "scipy", "skfolio", "cvxpy", "numba"})  # imported where they are used, never at start
+
+# broker/ takes time from the clock, from bars and from executions, which the gateway stamps
+TIME_OWNERS = frozenset({"bar", "execution", "loop", "get_running_loop"})
+WALL_CLOCK_READERS = frozenset(  # of ib_insync, and of the standard library
+    {"setTimeout", "schedule", "timeRange", "timeRangeAsync", "waitUntil", "waitUntilAsync", "waitOnUpdate"}
+    | {"loopUntil", "lastTime", "startLoop", "patchAsyncio", "utcnow", "today"}
+)
+
+
+class Source(NamedTuple):
+    """A file of the product. `path` is relative to the root, with slashes."""
+
+    path: str
+    text: str
+
+    @property
+    def room(self) -> str:
+        return PurePosixPath(self.path).parts[0].removesuffix(".py")
+
+    @property
+    def is_entry(self) -> bool:
+        return FLOORS.get(self.room) == ENTRY_FLOOR or PurePosixPath(self.path).name == "__main__.py"
+
+
+class Import(NamedTuple):
+    line: int
+    module: str  # dotted, absolute
+    at_start: bool  # runs when the file is imported
+
+    @property
+    def top(self) -> str:
+        return self.module.partition(".")[0]
+
+
+Checker = Callable[[Source], list[str]]
+
+
+def imports_of(source: Source) -> list[Import]:
+    """Every import of the file: in functions, under TYPE_CHECKING, relative, and importlib with a fixed name."""
+    return list(_imports_below(ast.parse(source.text), PurePosixPath(source.path).parts[:-1], at_start=True))
+
+
+def _imports_below(node: ast.AST, package: tuple[str, ...], at_start: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(child.lineno, alias.name, at_start) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            base = package[: len(package) - child.level + 1] if child.level else ()
+            module = ".".join([*base, *([child.module] if child.module else [])])
+            if module:
+                yield Import(child.lineno, module, at_start)
+            else:  # `from . import x` in the root
+                yield from (Import(child.lineno, alias.name, at_start) for alias in child.names)
+        elif isinstance(child, ast.Call) and _name(child.func) in {"import_module", "__import__"}:
+            fixed = [each.value for each in child.args[:1] if isinstance(each, ast.Constant)]
+            yield from (Import(child.lineno, name, at_start) for name in fixed if isinstance(name, str))
+        lazy = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or (
+            isinstance(child, ast.If) and _name(child.test) == "TYPE_CHECKING"
+        )
+        yield from _imports_below(child, package, at_start and not lazy)
+
+
+def _name(node: ast.AST) -> str:
+    """The last name of an expression: `time` of `self.ticker.time`, `get_running_loop` of its call."""
+    if isinstance(node, ast.Call):
+        return _name(node.func)
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def unknown_rooms(source: Source) -> list[str]:
+    if source.room in FLOORS:
+        return []
+    return [f"{source.path}: {source.room} has no floor; add it to FLOORS"]
+
+
+def imports_upward(source: Source) -> list[str]:
+    """Imports of a higher floor, of another room on the same floor, or of what is no product code."""
+    floor = ENTRY_FLOOR if source.is_entry else FLOORS.get(source.room, -1)
+    return [
+        f"{source.path}:{each.line}: {source.room} (floor {floor}) imports {each.module}"
+        for each in imports_of(source)
+        if each.top != source.room and (each.top in OUTSIDE or FLOORS.get(each.top, -1) >= floor)
+    ]
+
+
+def simulator_imports(source: Source) -> list[str]:
+    if source.is_entry or source.room == "ib_simulator":
+        return []
+    return [
+        f"{source.path}:{each.line}: only entries, tests and benchmarks know the simulator"
+        for each in imports_of(source)
+        if each.top == "ib_simulator"
+    ]
+
+
+def library_imports(source: Source) -> list[str]:
+    """Libraries outside their room, outside what pure rooms may use, or heavy and loaded at start."""
+    faults = []
+    for each in imports_of(source):
+        where = f"{source.path}:{each.line}: "
+        owner = OWNED.get(each.top.partition("_")[0], OWNED.get(each.top, source.room))
+        if owner != source.room:
+            faults.append(f"{where}only {owner}/ imports {each.top}")
+        allowed = {source.room, *PURE_MAY_IMPORT, *sys.stdlib_module_names}
+        if source.room in PURE_ROOMS and each.top not in allowed:
+            faults.append(f"{where}{source.room}/ is pure: no {each.top}")
+        if each.at_start and each.top in HEAVY:
+            faults.append(f"{where}{each.top} is heavy: import it in the function that needs it")
+    return faults
+
+
+def wall_clock_reads(source: Source) -> list[str]:
+    """In broker/: what ib_insync or the standard library takes from the wall clock.
+
+    Names decide, as types are unknown here: a `.time` is accepted from an `execution`, a `bar` or an event `loop`,
+    a `.now()` from a name that ends in `clock`, a `sleep` from `asyncio`.
+    """
+    if source.room != "broker":
+        return []
+    faults = [(each.line, f"imports {each.module}") for each in imports_of(source) if each.top == "time"]
+    for node in ast.walk(ast.parse(source.text)):
+        if isinstance(node, ast.Attribute) and (fault := _clock_fault(node.attr, _name(node.value))):
+            faults.append((node.lineno, fault))
+        elif isinstance(node, ast.Call) and _name(node.func) in {"getattr", "attrgetter", "methodcaller"}:
+            owner = _name(node.args[0]) if _name(node.func) == "getattr" else ""
+            names = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            faults += [(node.lineno, fault) for name in names if (fault := _clock_fault(str(name), owner))]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "ib_insync":
+            faults += [
+                (node.lineno, f"imports {alias.name} of ib_insync")
+                for alias in node.names
+                if alias.name == "sleep" or alias.name in WALL_CLOCK_READERS
+            ]
+    return [f"{source.path}:{line}: {fault}" for line, fault in sorted(faults)]
+
+
+def _clock_fault(attribute: str, owner: str) -> str:
+    allowed = {
+        "time": owner in TIME_OWNERS,
+        "now": owner.lower().endswith("clock"),
+        "sleep": owner == "asyncio",
+    }.get(attribute, attribute not in WALL_CLOCK_READERS)
+    return "" if allowed else f"reads the wall clock: {owner or '...'}.{attribute}"
+
+
+def product_sources(root: Path = ROOT) -> Iterable[Source]:
+    """Every Python file below the root that is neither hidden nor in a folder of OUTSIDE."""
+    for path in sorted(root.rglob("*.py")):
+        relative = path.relative_to(root)
+        if relative.parts[0] in OUTSIDE or any(part.startswith(".") for part in relative.parts):
+            continue
+        yield Source(relative.as_posix(), path.read_text(encoding="utf-8"))
+
+
+CHECKERS: list[Checker] = [unknown_rooms, imports_upward, simulator_imports, library_imports, wall_clock_reads]
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_product_keeps_the_floor_plan(checker: Checker) -> None:
+    assert [fault for source in product_sources() for fault in checker(source)] == []
+
+
+def test_walk_sees_the_product_and_not_the_tests() -> None:
+    paths = {source.path for source in product_sources()}
+    assert {"utils.py", "trading/bars.py"} <= paths
+    assert not any(path.startswith(("tests/", ".venv/")) for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("checker", "path", "text", "words"),
+    [
+        (unknown_rooms, "helpers.py", "", "helpers has no floor"),
+        (unknown_rooms, "misc/a.py", "", "misc has no floor"),
+        (imports_upward, "trading/a.py", "import records", "trading (floor 1) imports records"),
+        (imports_upward, "records/a.py", "def f():\n    from broker.x import y", "records/a.py:2: "),
+        (imports_upward, "trading/a.py", "import market_hours", "imports market_hours"),
+        (imports_upward, "trading/a.py", "if TYPE_CHECKING:\n    import evidence.x", "imports evidence.x"),
+        (imports_upward, "agents.py", "import day_trading_agents", "imports day_trading_agents"),
+        (imports_upward, "main.py", "import day_trader", "imports day_trader"),
+        (imports_upward, "dashboard/__main__.py", "import research", ""),
+        (imports_upward, "dashboard/app.py", "import research", "imports research"),
+        (imports_upward, "utils.py", "importlib.import_module('trading.money')", "imports trading.money"),
+        (imports_upward, "broker/a.py", "from tests import fakes", "imports tests"),
+        (imports_upward, "broker/a/b.py", "from ..x import y\nfrom . import z\nimport utils", ""),
+        (simulator_imports, "agents.py", "import ib_simulator.exchange", "only entries"),
+        (simulator_imports, "day_trader.py", "def f():\n    import ib_simulator", ""),
+        (simulator_imports, "ib_simulator/a.py", "from ib_simulator import b", ""),
+        (library_imports, "agents.py", "import ib_insync", "only broker/ imports ib_insync"),
+        (library_imports, "ib_simulator/a.py", "from eventkit import Event", "only broker/ imports eventkit"),
+        (library_imports, "broker/a.py", "import ib_insync, eventkit", ""),
+        (library_imports, "agents.py", "def f():\n    import langchain_core.messages", "only llm/"),
+        (library_imports, "agents.py", "import langchain", "only llm/"),
+        (library_imports, "llm/a.py", "def f():\n    import langchain_deepseek", ""),
+        (library_imports, "trading/a.py", "import pandas", "trading/ is pure: no pandas"),
+        (library_imports, "evidence/a.py", "def f():\n    import scipy.stats", "evidence/ is pure: no scipy"),
+        (library_imports, "trading/a.py", "def f():\n    import numba", "trading/ is pure: no numba"),
+        (library_imports, "trading/a.py", "import numpy, math, pydantic, utils\nfrom .b import c", ""),
+        (library_imports, "research/a.py", "class A:\n    import numba", "numba is heavy"),
+        (library_imports, "research/a.py", "def f():\n    import numba\nif TYPE_CHECKING:\n    import numba", ""),
+        (wall_clock_reads, "broker/a.py", "x = ticker.time", "reads the wall clock: ticker.time"),
+        (wall_clock_reads, "broker/a.py", "x = trade.log[-1].time", "reads the wall clock: ....time"),
+        (wall_clock_reads, "broker/a.py", "x = fill.time", "fill.time"),
+        (wall_clock_reads, "broker/a.py", "x = getattr(ticker, 'time')", "ticker.time"),
+        (wall_clock_reads, "broker/a.py", "key = attrgetter('time')", "....time"),
+        (wall_clock_reads, "broker/a.py", "ib.setTimeout(60)", "ib.setTimeout"),
+        (wall_clock_reads, "broker/a.py", "util.schedule(when, job)", "util.schedule"),
+        (wall_clock_reads, "broker/a.py", "from ib_insync.util import sleep", "imports sleep of ib_insync"),
+        (wall_clock_reads, "broker/a.py", "util.sleep(1)", "util.sleep"),
+        (wall_clock_reads, "broker/a.py", "self._ib.sleep(1)", "_ib.sleep"),
+        (wall_clock_reads, "broker/a.py", "x = datetime.now(UTC)", "datetime.now"),
+        (wall_clock_reads, "broker/a.py", "x = datetime.datetime.now()", "datetime.now"),
+        (wall_clock_reads, "broker/a.py", "x = date.today()", "date.today"),
+        (wall_clock_reads, "broker/a.py", "import time", "imports time"),
+        (wall_clock_reads, "broker/a.py", "def f():\n    from time import monotonic", "imports time"),
+        (wall_clock_reads, "broker/a.py", "x = ib.wrapper.lastTime", "wrapper.lastTime"),
+        (
+            wall_clock_reads,
+            "broker/a.py",
+            "a = fill.execution.time, bar.time, self._clock.now(), loop.time()\n"
+            "asyncio.get_running_loop().time(), asyncio.sleep(1)\nb = datetime.fromtimestamp(0, UTC)",
+            "",
+        ),
+        (wall_clock_reads, "market_hours.py", "x = datetime.now(UTC)", ""),
+    ],
+)
+def test_checker_finds_the_fault_and_only_that(checker: Checker, path: str, text: str, words: str) -> None:
+    faults = checker(Source(path, text))
+    if words:
+        assert len(faults) == 1
+        assert words in faults[0]
+    else:
+        assert faults == []

@@ -1,0 +1,92 @@
+"""Settings of strategy and risk as the user writes them, and their integer forms for the rules."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trading.money import BPS, MONEY_UNITS_PER_USD
+from trading.risk import RiskLimits
+from trading.strategy import Parameters
+
+
+class StrategySettings(BaseModel):
+    """Where the strategy's parameters start. They change later through `parameter_changes` only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    ENV_PREFIXES: ClassVar[tuple[str, ...]] = ("STRATEGY_", "ATR_", "WATCHLIST_")
+
+    strategy_profit_target_pct: float = Field(1.4, description="profit target over the fill, percent", ge=0.8, le=3.0)
+    strategy_stop_loss_pct: float = Field(0.8, description="stop under the fill, percent", ge=0.5, le=2.0)
+    strategy_rsi_cap: float = Field(60.0, description="enter only while RSI(14) is below", ge=20, le=90)
+    strategy_atr_floor_pct: float = Field(1.5, description="enter only while ATR is above this percent", ge=0, le=20)
+    atr_timeframe: Literal["day", "minute"] = Field("day", description="bars of the ATR: day or minute")
+    watchlist_size: int = Field(10, description="symbols to trade in a session", ge=1, le=100)
+    watchlist_universe: tuple[str, ...] = Field(
+        (
+            *("AAPL", "AMD", "AMZN", "AVGO", "BA", "BAC", "C", "COIN", "CRM", "CVX", "DIS", "F", "GOOGL", "GS", "HOOD"),
+            *("INTC", "JPM", "META", "MRNA", "MSFT", "MU", "NFLX", "NVDA", "PLTR", "PYPL", "QCOM", "SBUX", "SOFI"),
+            *("TSLA", "UBER", "WFC", "XOM"),
+        ),
+        description="symbols that the watchlist is chosen from, separated by commas",
+        min_length=1,
+    )
+    watchlist_min_price_usd: float = Field(3.0, description="cheapest stock to consider", ge=0.01)
+    watchlist_min_dollar_volume_usd: float = Field(
+        1_000_000.0, description="least average daily turnover to consider", ge=0
+    )
+
+    def parameters(self) -> Parameters:
+        """The starting parameters in the units of the rules."""
+        return Parameters(
+            profit_target_bps=round(self.strategy_profit_target_pct * 100),
+            stop_loss_bps=round(self.strategy_stop_loss_pct * 100),
+            rsi_cap=self.strategy_rsi_cap,
+            atr_floor_pct=self.strategy_atr_floor_pct,
+        )
+
+
+class RiskSettings(BaseModel):
+    """Limits that no other part of the program may loosen. Percentages are of the allocated capital."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    ENV_PREFIXES: ClassVar[tuple[str, ...]] = ("RISK_",)
+
+    risk_max_daily_loss_pct: float = Field(2.0, description="stop entries for the session at this loss", gt=0, le=20)
+    risk_max_drawdown_pct: float = Field(3.0, description="stop entries at this fall from the peak", gt=0, le=30)
+    risk_max_order_value_usd: float = Field(50_000.0, description="largest single entry", gt=0, le=10_000_000)
+    risk_max_open_positions: int = Field(10, description="positions and pending entries at once", ge=1, le=100)
+    risk_max_entries_per_session: int = Field(50, description="entries in a session", ge=1, le=1_000)
+    risk_max_entries_per_symbol: int = Field(5, description="entries in a symbol and session", ge=1, le=100)
+    risk_max_entries_per_tick: int = Field(5, description="entries at one 5-second instant", ge=1, le=20)
+    risk_cool_down_s: int = Field(300, description="pause in a symbol after an exit", ge=60, le=23_400)
+    risk_loss_streak: int = Field(4, description="losing round trips in a row that pause entries", ge=2, le=50)
+    risk_loss_streak_pause_s: int = Field(1_800, description="length of that pause", ge=0, le=23_400)
+    risk_last_entry_s: int = Field(900, description="no entry in the last seconds before the close", ge=600, le=23_400)
+    risk_max_quote_age_s: int = Field(60, description="oldest quote to enter on", ge=5, le=600)
+    risk_max_spread_bps: int = Field(30, description="widest spread to enter at", ge=1, le=500)
+    risk_max_cost_pct_of_target: int = Field(20, description="round-trip cost as a share of the target", ge=1, le=100)
+    risk_max_volume_share_pct: float = Field(10.0, description="entry size as a share of the last minute", gt=0, le=10)
+    risk_collar_bps: int = Field(10, description="most an entry pays above the ask", ge=0, le=100)
+
+    def limits(self, capital: int) -> RiskLimits:
+        """The limits of a session that may use `capital` (1e-6 USD)."""
+        return RiskLimits(
+            max_daily_loss=round(capital * self.risk_max_daily_loss_pct / 100),
+            max_drawdown=round(capital * self.risk_max_drawdown_pct / 100),
+            max_order_value=round(self.risk_max_order_value_usd * MONEY_UNITS_PER_USD),
+            max_open_positions=self.risk_max_open_positions,
+            max_entries_per_session=self.risk_max_entries_per_session,
+            max_entries_per_symbol=self.risk_max_entries_per_symbol,
+            max_entries_per_tick=self.risk_max_entries_per_tick,
+            cool_down_s=self.risk_cool_down_s,
+            loss_streak=self.risk_loss_streak,
+            loss_streak_pause_s=self.risk_loss_streak_pause_s,
+            last_entry_s=self.risk_last_entry_s,
+            max_quote_age_s=self.risk_max_quote_age_s,
+            max_spread_bps=self.risk_max_spread_bps,
+            max_cost_pct_of_target=self.risk_max_cost_pct_of_target,
+            volume_share_bps=round(self.risk_max_volume_share_pct * BPS / 100),
+            collar_bps=self.risk_collar_bps,
+        )

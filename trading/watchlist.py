@@ -1,0 +1,117 @@
+"""Which symbols to trade: candidates scored from daily bars, ranked, and the list as a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from trading.bars import Bar
+from trading.indicators import ATR_BARS, AtrState, atr_pct, daily_atr
+from trading.money import MONEY_UNITS_PER_USD, notional, price_to_usd
+
+ATR_CALENDAR_DAYS = 45
+MIN_SESSIONS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One symbol as its daily bars show it. `refusal` says why it cannot be on the list, empty when it can."""
+
+    symbol: str
+    sessions: int
+    close_usd: float
+    atr_pct: float
+    dollar_volume_usd: float
+    score: float
+    reasons: tuple[str, ...]
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchlistEntry:
+    """A symbol to trade, best first. A list written by hand carries symbols only: score 0, no reasons."""
+
+    symbol: str
+    score: float = 0.0
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watchlist:
+    """The symbols of a session in rank order. `session_date` is None for a list written by hand."""
+
+    session_date: date | None
+    source: str
+    entries: tuple[WatchlistEntry, ...]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols in rank order."""
+        return tuple(entry.symbol for entry in self.entries)
+
+
+def assess(
+    symbol: str, bars: Sequence[Bar], atr_floor_pct: float, min_price_usd: float, min_dollar_volume_usd: float
+) -> Candidate:
+    """Score one symbol from its daily bars, oldest first. The score is ATR% times the log of turnover:
+
+    a stock must move enough to reach its target within a day, and trade enough to get in and out.
+    """
+    if len(bars) < MIN_SESSIONS:
+        return _refused(symbol, len(bars), f"only {len(bars)} sessions of history, {MIN_SESSIONS} are needed")
+    state = daily_atr(list(bars))
+    close = bars[-1].close
+    close_usd = price_to_usd(close)
+    recent = bars[-ATR_BARS:]
+    turnover = sum(notional(bar.close, bar.volume) for bar in recent) / len(recent) / MONEY_UNITS_PER_USD
+    atr = atr_pct(state, close)
+    reasons = [
+        f"ATR(14) is {atr:.2f} % of price",
+        f"trades {turnover / 1e6:,.1f} million USD a day",
+        f"{len(bars)} sessions of history",
+    ]
+    if len(bars) < ATR_BARS:
+        reasons.append(f"ATR from {len(bars)} sessions, fewer than {ATR_BARS}")
+    refusal = ""
+    if close_usd < min_price_usd:
+        refusal = f"closed at {close_usd:.2f} USD, below {min_price_usd:g}"
+    elif turnover < min_dollar_volume_usd:
+        refusal = f"trades {turnover / 1e6:,.2f} million USD a day, below {min_dollar_volume_usd / 1e6:g}"
+    elif not atr > atr_floor_pct:
+        refusal = f"ATR is {atr:.2f} % of price, not above {atr_floor_pct:g}"
+    return Candidate(
+        symbol=symbol,
+        sessions=len(bars),
+        close_usd=close_usd,
+        atr_pct=atr,
+        dollar_volume_usd=turnover,
+        score=round(atr * math.log10(max(turnover, 10.0)), 6),
+        reasons=tuple(reasons),
+        refusal=refusal,
+    )
+
+
+def rank(candidates: Iterable[Candidate], size: int) -> tuple[WatchlistEntry, ...]:
+    """The best `size` candidates, highest score first, ties by symbol."""
+    fit = sorted((c for c in candidates if not c.refusal), key=lambda c: (-c.score, c.symbol))
+    return tuple(WatchlistEntry(symbol=c.symbol, score=c.score, reasons=c.reasons) for c in fit[:size])
+
+
+def atr_of(bars: Sequence[Bar]) -> AtrState:
+    """The daily ATR of the strategy: over the sessions given, unknown when there are fewer than five."""
+    return daily_atr(list(bars)) if len(bars) >= MIN_SESSIONS else AtrState()
+
+
+def _refused(symbol: str, sessions: int, refusal: str) -> Candidate:
+    return Candidate(
+        symbol=symbol,
+        sessions=sessions,
+        close_usd=0.0,
+        atr_pct=math.nan,
+        dollar_volume_usd=0.0,
+        score=0.0,
+        reasons=(),
+        refusal=refusal,
+    )
