@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -32,7 +32,7 @@ from records.rows import (
 )
 from records.tables import Table, column_of, utc_text
 from records.writer import RecordsFailed, Statement, Writer
-from utils import HaltTrading, Retryable
+from utils import HaltTrading, Misconfigured, Retryable
 
 CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its wait for another program's lock
 
@@ -65,6 +65,7 @@ SELECT_OPEN_INTENTS = (
     "ORDER BY created_at, rowid"
 )
 ACCOUNT_KEY = "account_id"
+SIMULATED = "simulated"
 
 AnyRow = TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | DailyMetricsRow
 RowT = TypeVar("RowT", bound=AnyRow)
@@ -227,3 +228,25 @@ def _update_intent(changed: tuple[str, ...]) -> str:
             raise TypeError(f"an intent's {field!r} cannot be changed{hint}")
     columns = ("state", "updated_at", *(column_of(field) for field in changed))
     return f"UPDATE order_intents SET {', '.join(f'{column} = ?' for column in columns)} WHERE intent_id = ?"
+
+
+def start_afresh(path: Path) -> None:
+    """Make room for a simulated run: an earlier simulated database is kept as `NAME.previous.db`.
+
+    A simulated account begins anew with every run, so its history must too. Raises Misconfigured when the file
+    holds live or paper trades: those are never moved, and never mixed with simulated ones.
+    """
+    if not path.exists():
+        return
+    with closing(open_for_writing(path)) as connection:
+        found = connection.execute("SELECT DISTINCT mode FROM trades UNION SELECT DISTINCT mode FROM order_intents")
+        real = sorted(mode for (mode,) in found if mode != SIMULATED)
+    if real:
+        raise Misconfigured(
+            f"{path} is the history of {' and '.join(real)} trading: a simulated run needs its own --db"
+        )
+    previous = path.with_name(f"{path.stem}.previous{path.suffix}")
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        previous.with_name(previous.name + suffix).unlink(missing_ok=True)
+    path.replace(previous)

@@ -151,7 +151,7 @@ def resting_from_ib(trade: Trade) -> RestingOrder:
         action=order.action,
         quantity=float(order.totalQuantity),
         order_type=order.orderType,
-        price=price_from_ib(price) if order.orderType != "MKT" and price < 1e9 else 0,
+        price_usd=price if order.orderType != "MKT" and price < 1e9 else 0.0,
         tif=order.tif,
         status=trade.orderStatus.status,
         order_id=order.orderId,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
-from trading.bars import Bar
 from trading.orders import ExecutionReport, OrderIntent, OrderReport
 
 
@@ -43,14 +42,14 @@ class BrokerPosition(NamedTuple):
 
 
 class RestingOrder(NamedTuple):
-    """An order alive at the broker, for reports and reconciliation. Price in 1e-4 USD, 0 for market orders."""
+    """An order alive at the broker, for reports and reconciliation. The price is 0 for market orders."""
 
     order_ref: str
     symbol: str
     action: str
     quantity: float
     order_type: str
-    price: int
+    price_usd: float
     tif: str
     status: str
     order_id: int
@@ -60,9 +59,6 @@ class RestingOrder(NamedTuple):
 
 class BrokerListener(Protocol):
     """Who hears what happens at the broker. All calls are synchronous, in the order of the messages."""
-
-    def on_bar(self, symbol: str, bar: Bar) -> None:
-        """A minute bar of the current session is complete."""
 
     def on_order(self, report: OrderReport) -> None:
         """The state of one of our orders changed."""

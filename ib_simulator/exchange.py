@@ -54,9 +54,6 @@ class Exchange:
     def place(self, order: SimOrder) -> None:
         """Take a valid order. It waits untransmitted until a sibling or itself says transmit."""
         self.orders[order.perm_id] = order
-        for moment in (order.good_after_s, order.good_till_s):
-            if moment:
-                heapq.heappush(self._conditions, (moment, order.perm_id))
         self._by_symbol.setdefault(order.symbol, {})[order.perm_id] = order
         if order.parent is not None:
             order.parent.children.append(order)
@@ -69,6 +66,9 @@ class Exchange:
         waiting = [member for member in (root, *root.children) if not member.transmitted]
         for member in waiting:
             member.transmitted = True
+            for moment in (member.good_after_s, member.good_till_s):
+                if moment:
+                    heapq.heappush(self._conditions, (moment, member.perm_id))
         for member in waiting:
             if not member.is_done:
                 self._activate(member)
@@ -96,13 +96,9 @@ class Exchange:
         """Cancel an order, its OCA group and its children: cancelling one member cancels the group."""
         if order.is_done:
             return
-        self._finish(order, Status.CANCELLED)
-        self.listener.on_cancelled(order, reason)
+        self._drop(order, reason)
         for other in list(self._groups.get(order.oca_group, {}).values()):
             self.cancel(other, reason)
-        for child in list(order.children):
-            if order.filled == 0:
-                self.cancel(child, reason)
 
     def on_point(self, market: SymbolMarket, point: PathPoint) -> None:
         """The price of a symbol moved or jumped: match every order that it reaches, oldest first."""
@@ -118,10 +114,10 @@ class Exchange:
         while self._conditions and self._conditions[0][0] <= second:
             _, perm_id = heapq.heappop(self._conditions)
             order = self.orders.get(perm_id)
-            if order is None or not order.transmitted:
+            if order is None:
                 continue
-            if order.tif == "GTD" and order.good_till_s and second >= order.good_till_s:
-                self.cancel(order)
+            if _has_expired(order, second):
+                self._drop(order)
             elif not order.active and self.is_open:
                 self._activate(order)
                 if order.active:
@@ -137,21 +133,22 @@ class Exchange:
         self.is_open = True
         self.now_s = second
         for order in list(self.orders.values()):
-            if order.transmitted and not order.active:
+            if _has_expired(order, second) and not order.is_done:
+                self._drop(order)
+            elif order.transmitted and not order.active and not order.is_done:
                 self._activate(order)
                 if order.active:
                     self.listener.on_order(order)
 
     def close_session(self, second: int) -> None:
-        """The close: DAY orders expire, GTC orders wait for the next session."""
+        """The close: DAY orders expire, GTC orders wait for the next session, also those of the same OCA group."""
         self.now_s = second
         for order in list(self.orders.values()):
-            if order.tif != "GTC" and not order.is_done and (order.tif != "GTD" or order.good_till_s <= second):
-                self.cancel(order)
+            if not order.is_done and (order.tif == "DAY" or _has_expired(order, second)):
+                self._drop(order)
         for order in self.orders.values():
             order.active = False
         self.is_open = False
-        self.markets = {}
 
     def _activate(self, order: SimOrder) -> None:
         """Let an order match if nothing holds it any more."""
@@ -166,7 +163,7 @@ class Exchange:
     def _match_on_arrival(self, order: SimOrder) -> None:
         """A marketable order fills at the standing far quote when it arrives, never at a later path point."""
         market = self.markets.get(order.symbol)
-        if market is None or market.last == 0:
+        if market is None or market.last == 0 or not self.is_open:
             return
         price = _standing_fill(order, market)
         if price != NO_FILL:
@@ -222,8 +219,7 @@ class Exchange:
             other.quantity -= quantity
             if order.is_done or other.oca_type == OCA_CANCEL or other.remaining <= 0:
                 other.quantity += quantity
-                self._finish(other, Status.CANCELLED)
-                self.listener.on_cancelled(other, "")
+                self._drop(other)
             else:
                 self.listener.on_order(other)
 
@@ -239,6 +235,14 @@ class Exchange:
         if not order.is_done:
             self.listener.on_order(order)
 
+    def _drop(self, order: SimOrder, reason: str = "") -> None:
+        """End an order; its children go with it while it is unfilled, the rest of its OCA group does not."""
+        self._finish(order, Status.CANCELLED)
+        self.listener.on_cancelled(order, reason)
+        for child in list(order.children):
+            if order.filled == 0:
+                self.cancel(child, reason)
+
     def _finish(self, order: SimOrder, status: Status) -> None:
         order.status = status
         order.active = False
@@ -249,6 +253,10 @@ class Exchange:
             group.pop(order.perm_id, None)
             if not group:
                 del self._groups[order.oca_group]
+
+
+def _has_expired(order: SimOrder, second: int) -> bool:
+    return order.tif == "GTD" and 0 < order.good_till_s <= second
 
 
 def _standing_fill(order: SimOrder, market: SymbolMarket) -> int:

@@ -11,7 +11,7 @@ import heapq
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from ib_simulator import replies
@@ -52,7 +52,7 @@ from ib_simulator.request_types import (
     ReqPositions,
     Request,
 )
-from market_hours import Clock, Session, TradingCalendar, utc_from_epoch
+from market_hours import NEW_YORK, Clock, Session, TradingCalendar, utc_from_epoch
 from trading.costs import fee_schedule_on
 from trading.matching import BAR_SECONDS
 
@@ -104,6 +104,7 @@ class Gateway:
         self.orders.on_fill = self._accounts.on_fill
         self.data.market_of = self._market
         self._session: Session | None = None
+        self._fault: Exception | None = None  # of a request; raised where the sessions are played
         self._handlers: dict[type[Request], Callable[[ClientConnection, Any], None]] = {
             ReqCurrentTime: lambda client, _: client.send(replies.current_time(int(clock.now().timestamp()))),
             ReqManagedAccounts: lambda client, _: client.send(replies.managed_accounts([options.account_id])),
@@ -176,7 +177,13 @@ class Gateway:
             )
             return
         self.exchange.now_s = int(self._clock.now().timestamp())
-        handler(client, request)
+        try:
+            handler(client, request)
+        except Exception as error:
+            log.exception("%s could not be served; the gateway stops", type(request).__name__)
+            self._fault = self._fault or error
+            self._wake.set()
+            return
         condition_s = self.exchange.next_condition_s()
         if condition_s is not None and condition_s < self._wake_s:
             self._wake.set()
@@ -200,15 +207,25 @@ class Gateway:
     async def play(self, sessions: Sequence[Session]) -> None:
         """Run sessions one after the other. Between two of them the last one's prices stand."""
         for session in sessions:
+            await self._clock.sleep_until(self._midnight_before(session))
             self._begin(session)
             while (second := self._next_second(session)) is not None:
-                if await self._sleep_until(second):
+                slept = await self._sleep_until(second)
+                if self._fault is not None:
+                    raise self._fault
+                if slept:
                     self._act(session, second)
                     self.flush()
 
     def begin(self, session: Session) -> None:
-        """Make `session` the current one before its clock reaches it, so that clients can be served."""
+        """Make `session` the current one before `play` runs, so that clients can be served at once."""
         self._begin(session)
+
+    def _midnight_before(self, session: Session) -> datetime:
+        """When the gateway forgets the day before: midnight in New York. The first session begins at once."""
+        if self._session is None:
+            return self._clock.now()
+        return datetime.combine(session.date, time(0), NEW_YORK)
 
     def _begin(self, session: Session) -> None:
         if self._session == session:
@@ -304,11 +321,11 @@ class Gateway:
     def _catch_up(self, market: SymbolMarket) -> None:
         """Move a market to now without matching: nobody had an order in it."""
         now_s = int(self._clock.now().timestamp())
-        while (point_s := market.next_point_s()) is not None and point_s <= now_s and self.exchange.is_open:
+        while (point_s := market.next_point_s()) is not None and point_s <= now_s:
             while (end_s := market.next_publication_s()) is not None and end_s <= point_s - point_s % BAR_SECONDS:
                 market.publish()
             market.step()
-        while self.exchange.is_open and (end_s := market.next_publication_s()) is not None and end_s <= now_s:
+        while (end_s := market.next_publication_s()) is not None and end_s <= now_s:
             market.publish()
         rank = self._rank[market.symbol]
         for phase, due_s in ((POINT, market.next_point_s()), (PUBLICATION, market.next_publication_s())):

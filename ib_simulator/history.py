@@ -15,7 +15,7 @@ _DAYS = {"D": 1, "W": 7, "M": 31, "Y": 366}
 
 
 class Duration(NamedTuple):
-    """A request's length: `days` counts sessions for D, calendar days otherwise; `seconds` for S."""
+    """A request's length: `amount` counts sessions for D, else seconds, weeks, months or years."""
 
     amount: int
     unit: str
@@ -26,7 +26,7 @@ class Duration(NamedTuple):
         if self.unit == "S":
             return 1 + self.amount // 86_400
         if self.unit == "D":
-            return self.amount * 7 // 5 + 5
+            return self.amount * 3 // 2 + 5  # 252 sessions are a year; five more days for a long weekend
         return self.amount * _DAYS[self.unit]
 
 

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ib_simulator.orders import BUY, SELL, Refusal
 from ib_simulator.wire_order import WireOrder
 from market_hours import NEW_YORK
-from trading.money import price_from_usd, tick_size
+from trading.money import price_from_usd, price_to_usd, tick_size
 
 ORDER_TYPES = ("MKT", "LMT", "STP")
 TIMES_IN_FORCE = ("", "DAY", "GTC", "GTD")
 VALIDATION = 321
+FLOAT_NOISE_USD = 1e-7  # clients calculate prices in floats; a thousandth of the finest tick
 BAD_TICK = Refusal(110, "The price does not conform to the minimum price variation for this contract.")
 
 
@@ -49,12 +50,14 @@ def check_order(order: WireOrder, account_id: str, now: datetime) -> OrderTerms 
         if not order.limit_price or order.limit_price <= 0:
             return _invalid("Please enter a limit price")
         limit = price_from_usd(order.limit_price)
+        if not _on_tick(limit, order.limit_price):
+            return BAD_TICK
     if order.order_type == "STP":
         if not order.aux_price or order.aux_price <= 0:
             return _invalid("Please enter a stop price")
         stop = price_from_usd(order.aux_price)
-    if (limit and limit % tick_size(limit)) or (stop and stop % tick_size(stop)):
-        return BAD_TICK
+        if not _on_tick(stop, order.aux_price):
+            return BAD_TICK
     good_after = _instant(order.good_after_time)
     good_till = _instant(order.good_till_date)
     if good_after is None or good_till is None:
@@ -63,6 +66,10 @@ def check_order(order: WireOrder, account_id: str, now: datetime) -> OrderTerms 
         return _invalid("Good till date is not given or is in the past")
     side = BUY if order.action == "BUY" else SELL
     return OrderTerms(side, int(order.quantity), limit, stop, good_after, good_till if order.tif == "GTD" else 0)
+
+
+def _on_tick(price: int, usd: float) -> bool:
+    return price > 0 and price % tick_size(price) == 0 and abs(price_to_usd(price) - usd) < FLOAT_NOISE_USD
 
 
 def _invalid(cause: str) -> Refusal:
@@ -79,5 +86,5 @@ def _instant(text: str) -> int | None:
         day_and_time, zone = text[:17], text[17:].strip()
         where = ZoneInfo(zone) if zone else NEW_YORK
         return int(datetime.strptime(day_and_time, "%Y%m%d %H:%M:%S").replace(tzinfo=where).timestamp())
-    except (ValueError, ZoneInfoNotFoundError):
+    except (ValueError, ZoneInfoNotFoundError, OSError):  # a zone named like a directory: IsADirectoryError
         return None

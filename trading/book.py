@@ -87,7 +87,9 @@ class SessionBook:
     trough: int = 0  # deepest fall below the peak, <= 0
     _open_trips: dict[str, _Trip] = field(default_factory=dict)
     _executions: dict[str, ExecutionReport] = field(default_factory=dict)  # exec_id -> execution
+    _known: set[str] = field(default_factory=set)  # exec_ids of earlier runs
     _sales: dict[str, _Sale] = field(default_factory=dict)  # exec_id -> sale
+    _fees: dict[str, int] = field(default_factory=dict)  # exec_id -> fee counted
     _trip_of: dict[str, _Trip] = field(default_factory=dict)  # exec_id -> its round trip
 
     def add_pending(self, symbol: str, entry: PendingEntry) -> None:
@@ -103,7 +105,7 @@ class SessionBook:
 
     def knows(self, exec_id: str) -> bool:
         """Whether this execution was counted already: brokers repeat themselves."""
-        return exec_id in self._executions
+        return exec_id in self._executions or exec_id in self._known
 
     def on_execution(self, execution: ExecutionReport, reason: Reason) -> Closing | None:
         """Count an execution once. A sale returns what it realised; a buy returns None.
@@ -139,9 +141,13 @@ class SessionBook:
         return self._closing(execution.exec_id)
 
     def on_fee(self, exec_id: str, fee: int) -> Closing | None:
-        """Count commission and fees (1e-6 USD) of a known execution. A sale returns its corrected result."""
+        """Count commission and fees (1e-6 USD) of a known execution. A sale returns its corrected result.
+
+        A repeated report changes nothing, a revised one replaces the former.
+        """
         execution = self._executions[exec_id]
         trip = self._trip_of[exec_id]
+        fee, self._fees[exec_id] = fee - self._fees.get(exec_id, 0), fee
         trip.fees += fee
         if execution.action is Action.SELL:
             self.realised -= fee
@@ -153,6 +159,25 @@ class SessionBook:
         else:  # the shares are gone already: the fee was late
             self.realised -= fee
         return None
+
+    def has_execution(self, exec_id: str) -> bool:
+        """Whether this run counted the execution itself, so that its fee can be booked."""
+        return exec_id in self._trip_of
+
+    def carry_over(self, symbol: str, position: Position, opened_s: int) -> None:
+        """A position that an earlier run left."""
+        self.positions[symbol] = position
+        trip = _Trip(opened_s, quantity=position.quantity, bought_for=position.cost)
+        self._open_trips[symbol] = trip
+
+    def remember(self, exec_id: str, symbol: str, *, bought: bool, at_s: int, pnl: int) -> None:
+        """An execution of today that an earlier run recorded: it limits this one, and is not counted again."""
+        self._known.add(exec_id)
+        self.realised += pnl
+        if bought:
+            self.entries[symbol] = self.entries.get(symbol, 0) + 1
+        else:
+            self.last_exit_s[symbol] = at_s
 
     def mark(self, bids: Mapping[str, int]) -> None:
         """Value positions at bid and latch the loss and drawdown stops. Only called at agent instants.

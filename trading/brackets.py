@@ -12,7 +12,10 @@ from trading.strategy import Parameters
 
 
 class LegChange(NamedTuple):
-    """A modification of a live leg. Prices in 1e-4 USD, 0: unchanged."""
+    """A modification of a live leg. `quantity` counts what the leg has filled too, as a broker's order size does.
+
+    Prices in 1e-4 USD, 0: unchanged.
+    """
 
     intent_id: str
     quantity: int
@@ -22,13 +25,14 @@ class LegChange(NamedTuple):
 
 @dataclass(slots=True)
 class Leg:
-    """One order of a bracket as last reported."""
+    """One order of a bracket as last reported. `quantity` is its whole size, `filled` what of it has executed."""
 
     intent: OrderIntent
     quantity: int
     state: IntentState = IntentState.CREATED
     limit_price: int = 0
     stop_price: int = 0
+    filled: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -59,6 +63,7 @@ class LiveBracket:
         """A leg's state as the broker tells it."""
         leg = self.legs[role]
         leg.state = follow(leg.state, report.state)
+        leg.filled = max(leg.filled, report.filled)
         if report.filled + report.remaining > 0 and not leg.is_over:
             leg.quantity = report.filled + report.remaining
 
@@ -83,14 +88,15 @@ class LiveBracket:
         return leg is not None and not leg.is_over
 
     def changes(self, owned: int) -> list[LegChange]:
-        """What live exits need once the entry is over: size = owned, prices from the real fill.
+        """What live exits need once the entry is over: what is left to sell = owned, prices from the real fill.
 
         While nothing was sold yet, stop and target move to the average fill; a leg never sells more than is owned.
         """
         if not self.entry_is_over or owned <= 0:
             return []
+        ahead = self._reports_are_ahead(owned)
         wanted_stop = wanted_target = 0
-        if self.bought and owned == self.bought:
+        if self.bought and owned == self.bought and not ahead:
             average = -(-self.bought_value // self.bought)
             wanted_stop = entry_stop_price(average, self.parameters.stop_loss_bps)
             wanted_target = entry_target_price(average, self.parameters.profit_target_bps)
@@ -98,9 +104,17 @@ class LiveBracket:
         for leg in self.live_exits():
             stop = wanted_stop if leg.intent.role is Role.STOP and wanted_stop else leg.stop_price
             limit = wanted_target if leg.intent.role is Role.TARGET and wanted_target else leg.limit_price
-            if (leg.quantity, leg.limit_price, leg.stop_price) != (owned, limit, stop):
-                result.append(LegChange(leg.intent.intent_id, owned, limit, stop))
+            size = owned + leg.filled
+            if ahead:  # `owned` is too high: the broker's own group keeps sizes right, only a smaller one is safe
+                size = min(size, leg.quantity)
+            if (leg.quantity, leg.limit_price, leg.stop_price) != (size, limit, stop):
+                result.append(LegChange(leg.intent.intent_id, size, limit, stop))
         return result
+
+    def _reports_are_ahead(self, owned: int) -> bool:
+        """Whether exits reported fills that `owned` does not show: their executions are still to come."""
+        reported = sum(leg.filled for role, leg in self.legs.items() if role is not Role.ENTRY)
+        return reported > max(self.bought - owned, 0)
 
     def apply(self, change: LegChange) -> None:
         """A modification was sent."""

@@ -75,5 +75,5 @@ def money_to_usd(money: int) -> float:
 
 def usd_text(money: int) -> str:
     """Money for a reader: `-1,234.57`, rounded half-even to cents."""
-    cents = Decimal(money).scaleb(-6).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+    cents = Decimal(money).scaleb(-6).quantize(Decimal("0.01"), ROUND_HALF_EVEN) + 0  # adding 0 drops the sign of -0.00
     return f"{cents:,}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +14,7 @@ from trading.money import MONEY_UNITS_PER_USD, notional, price_to_usd
 
 ATR_CALENDAR_DAYS = 45
 MIN_SESSIONS = 5
+SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,9}([ .][A-Z]{1,2})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,44 @@ def rank(candidates: Iterable[Candidate], size: int) -> tuple[WatchlistEntry, ..
 def atr_of(bars: Sequence[Bar]) -> AtrState:
     """The daily ATR of the strategy: over the sessions given, unknown when there are fewer than five."""
     return daily_atr(list(bars)) if len(bars) >= MIN_SESSIONS else AtrState()
+
+
+def watchlist_from_json(value: object) -> Watchlist:
+    """A list as the program writes it, or as a user does: `{"symbols": ["AAPL", …]}` or plain `["AAPL", …]`.
+
+    Raises ValueError saying what is wrong and where.
+    """
+    content = {"symbols": value} if isinstance(value, list) else value
+    if not isinstance(content, dict) or not isinstance(content.get("symbols"), list):
+        raise ValueError('it must be a list of symbols or an object with a list "symbols"')
+    entries = [_entry(item, number) for number, item in enumerate(content["symbols"], start=1)]
+    if not entries:
+        raise ValueError("it names no symbol")
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.symbol in seen:
+            raise ValueError(f"{entry.symbol} is named twice")
+        seen.add(entry.symbol)
+    session = content.get("session_date")
+    try:
+        session_date = None if session is None else date.fromisoformat(str(session))
+    except ValueError:
+        raise ValueError(f'"session_date" is {session!r}, not a date like 2026-09-28') from None
+    return Watchlist(session_date=session_date, source=str(content.get("source", "file")), entries=tuple(entries))
+
+
+def _entry(item: object, number: int) -> WatchlistEntry:
+    symbol = item.get("symbol") if isinstance(item, dict) else item
+    if not isinstance(symbol, str) or not SYMBOL.fullmatch(symbol):
+        raise ValueError(f"entry {number} has no symbol such as AAPL: {item!r}"[:120])
+    if not isinstance(item, dict):
+        return WatchlistEntry(symbol=symbol)
+    score, reasons = item.get("score", 0.0), item.get("reasons", [])
+    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+        raise ValueError(f"entry {number} ({symbol}) has a score that is no number: {score!r}")
+    if not isinstance(reasons, list) or not all(isinstance(reason, str) for reason in reasons):
+        raise ValueError(f"entry {number} ({symbol}) has reasons that are no list of texts")
+    return WatchlistEntry(symbol=symbol, score=float(score), reasons=tuple(reasons))
 
 
 def _refused(symbol: str, sessions: int, refusal: str) -> Candidate:

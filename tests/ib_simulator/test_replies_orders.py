@@ -71,7 +71,7 @@ def heard_open_order(version: int, row: replies_orders.OpenOrderRow) -> tuple[An
 
 @pytest.mark.parametrize("version", ENDS)
 def test_plain_open_order_is_what_gateways_send(version: int) -> None:
-    recorded = (
+    documented = (
         "5|31|265598|AAPL|STK||0|?||SMART|USD|AAPL|NMS|BUY|100|LMT|340.5|0.0|GTC|77|DU1||0|ref|2|1555|0|0|0||"
         "1555.0/DU1/100||||||||||0||-1|0||||||2147483647|0|0|0||3|0|0||0|0||0|None||0||||?|0|0||0|0|||||"
         "|0|0|0|2147483647|2147483647|||0||IB|0|0||0|0|PreSubmitted"
@@ -82,7 +82,7 @@ def test_plain_open_order_is_what_gateways_send(version: int) -> None:
     )
     later = {157: "", 176: "|||0|||||"}[version]
     message = replies_orders.open_order(version, open_row(AAPL, PLAIN))
-    assert "|".join(fields_of(message)) == recorded + later
+    assert "|".join(fields_of(message)) == documented + later
 
 
 @pytest.mark.parametrize("version", VERSIONS)

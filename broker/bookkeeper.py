@@ -1,0 +1,222 @@
+"""The book and the record kept in step with what the broker reports: executions, fees, order states."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from broker.order_desk import OrderDesk
+from observability import TradingHistory
+from records.intent_log import IntentLog
+from records.rows import IntentRow
+from records.trade_rows import trade_row
+from trading.book import SessionBook
+from trading.brackets import LiveBracket
+from trading.ledger import Position
+from trading.money import money_from_usd, money_to_usd, price_from_usd
+from trading.orders import (
+    TERMINAL,
+    Action,
+    ExecutionReport,
+    IntentState,
+    OrderIntent,
+    OrderReport,
+    Reason,
+    Role,
+)
+from trading.strategy import Market, Parameters
+from trading.sync import Adoption
+
+log = logging.getLogger(__name__)
+
+
+class Bookkeeper:
+    """Hears the broker (`BrokerListener`) for one session of one bot.
+
+    Every execution is recorded once; exits are resized and re-priced to what is really owned, at the instant of
+    the report. What belongs to another bot or to nobody is counted in `foreign` and left alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        history: TradingHistory,
+        intents: IntentLog,
+        session_date: str,
+        book: SessionBook,
+        parameters: Parameters,
+        market_of: Callable[[str], Market | None],
+    ) -> None:
+        self.book = book
+        self.parameters = parameters
+        self.orders: OrderDesk
+        self.brackets: dict[str, LiveBracket] = {}  # symbol -> the orders of its position
+        self.warnings: list[str] = []
+        self.executions = 0
+        self.foreign = 0
+        self.disconnected = False
+        self._history = history
+        self._intents = intents
+        self._session_date = session_date
+        self._market_of = market_of
+        self._by_id: dict[str, tuple[OrderIntent, LiveBracket]] = {}  # intent_id -> intent and its bracket
+
+    def track(self, intents: tuple[OrderIntent, ...]) -> LiveBracket:
+        """Follow the orders of one bracket from now on. Call it before they are sent."""
+        bracket = LiveBracket.of(intents, self.parameters)
+        self.brackets[bracket.symbol] = bracket
+        for intent in intents:
+            self._by_id[intent.intent_id] = (intent, bracket)
+        return bracket
+
+    def restore(self) -> None:
+        """Take up what earlier runs of this bot left: positions, today's results, orders that may be alive."""
+        for row in self._history.open_positions(self._history.bot):
+            position = Position(row.quantity, money_from_usd(row.cost_basis_usd))
+            self.book.carry_over(row.symbol, position, int(row.opened_at.timestamp()))
+        for trade in self._history.trades(self._session_date, self._history.bot):
+            self.book.remember(
+                trade.exec_id,
+                trade.symbol,
+                bought=trade.action == Action.BUY,
+                at_s=int(trade.timestamp.timestamp()),
+                pnl=money_from_usd(trade.pnl_usd or 0.0),
+            )
+        legs: dict[str, list[IntentRow]] = {}  # bracket_id -> its intents that may be alive
+        for intent in self._history.open_intents(self._history.bot):
+            legs.setdefault(intent.bracket_id or intent.intent_id, []).append(intent)
+        for rows in legs.values():
+            self._restore_bracket(rows)
+
+    def mark_lost(self, resting: frozenset[str]) -> None:
+        """Legs that are not among the orders resting at the broker are over."""
+        for bracket in self.brackets.values():
+            for leg in bracket.legs.values():
+                if not leg.is_over and leg.intent.intent_id not in resting:
+                    leg.state = IntentState.CANCELLED
+
+    def adopt(self, adoption: Adoption, now_s: int) -> None:
+        """Take shares that nobody's ledger explains into this one, at the broker's average cost, without a fee."""
+        execution = ExecutionReport(
+            exec_id=f"sync-{self._session_date}-{adoption.symbol}-{now_s}",
+            order_ref="",
+            symbol=adoption.symbol,
+            action=Action.BUY,
+            quantity=adoption.quantity,
+            price=adoption.average_cost,
+            at_s=now_s,
+            order_id=0,
+            perm_id=0,
+        )
+        self.book.on_execution(execution, Reason.SYNC)
+        self._history.record_trade(
+            trade_row(
+                execution,
+                session_date=self._session_date,
+                reason=Reason.SYNC,
+                closing=None,
+                market=None,
+                parameters=self.parameters,
+            )
+        )
+        self._history.record_commission(execution.exec_id, 0.0, None, None)
+
+    # Reports of the broker
+
+    def on_execution(self, execution: ExecutionReport) -> None:
+        if self.book.knows(execution.exec_id):
+            return
+        known = self._by_id.get(execution.order_ref)
+        if known is None:
+            self.foreign += 1
+            return
+        intent, bracket = known
+        self.executions += 1
+        closing = self.book.on_execution(execution, intent.reason)
+        if execution.action is Action.BUY:
+            bracket.on_bought(execution.quantity, execution.price)
+        self._history.record_trade(
+            trade_row(
+                execution,
+                session_date=self._session_date,
+                reason=intent.reason,
+                closing=closing,
+                market=self._market_of(execution.symbol),
+                parameters=bracket.parameters,
+            )
+        )
+
+    def on_fee(self, exec_id: str, fee: int) -> None:
+        if not self.book.has_execution(exec_id):
+            return
+        closing = self.book.on_fee(exec_id, fee)
+        self._history.record_commission(
+            exec_id,
+            money_to_usd(fee),
+            money_to_usd(closing.pnl) if closing else None,
+            closing.pnl_pct if closing else None,
+        )
+
+    def on_order(self, report: OrderReport) -> None:
+        known = self._by_id.get(report.order_ref)
+        if known is None:
+            return
+        intent, bracket = known
+        bracket.on_report(intent.role, report)
+        if report.state is IntentState.REJECTED:
+            self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
+        if intent.role is Role.ENTRY and report.state in TERMINAL:
+            self.book.drop_pending(intent.symbol, intent.intent_id)
+            self._fit_exits(bracket)
+
+    def on_message(self, code: int, text: str, order_ref: str) -> None:
+        known = self._by_id.get(order_ref)
+        if known is not None and code != 202:
+            self.warn(f"{known[0].symbol}: gateway message {code} about its {known[0].role} order: {text}")
+
+    def on_disconnected(self) -> None:
+        self.disconnected = True
+
+    def warn(self, text: str) -> None:
+        """Something the day's report must name. The same words count once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            log.warning(text)
+
+    def _fit_exits(self, bracket: LiveBracket) -> None:
+        """Size and prices of the resting exits follow what is owned and what it cost."""
+        position = self.book.positions.get(bracket.symbol)
+        for change in bracket.changes(position.quantity if position else 0):
+            if self.orders.modify(
+                change.intent_id,
+                quantity=change.quantity,
+                limit_price=change.limit_price,
+                stop_price=change.stop_price,
+            ):
+                bracket.apply(change)
+
+    def _restore_bracket(self, rows: list[IntentRow]) -> None:
+        intents = tuple(_intent_of(row) for row in rows)
+        bracket = self.track(intents)
+        for row in rows:
+            leg = bracket.legs[Role(row.role)]
+            leg.state = IntentState(row.state)
+            self._intents.adopt(row.intent_id, leg.state)
+
+
+def _intent_of(row: IntentRow) -> OrderIntent:
+    return OrderIntent(
+        intent_id=row.intent_id,
+        bracket_id=row.bracket_id or row.intent_id,
+        role=Role(row.role),
+        reason=Reason(row.reason or Reason.MANUAL),
+        symbol=row.symbol,
+        action=Action(row.action),
+        quantity=row.quantity,
+        order_type=row.order_type,
+        tif=row.tif,
+        limit_price=price_from_usd(row.limit_price_usd) if row.limit_price_usd else 0,
+        stop_price=price_from_usd(row.stop_price_usd) if row.stop_price_usd else 0,
+        oca_group=row.oca_group or "",
+        decision_id=row.decision_id or "",
+    )

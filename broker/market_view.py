@@ -1,0 +1,71 @@
+"""What the rules see of each watchlist symbol: quotes, minute indicators since the open, the daily ATR."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from broker.market_data import MarketData
+from trading.bars import Bar
+from trading.errors import HistoryUnavailable
+from trading.indicators import AtrState, MinuteIndicators, atr_pct
+from trading.strategy import Market
+from trading.watchlist import ATR_CALENDAR_DAYS, atr_of
+
+
+class MarketView:
+    """The session's market as published so far. `daily_atr` False takes the ATR from minute bars instead."""
+
+    def __init__(self, data: MarketData, session_date: date, open_s: int, *, daily_atr: bool) -> None:
+        self._data = data
+        self._session_date = session_date
+        self._open_s = open_s
+        self._daily_atr = daily_atr
+        self._indicators: dict[str, MinuteIndicators] = {}  # symbol -> minute indicators since the open
+        self._atr: dict[str, AtrState] = {}  # symbol -> daily ATR
+        self._unfollowed: dict[str, None] = {}  # symbols whose minute bars could not be followed yet, in order
+
+    async def follow(self, symbol: str) -> str:
+        """Daily ATR, minute bars and quotes of one symbol. What cannot be had is returned in words, else empty."""
+        self._indicators[symbol] = MinuteIndicators()
+        self._atr[symbol] = AtrState()
+        try:
+            self._atr[symbol] = atr_of(await self._data.daily_bars(symbol, self._session_date, ATR_CALENDAR_DAYS))
+            if not await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
+                self._unfollowed[symbol] = None
+            await self._data.follow_quotes(symbol)
+        except HistoryUnavailable as error:
+            return str(error)
+        return ""
+
+    async def follow_again(self) -> None:
+        """Ask once more for minute bars that the gateway did not have yet."""
+        for symbol in list(self._unfollowed):
+            if await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
+                del self._unfollowed[symbol]
+
+    def on_bar(self, symbol: str, bar: Bar) -> None:
+        """A minute bar is complete."""
+        self._indicators[symbol].add(bar)
+
+    def oldest_quote_s(self) -> int:
+        """Epoch second of the oldest of all latest ticks; 0 while a symbol has none."""
+        return min((self._data.quote(symbol).at_s for symbol in self._indicators), default=0)
+
+    def market(self, symbol: str, now_s: int) -> Market:
+        """What was published about a symbol until now."""
+        quote = self._data.quote(symbol)
+        indicators = self._indicators.get(symbol) or MinuteIndicators()
+        atr = self._atr.get(symbol, AtrState()) if self._daily_atr else indicators.atr
+        return Market(
+            quote.last,
+            quote.bid,
+            quote.ask,
+            indicators.bars,
+            indicators.last_volume,
+            indicators.vwap,
+            indicators.rsi_now,
+            atr_pct(atr, quote.last),
+            now_s - quote.at_s,
+            quote.halted,
+            quote.delayed,
+        )

@@ -1,0 +1,440 @@
+"""The day trader's agents: `WatchlistAnalyst` chooses the symbols, `IntradayTrader` trades them for one session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from broker.bookkeeper import Bookkeeper
+from broker.broker import Broker
+from broker.market_data import MarketData
+from broker.market_view import MarketView
+from broker.position_desk import PositionDesk
+from broker.settings import BrokerSettings
+from broker.values import AccountState
+from market_hours import Clock, Session, TradingCalendar
+from observability import TradingHistory
+from performance_config import PerformanceConfig
+from records.intent_log import IntentLog
+from records.rows import DecisionKind
+from records.trade_rows import decision_row
+from self_evaluation import HealthMonitor
+from trading.book import PendingEntry, SessionBook
+from trading.costs import fee_schedule_on
+from trading.day_report import DayReport, day_metrics, round_trip_for_report
+from trading.errors import BrokerUnavailable, HistoryUnavailable
+from trading.funnel import DecisionFunnel
+from trading.judgement import Judgement, judge_entry
+from trading.money import money_to_usd
+from trading.orders import OrderIntent, Reason, entry_bracket
+from trading.rules import Rule
+from trading.settings import RiskSettings, StrategySettings
+from trading.sizing import symbol_budget
+from trading.strategy import Market
+from trading.sync import plan_sync
+from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, rank, watchlist_from_json
+from utils import Misconfigured, read_json, write_json_atomically
+
+log = logging.getLogger(__name__)
+
+PREPARE_BEFORE_OPEN = timedelta(minutes=30)
+TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
+ENTRY_LIFETIME_S = 15  # an entry that did not fill expires by itself
+
+
+class WatchlistAnalyst:
+    """Ranks a universe by daily volatility and turnover. History comes through the broker, six at work on it."""
+
+    def __init__(self, data: MarketData, settings: StrategySettings, performance: PerformanceConfig) -> None:
+        self._data = data
+        self._settings = settings
+        self._workers = performance.watchlist_workers
+
+    def load(self, file: Path, session: Session, calendar: TradingCalendar, *, analyse: bool) -> Watchlist | None:
+        """The list in `file`; None when a new one must be made: there is none, or it is older than a session.
+
+        Raises Misconfigured for a malformed file, and where a new one is needed but not allowed (`analyse`).
+        """
+        if not file.exists():
+            if analyse:
+                return None
+            raise Misconfigured(f"{file} does not exist and --no-analyse forbids to make it")
+        try:
+            known = watchlist_from_json(read_json(file))
+        except ValueError as error:
+            raise Misconfigured(f"{file}: {error}") from error
+        if known.session_date is None or known.session_date >= calendar.previous_session(session.date).date:
+            return known
+        if analyse:
+            return None
+        raise Misconfigured(
+            f"{file} was made for the session of {known.session_date}, more than a session before {session.date}: "
+            "leave --no-analyse out to make a new one"
+        )
+
+    async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
+        """Assess the universe, rank it and write the list to `file`. Raises Misconfigured when nothing is fit."""
+        candidates = await self.assess_all(universe, session)
+        entries = rank(candidates, self._settings.watchlist_size)
+        if not entries:
+            reasons = "; ".join(f"{c.symbol}: {c.refusal}" for c in candidates[:3])
+            raise Misconfigured(f"none of {len(candidates)} symbols is fit for the watchlist ({reasons})")
+        watchlist = Watchlist(session_date=session.date, source="analysed", entries=entries)
+        refused = {candidate.symbol: candidate.refusal for candidate in candidates if candidate.refusal}
+        content = {
+            "session_date": session.date.isoformat(),
+            "source": watchlist.source,
+            "symbols": [asdict(entry) for entry in entries],
+            "refused": refused,
+        }
+        write_json_atomically(file, content)
+        return watchlist
+
+    async def assess_all(self, universe: Sequence[str], session: Session) -> list[Candidate]:
+        """Every symbol's score or refusal, in the order of `universe`."""
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        floor = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
+
+        async def one(pool: ThreadPoolExecutor, symbol: str) -> Candidate:
+            try:
+                bars = await self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)
+            except HistoryUnavailable as error:
+                log.info("%s", error)
+                bars = []
+            return await loop.run_in_executor(
+                pool,
+                assess,
+                *(symbol, bars, floor, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd),
+            )
+
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="watchlist") as pool:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(pool, symbol)) for symbol in universe]
+        return [task.result() for task in tasks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraderOptions:
+    """What a run of the day trader was asked to do."""
+
+    allocation: float
+    client_id: int
+    live: bool
+    simulated: bool
+    dry_run: bool
+    flatten_on_exit: bool
+    analyse: bool
+    load_watchlist: bool
+    watchlist_file: Path
+    prices_from: str
+    versions: Mapping[str, str]
+    strategy: StrategySettings
+    risk: RiskSettings
+    performance: PerformanceConfig
+    broker: BrokerSettings
+
+
+class IntradayTrader:
+    """One session, from the connection to the report.
+
+    It acts at the open plus 5k + 0.5 seconds: mark the book, watch the exits, judge the watchlist in rank order.
+    Exits rest at the broker; this program is the second net and the sweep after EOD time is the third.
+    """
+
+    def __init__(
+        self,
+        options: TraderOptions,
+        session: Session,
+        calendar: TradingCalendar,
+        clock: Clock,
+        history: TradingHistory,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._options = options
+        self._session = session
+        self._calendar = calendar
+        self._clock = clock
+        self._history = history
+        self._new_id = new_id
+        self._stop = asyncio.Event()
+        self._stop_reason = ""
+        self._funnel = DecisionFunnel()
+        self._watchlist = Watchlist(session_date=None, source="none", entries=())
+        self._account = AccountState("", 0, 0)
+        self._budget = 0
+        self._ticks = self._decisions = 0
+        self._started_at = clock.now()
+        self._parameters = options.strategy.parameters()
+        self._rates = fee_schedule_on(session.date)
+        self._allocation_ppm = round(options.allocation * 1_000_000)
+        self._health = HealthMonitor("day_trader")
+        self._intents = IntentLog(
+            history,
+            now=clock.now,
+            await_off_loop=clock.off_loop,
+            session_date=lambda: session.date.isoformat(),
+        )
+        self._keeper = Bookkeeper(
+            history=history,
+            intents=self._intents,
+            session_date=session.date.isoformat(),
+            book=SessionBook(0, self._allocation_ppm, session.close_s, options.risk.limits(0)),
+            parameters=self._parameters,
+            market_of=lambda symbol: self._view.market(symbol, self._now_s()),
+        )
+        self._broker = Broker(options.broker, clock, self._intents, self._keeper, options.client_id)
+        self._keeper.orders = self._broker.orders
+        self._view = MarketView(
+            self._broker.data, session.date, session.open_s, daily_atr=options.strategy.atr_timeframe == "day"
+        )
+        self._desk = PositionDesk(
+            self._keeper, self._broker.orders, new_id, self._parameters, int(session.eod.timestamp())
+        )
+
+    def stop(self, reason: str) -> None:
+        """End the run soon and cleanly. Safe to call from a signal handler of the loop."""
+        self._stop_reason = self._stop_reason or reason
+        self._stop.set()
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody ended the run before the session was over."""
+        return self._stop.is_set()
+
+    async def run(self, universe: Sequence[str]) -> DayReport:
+        """Trade the session and tell it. Raises what ended it early, after the socket is closed."""
+        await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
+        try:
+            if not self._stop.is_set():
+                await self._connect_and_sync()
+                if self._clock.now() < self._session.eod:
+                    await self._choose_watchlist(universe)
+                    await self._wait_until(self._session.open)
+                self._set_capital()
+                await self._monitor()
+            if self._stop.is_set() and self._options.flatten_on_exit:
+                await self._flatten()
+            return self._report()
+        finally:
+            self._broker.disconnect()
+
+    # Before the open
+
+    async def _connect_and_sync(self) -> None:
+        options = self._options
+        self._account = await self._broker.connect(live_allowed=options.live)
+        if options.live and self._account.is_paper:
+            raise Misconfigured(f"--live was given but {self._account.account_id} is a paper account: leave it out")
+        self._history.bind_account(self._account.account_id)
+        self._set_capital()
+        self._keeper.restore()
+        self._broker.orders.replay_executions()
+        self._keeper.mark_lost(frozenset(order.order_ref for order in self._broker.orders.resting()))
+
+    async def _choose_watchlist(self, universe: Sequence[str]) -> None:
+        options = self._options
+        analyst = WatchlistAnalyst(self._broker.data, options.strategy, options.performance)
+        known = None
+        if options.load_watchlist:
+            known = analyst.load(options.watchlist_file, self._session, self._calendar, analyse=options.analyse)
+        self._watchlist = known or await analyst.analyse(universe, self._session, options.watchlist_file)
+        await self._sync_positions()
+        for symbol in self._watchlist.symbols:
+            if fault := await self._view.follow(symbol):
+                self._keeper.warn(fault)
+
+    async def _sync_positions(self) -> None:
+        """Adopt watchlist shares that no ledger explains (paper and simulation), warn of the rest, protect all."""
+        owned = {symbol: position.quantity for symbol, position in self._keeper.book.positions.items()}
+        held = await self._broker.positions()
+        plan = plan_sync(owned, held, self._watchlist.symbols, adopts=self._account.is_paper)
+        for warning in plan.warnings:
+            self._keeper.warn(warning)
+        for adoption in plan.adoptions:
+            self._keeper.adopt(adoption, self._now_s())
+            self._record(adoption.symbol, "sync", Judgement(Rule.APPROVED, 0.0, 0.0, adoption.quantity), None)
+        if not self._options.dry_run:
+            await self._desk.protect()
+
+    def _set_capital(self) -> None:
+        """Fix equity, limits and the budget per symbol."""
+        self._account = self._broker.account()
+        book = self._keeper.book
+        book.equity_at_open = self._account.net_liquidation
+        book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
+        self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
+
+    # The session
+
+    async def _monitor(self) -> None:
+        """The 5-second rhythm, until the book is flat after EOD time, the close, or a stop."""
+        session, interval_s = self._session, self._options.performance.monitor_interval_s
+        step = -1
+        while not self._stop.is_set():
+            passed_s = (self._clock.now() - session.open - TICK_OFFSET).total_seconds()
+            step = max(step + 1, math.ceil(passed_s / interval_s))  # instants that were missed stay missed
+            instant = session.open + TICK_OFFSET + timedelta(seconds=step * interval_s)
+            await self._wait_until(instant)
+            if self._stop.is_set():
+                break
+            now_s = session.open_s + step * interval_s
+            if now_s >= session.close_s or (now_s >= self._desk.sweep_from_s and self._is_flat()):
+                return
+            await self._tick(now_s, late_s=(self._clock.now() - instant).total_seconds())
+
+    async def _tick(self, now_s: int, late_s: float) -> None:
+        """One agent instant."""
+        if self._broker.fault is not None:
+            raise self._broker.fault
+        if self._keeper.disconnected:
+            raise BrokerUnavailable("the gateway closed the connection; resting exits stay at the broker")
+        self._ticks += 1
+        self._broker.data.flush_bars()
+        book = self._keeper.book
+        book.mark({symbol: self._broker.data.quote(symbol).bid for symbol in book.positions})
+        if (now_s - self._session.open_s) % self._options.performance.health_interval_s == 0:
+            await self._check_health(now_s, late_s)
+        if now_s >= self._desk.sweep_from_s and not self._options.dry_run:
+            await self._desk.sweep(now_s)
+        elif now_s < int(self._session.eod.timestamp()):
+            for intents in self._judge(now_s):
+                await self._enter(intents)
+
+    def _judge(self, now_s: int) -> list[tuple[OrderIntent, ...]]:
+        """Judge all symbols in rank order; the brackets of those that may enter, their capital already taken."""
+        book, limits = self._keeper.book, self._keeper.book.limits
+        approved: list[tuple[OrderIntent, ...]] = []
+        state, free = book.book_state(now_s, 0), book.free_capital
+        for symbol in self._watchlist.symbols:
+            market = self._view.market(symbol, now_s)
+            judgement = judge_entry(
+                market, book.symbol_state(symbol), state, self._budget, free, self._parameters, limits, self._rates
+            )
+            if judgement.rule == Rule.APPROVED and self._options.dry_run:
+                judgement = judgement._replace(rule=Rule.DRY_RUN)
+            changed = self._funnel.count(symbol, judgement.rule)
+            if judgement.rule == Rule.APPROVED:
+                decision_id = self._record(symbol, "enter", judgement, market)
+                intents = entry_bracket(
+                    new_id=self._new_id,
+                    symbol=symbol,
+                    quantity=judgement.quantity,
+                    collar=judgement.collar,
+                    expected_fill=market.ask,
+                    parameters=self._parameters,
+                    good_till_s=now_s + ENTRY_LIFETIME_S,
+                    eod_s=int(self._session.eod.timestamp()),
+                    decision_id=decision_id,
+                )
+                book.add_pending(symbol, PendingEntry(intents[0].intent_id, judgement.quantity, judgement.collar))
+                approved.append(intents)
+                state, free = book.book_state(now_s, len(approved)), book.free_capital
+            elif changed:
+                kind: DecisionKind = "enter" if judgement.rule == Rule.DRY_RUN else "deny"
+                self._record(symbol, kind, judgement, market)
+        return approved
+
+    async def _enter(self, intents: tuple[OrderIntent, ...]) -> None:
+        """Send one bracket. If it cannot be sent its capital is free again and the day goes on without it."""
+        self._keeper.track(intents)
+        try:
+            await self._broker.orders.place(intents)
+        except BrokerUnavailable as error:
+            self._keeper.book.drop_pending(intents[0].symbol, intents[0].intent_id)
+            self._keeper.warn(f"{intents[0].symbol}: entry was not sent: {error}")
+
+    async def _check_health(self, now_s: int, late_s: float) -> None:
+        """The health hook: sample, record, and ask again for bars that could not be followed."""
+        oldest_s = self._view.oldest_quote_s()
+        age_s = float(now_s - oldest_s) if oldest_s else None
+        self._history.record_health(
+            self._health.sample(
+                self._clock.now(), ib_connected=self._broker.is_connected, data_age_s=age_s, loop_lag_ms=late_s * 1_000
+            )
+        )
+        await self._view.follow_again()
+
+    async def _flatten(self) -> None:
+        """Close everything this bot owns before leaving, for as long as the market is open."""
+        while not self._is_flat() and self._session.open <= self._clock.now() < self._session.close:
+            for symbol in list(self._keeper.book.positions):
+                await self._desk.close(symbol, Reason.MANUAL)
+            await self._clock.sleep_until(self._clock.now() + timedelta(seconds=1))
+
+    # What is seen and what is told
+
+    def _now_s(self) -> int:
+        return int(self._clock.now().timestamp())
+
+    async def _wait_until(self, when: datetime) -> None:
+        """Sleep until `when` or until somebody says stop."""
+        left_s = (when - self._clock.now()).total_seconds()
+        if left_s > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), left_s)
+
+    def _is_flat(self) -> bool:
+        return not self._keeper.book.positions and not self._keeper.book.pending
+
+    def _record(self, symbol: str, kind: DecisionKind, judgement: Judgement, market: Market | None) -> str:
+        """Write one decision; returns its id."""
+        self._decisions += 1
+        decision_id = self._new_id()
+        self._history.record_decision(
+            decision_row(
+                decision_id=decision_id,
+                now_s=self._now_s(),
+                session_date=self._session.date.isoformat(),
+                symbol=symbol,
+                kind=kind,
+                rule=judgement.rule,
+                limit=judgement.limit,
+                actual=judgement.actual,
+                market=market,
+                quantity=judgement.quantity or None,
+            )
+        )
+        return decision_id
+
+    def _report(self) -> DayReport:
+        """The session as it ended."""
+        keeper, options = self._keeper, self._options
+        trips = keeper.book.closed_round_trips()
+        resting = self._broker.orders.resting() if self._broker.is_connected else []
+        return DayReport(
+            session_date=self._session.date,
+            mode=self._history.mode,
+            account_id=self._account.account_id,
+            prices_from=options.prices_from,
+            started_at=self._started_at,
+            ended_at=self._clock.now(),
+            ended_because=self._stop_reason or "the session is over",
+            allocation=options.allocation,
+            equity_at_open_usd=money_to_usd(keeper.book.equity_at_open),
+            symbol_budget_usd=money_to_usd(self._budget),
+            watchlist=self._watchlist.symbols,
+            parameters=self._parameters._asdict(),
+            limits=keeper.book.limits._asdict(),
+            versions=options.versions,
+            ticks=self._ticks,
+            judgements=self._funnel.judgements(),
+            decisions=self._decisions,
+            orders=self._intents.committed,
+            executions=keeper.executions,
+            foreign_executions=keeper.foreign,
+            round_trips=tuple(round_trip_for_report(trip) for trip in trips),
+            metrics=day_metrics(trips, keeper.book.trough),
+            funnel=self._funnel.by_symbol(),
+            funnel_totals=self._funnel.totals(),
+            positions_left={symbol: position.quantity for symbol, position in keeper.book.positions.items()},
+            resting_orders=tuple(order._asdict() for order in resting),
+            warnings=tuple(keeper.warnings),
+        )

@@ -1,0 +1,114 @@
+"""Order intents as the broker room needs them: written durably before they are sent, followed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Protocol, Unpack
+
+from records.rows import IntentChange, IntentRow
+from records.rows import IntentState as StateName
+from trading.money import price_to_usd
+from trading.orders import IntentState, OrderIntent, OrderReport, follow
+
+
+class IntentRecords(Protocol):
+    """The part of the trading history that keeps intents."""
+
+    def commit_intents(self, intents: Sequence[IntentRow]) -> Future[None]: ...
+
+    def update_intent(
+        self, intent_id: str, state: StateName, *, updated_at: datetime, **changes: Unpack[IntentChange]
+    ) -> None: ...
+
+
+class IntentLog:
+    """Implements the broker's `IntentStore` over the database.
+
+    `await_off_loop` awaits a job of the writer thread (the clock's `off_loop`); `now` says when.
+    """
+
+    def __init__(
+        self,
+        records: IntentRecords,
+        *,
+        now: Callable[[], datetime],
+        await_off_loop: Callable[[Future[None]], Awaitable[None]],
+        session_date: Callable[[], str],
+    ) -> None:
+        self._records = records
+        self._now = now
+        self._await_off_loop = await_off_loop
+        self._session_date = session_date
+        self._states: dict[str, IntentState] = {}  # intent_id -> state as last written
+        self.committed = 0
+
+    def commit(self, intents: Sequence[OrderIntent]) -> Awaitable[None]:
+        """Write the intents in one transaction; complete once they are on disk."""
+        now = self._now()
+        rows = [self._row(intent, now) for intent in intents]
+        self.committed += len(rows)
+        for intent in intents:
+            self._states[intent.intent_id] = IntentState.CREATED
+        return self._await_off_loop(self._records.commit_intents(rows))
+
+    def sent(self, intent_id: str, order_id: int, client_id: int) -> None:
+        """The intent went out. What the broker said meanwhile stands."""
+        state = self._follow(intent_id, IntentState.SENT)
+        self._records.update_intent(
+            intent_id, state.value, updated_at=self._now(), order_id=order_id, client_id=client_id
+        )
+
+    def reported(self, report: OrderReport) -> None:
+        """The broker told the state. An intent of another run is followed from now on."""
+        state = self._follow(report.order_ref, report.state)
+        self._records.update_intent(
+            report.order_ref,
+            state.value,
+            updated_at=self._now(),
+            perm_id=report.perm_id,
+            filled_quantity=report.filled,
+            avg_fill_price_usd=price_to_usd(report.average_price) if report.average_price else None,
+            detail=report.detail or None,
+        )
+
+    def adopt(self, intent_id: str, state: IntentState) -> None:
+        """An intent of an earlier run, with the state on record."""
+        self._states.setdefault(intent_id, state)
+
+    def knows(self, intent_id: str) -> bool:
+        """Whether this intent is one of ours."""
+        return intent_id in self._states
+
+    def _follow(self, intent_id: str, reported: IntentState) -> IntentState:
+        state = follow(self._states.get(intent_id, IntentState.UNKNOWN), reported)
+        self._states[intent_id] = state
+        return state
+
+    def _row(self, intent: OrderIntent, now: datetime) -> IntentRow:
+        return IntentRow(
+            intent_id=intent.intent_id,
+            bracket_id=intent.bracket_id,
+            role=intent.role.value,
+            reason=intent.reason.value,
+            session_date=self._session_date(),
+            created_at=now,
+            updated_at=now,
+            symbol=intent.symbol,
+            action=intent.action.value,
+            quantity=intent.quantity,
+            order_type=intent.order_type,
+            tif=intent.tif,
+            limit_price_usd=price_to_usd(intent.limit_price) if intent.limit_price else None,
+            stop_price_usd=price_to_usd(intent.stop_price) if intent.stop_price else None,
+            good_till=_instant(intent.good_till_s, now),
+            good_after=_instant(intent.good_after_s, now),
+            oca_group=intent.oca_group or None,
+            parent_intent_id=intent.parent_intent_id or None,
+            decision_id=intent.decision_id or None,
+        )
+
+
+def _instant(second: int, now: datetime) -> datetime | None:
+    return datetime.fromtimestamp(second, now.tzinfo) if second else None

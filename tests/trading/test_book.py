@@ -1,0 +1,365 @@
+"""The book of a session: money is conserved, latches hold, capital is never promised twice."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trading.examples import (
+    BOOK,
+    CLOSE_S,
+    LIMITS,
+    OPEN_S,
+    PROPERTY,
+    RATES,
+    USD,
+    WANTED,
+    execution,
+    session_book,
+)
+from trading.book import PendingEntry, RoundTrip, SessionBook
+from trading.costs import BUY, SELL, fill_fees
+from trading.indicators import VwapState
+from trading.judgement import judge_entry
+from trading.ledger import Position
+from trading.money import notional
+from trading.orders import Action, Reason
+from trading.risk import check_book
+from trading.rules import Rule
+from trading.strategy import Parameters
+
+
+@pytest.fixture
+def book() -> SessionBook:
+    return session_book()
+
+
+def lose(book: SessionBook, number: int, *, at_s: int, by: int = 100) -> None:
+    """One share bought at 100.00 and sold `by` (1e-4 USD) lower."""
+    book.on_execution(execution(f"b{number}", Action.BUY, 1, 1_000_000, at_s=at_s - 60), Reason.ENTRY)
+    book.on_execution(execution(f"s{number}", Action.SELL, 1, 1_000_000 - by, at_s=at_s), Reason.STOP_LOSS)
+
+
+# Executions and fees
+
+
+def test_a_round_trip_realises_its_difference_less_all_fees(book: SessionBook) -> None:
+    # 10 at 100.00, 1.00 of fees: cost 1,001.00
+    assert book.on_execution(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY) is None
+    assert book.on_fee("b", USD) is None
+    assert book.positions == {"AAA": Position(10, 1_001 * USD)}
+    assert book.realised == 0
+    # 4 at 101.00: 404.00 - 400.40 = 3.60, and 1.20 of fees
+    first = book.on_execution(execution("s1", Action.SELL, 4, 1_010_000, at_s=OPEN_S + 60), Reason.PROFIT_TARGET)
+    assert first is not None
+    assert first.pnl == 3_600_000
+    assert first.pnl_pct == pytest.approx(100 * 3.6 / 400.4)
+    corrected = book.on_fee("s1", 1_200_000)
+    assert corrected is not None
+    assert corrected.pnl == 2_400_000
+    assert corrected.pnl_pct == pytest.approx(100 * 2.4 / 400.4)
+    # 6 at 99.00: 594.00 - 600.60 = -6.60, and 1.30 of fees
+    last = book.on_execution(execution("s2", Action.SELL, 6, 990_000, at_s=OPEN_S + 120), Reason.TIME_EXIT)
+    assert last is not None
+    assert last.pnl == -6_600_000
+    book.on_fee("s2", 1_300_000)
+    assert book.realised == 2_400_000 - 7_900_000
+    assert book.positions == {}
+    assert book.closed_round_trips() == (
+        RoundTrip("AAA", OPEN_S, OPEN_S + 120, 10, 1_000 * USD, 998 * USD, 3_500_000, -5_500_000, "time_exit"),
+    )
+
+
+def test_a_fee_that_comes_after_the_shares_are_gone_is_realised_at_once(book: SessionBook) -> None:
+    lose(book, 1, at_s=OPEN_S + 60)
+    book.on_fee("b1", USD)
+    assert book.realised == -10_000 - USD
+    assert book.closed_round_trips()[0].pnl == -10_000 - USD
+    # and it does not touch a new position in the symbol
+    book.on_execution(execution("b2", Action.BUY, 1, 1_000_000), Reason.ENTRY)
+    book.on_fee("s1", USD)
+    assert book.positions["AAA"] == Position(1, 100 * USD)
+
+
+def test_a_repeated_fee_counts_once_and_a_revised_one_replaces_it(book: SessionBook) -> None:
+    book.on_execution(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY)
+    for fee in (USD, USD, 1_100_000):
+        book.on_fee("b", fee)
+    assert book.positions["AAA"].cost == 1_001_100_000
+    book.on_execution(execution("s", Action.SELL, 10, 1_000_000), Reason.MANUAL)
+    for fee in (USD, USD):
+        book.on_fee("s", fee)
+    assert book.realised == -2_100_000
+    assert book.closed_round_trips()[0].fees == 2_100_000
+
+
+def test_executions_are_known_by_their_id(book: SessionBook) -> None:
+    book.on_execution(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY)
+    assert book.knows("b")
+    assert not book.knows("s")
+
+
+def test_selling_more_than_is_owned_raises_and_counts_nothing(book: SessionBook) -> None:
+    book.on_execution(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY)
+    with pytest.raises(ValueError, match="sold 11 shares of 10 owned"):
+        book.on_execution(execution("s", Action.SELL, 11, 1_000_000), Reason.MANUAL)
+    assert not book.knows("s")
+    assert (book.positions["AAA"].quantity, book.realised) == (10, 0)
+
+
+# Capital
+
+
+def test_positions_and_pending_entries_take_capital(book: SessionBook) -> None:
+    assert book.free_capital == 25_000 * USD
+    book.add_pending("BBB", PendingEntry("e", 10, 500_500))  # 500.50
+    book.on_execution(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY)
+    book.on_fee("b", USD)  # cost 1,001.00
+    assert book.free_capital == 23_498_500_000
+    # at a bid of 101.00 the position gains 9.00: a quarter of it is capital too
+    book.mark({"AAA": 1_010_000})
+    assert book.free_capital == 23_500_750_000
+
+
+def test_a_filling_entry_hands_its_capital_to_the_position(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000))
+    book.on_execution(execution("b", Action.BUY, 4, 1_000_000, ref="e"), Reason.ENTRY)
+    assert book.pending == {"AAA": PendingEntry("e", 6, 1_000_000)}
+    assert book.free_capital == 24_000 * USD
+    book.on_execution(execution("c", Action.BUY, 6, 1_000_000, ref="e"), Reason.ENTRY)
+    assert book.pending == {}
+    assert book.free_capital == 24_000 * USD
+
+
+def test_an_expired_entry_frees_its_capital_but_only_its_own(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e2", 10, 1_000_000))
+    book.drop_pending("AAA", "e1")  # a late report about an earlier entry
+    assert book.free_capital == 24_000 * USD
+    book.drop_pending("AAA", "e2")
+    assert book.free_capital == 25_000 * USD
+
+
+# Marks and latches
+
+
+def test_loss_latches_for_the_session(book: SessionBook) -> None:
+    # limit 500: 100 shares at 100.00, bid 95.01 loses 499, 95.00 loses 500
+    book.on_execution(execution("b", Action.BUY, 100, 1_000_000), Reason.ENTRY)
+    book.mark({"AAA": 950_100})
+    assert not book.loss_latched
+    book.mark({"AAA": 950_000})
+    assert book.loss_latched
+    book.mark({"AAA": 1_100_000})
+    assert book.pnl == 1_000 * USD
+    assert check_book(book.book_state(OPEN_S, 0), LIMITS).rule == Rule.DAILY_LOSS
+
+
+def test_loss_is_seen_at_marks_only(book: SessionBook) -> None:
+    book.on_execution(execution("b", Action.BUY, 100, 1_000_000), Reason.ENTRY)
+    book.on_execution(execution("s", Action.SELL, 100, 900_000), Reason.STOP_LOSS)
+    assert book.realised == -1_000 * USD
+    assert not book.loss_latched
+    book.mark({})
+    assert book.loss_latched
+
+
+def test_drawdown_is_measured_from_the_peak_and_latches(book: SessionBook) -> None:
+    # limit 750: peak +600 at 106.00, then -149 is a fall of 749, -150 one of 750
+    book.on_execution(execution("b", Action.BUY, 100, 1_000_000), Reason.ENTRY)
+    for bid, latched in ((1_060_000, False), (985_100, False), (985_000, True), (1_060_000, True)):
+        book.mark({"AAA": bid})
+        assert book.drawdown_latched is latched
+    assert not book.loss_latched
+    assert (book.peak, book.trough) == (600 * USD, -750 * USD)
+
+
+def test_realised_losses_count_towards_the_limits_with_unrealised_ones(book: SessionBook) -> None:
+    lose(book, 1, at_s=OPEN_S + 60, by=1_000_000 - 1)  # loses 99.9999 of 100.00 with one share
+    book.on_execution(execution("b", Action.BUY, 100, 1_000_000), Reason.ENTRY)
+    book.mark({"AAA": 959_999})  # 400.01 more
+    assert book.pnl == -499_999_900 - 10_000
+    assert book.loss_latched
+
+
+def test_a_position_without_a_bid_is_worth_its_cost(book: SessionBook) -> None:
+    book.on_execution(execution("b", Action.BUY, 100, 1_000_000), Reason.ENTRY)
+    book.mark({"AAA": 900_000})
+    book.mark({})
+    assert book.unrealised == 0
+
+
+# What rules see
+
+
+def test_a_symbol_with_position_and_pending_rest_counts_once(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000))
+    book.on_execution(execution("b", Action.BUY, 4, 1_000_000, ref="e"), Reason.ENTRY)
+    book.add_pending("BBB", PendingEntry("f", 10, 1_000_000))
+    state = book.book_state(OPEN_S + 5, 2)
+    assert (state.open_positions, state.entries, state.entries_this_tick) == (2, 2, 2)
+    assert (state.now_s, state.close_s) == (OPEN_S + 5, CLOSE_S)
+    symbol = book.symbol_state("AAA")
+    assert (symbol.quantity, symbol.pending, symbol.entries, symbol.last_exit_s) == (4, True, 1, 0)
+
+
+def test_a_symbol_cools_down_from_the_moment_it_is_flat(book: SessionBook) -> None:
+    lose(book, 1, at_s=OPEN_S + 600)
+    assert book.symbol_state("AAA").last_exit_s == OPEN_S + 600
+    assert book.symbol_state("BBB").last_exit_s == 0
+
+
+def test_entries_stopped_by_hand_are_told_to_the_rules(book: SessionBook) -> None:
+    book.entries_stopped = "kill switch"
+    assert check_book(book.book_state(OPEN_S, 0), LIMITS).rule == Rule.ENTRIES_STOPPED
+
+
+def test_a_streak_of_losses_pauses_entries_from_the_last_one() -> None:
+    book = session_book(LIMITS._replace(loss_streak=2, loss_streak_pause_s=600))
+    lose(book, 1, at_s=OPEN_S + 100)
+    assert book.book_state(OPEN_S + 100, 0).pause_until_s == 0
+    lose(book, 2, at_s=OPEN_S + 200)
+    assert book.book_state(OPEN_S + 200, 0).pause_until_s == OPEN_S + 800
+
+
+def test_a_round_trip_that_did_not_lose_ends_the_streak() -> None:
+    book = session_book(LIMITS._replace(loss_streak=2))
+    lose(book, 1, at_s=OPEN_S + 100)
+    lose(book, 2, at_s=OPEN_S + 200, by=0)
+    lose(book, 3, at_s=OPEN_S + 300)
+    assert book.book_state(OPEN_S + 300, 0).pause_until_s == 0
+
+
+def test_fees_can_make_a_round_trip_a_loss() -> None:
+    book = session_book(LIMITS._replace(loss_streak=1, loss_streak_pause_s=600))
+    lose(book, 1, at_s=OPEN_S + 100, by=-100)  # gains 0.01
+    assert book.book_state(OPEN_S + 100, 0).pause_until_s == 0
+    book.on_fee("s1", USD)
+    assert book.book_state(OPEN_S + 100, 0).pause_until_s == OPEN_S + 700
+
+
+# What an earlier run left
+
+
+def test_a_position_carried_over_can_be_sold_here(book: SessionBook) -> None:
+    book.carry_over("AAA", Position(10, 1_001 * USD), OPEN_S - 86_400)
+    closing = book.on_execution(execution("s", Action.SELL, 10, 1_010_000, at_s=OPEN_S + 60), Reason.STOP_LOSS)
+    assert closing is not None
+    assert closing.pnl == 9 * USD
+    assert book.closed_round_trips()[0].opened_s == OPEN_S - 86_400
+
+
+def test_executions_of_an_earlier_run_limit_this_one_and_are_not_counted_again(book: SessionBook) -> None:
+    book.remember("b", "AAA", bought=True, at_s=OPEN_S, pnl=0)
+    book.remember("s", "AAA", bought=False, at_s=OPEN_S + 60, pnl=-500 * USD)
+    assert book.knows("b")
+    assert not book.has_execution("b")
+    assert book.symbol_state("AAA").entries == 1
+    assert book.symbol_state("AAA").last_exit_s == OPEN_S + 60
+    book.mark({})
+    assert book.loss_latched
+
+
+# Properties
+
+
+@PROPERTY
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["AAA", "BBB"]),
+            st.sampled_from(["buy", "sell"]),
+            st.integers(1, 500),
+            st.integers(1, 10_000_000),
+            st.integers(0, 10**7),
+            st.booleans(),
+        ),
+        max_size=25,
+    )
+)
+def test_cash_cost_and_result_always_add_up(steps: list[tuple[str, str, int, int, int, bool]]) -> None:
+    book, cash, late = session_book(), 0, []
+    for number, (symbol, side, quantity, price, fee, fee_is_late) in enumerate(steps):
+        owned = book.positions.get(symbol, Position()).quantity
+        if side == "sell":
+            quantity = min(quantity, owned)
+        if quantity == 0:
+            continue
+        action = Action.BUY if side == "buy" else Action.SELL
+        book.on_execution(execution(str(number), action, quantity, price, symbol=symbol), Reason.MANUAL)
+        cash += notional(price, quantity) * (1 if action is Action.SELL else -1)
+        if fee_is_late:
+            late.append((str(number), fee))
+        else:
+            book.on_fee(str(number), fee)
+            cash -= fee
+        assert cash + sum(position.cost for position in book.positions.values()) == book.realised
+    for exec_id, fee in late:
+        book.on_fee(exec_id, fee)
+        cash -= fee
+    assert cash + sum(position.cost for position in book.positions.values()) == book.realised
+    if not book.positions:
+        assert sum(trip.pnl for trip in book.closed_round_trips()) == book.realised == cash
+
+
+@PROPERTY
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["AAA", "BBB", "CCC", "DDD"]),
+            st.integers(100, 50_000).map(lambda cents: cents * 100),
+            st.sampled_from(["enter", "fill", "expire", "sell"]),
+            st.integers(0, 100_000),
+        ),
+        max_size=40,
+    )
+)
+def test_capital_is_never_promised_twice(steps: list[tuple[str, int, str, int]]) -> None:
+    book = session_book(LIMITS._replace(max_daily_loss=10**15, max_drawdown=10**15, cool_down_s=0, loss_streak=10**6))
+    bids: dict[str, int] = {}
+    numbers = itertools.count()
+    approvals = 0
+    for symbol, price, step, volume in steps:
+        bids[symbol] = price - 100
+        pending = book.pending.get(symbol)
+        position = book.positions.get(symbol)
+        exec_id = f"x{next(numbers)}"
+        if step == "enter":
+            book.mark(bids)
+            market = WANTED._replace(
+                last=price, bid=price - 100, ask=price + 100, minute_volume=volume, vwap=VwapState(3, 1)
+            )
+            state = book.book_state(BOOK.now_s, 0)
+            judgement = judge_entry(
+                market,
+                book.symbol_state(symbol),
+                state,
+                12_000 * USD,
+                book.free_capital,
+                Parameters(),
+                book.limits._replace(max_spread_bps=10_000, max_cost_pct_of_target=10_000),
+                RATES,
+            )
+            if judgement.rule == Rule.APPROVED:
+                approvals += 1
+                book.add_pending(symbol, PendingEntry(exec_id, judgement.quantity, judgement.collar))
+                taken = sum(held.cost for held in book.positions.values())
+                taken += sum(notional(entry.collar, entry.quantity) for entry in book.pending.values())
+                assert taken <= (book.equity_at_open + book.pnl) * book.allocation_ppm // 1_000_000
+        elif step == "fill" and pending:
+            quantity = max(pending.quantity - volume % 7, 1)
+            book.on_execution(
+                execution(exec_id, Action.BUY, quantity, pending.collar, symbol=symbol, ref=pending.intent_id),
+                Reason.ENTRY,
+            )
+            book.on_fee(exec_id, fill_fees(BUY, quantity, pending.collar, 0, RATES))
+        elif step == "expire" and pending:
+            book.drop_pending(symbol, pending.intent_id)
+        elif step == "sell" and position:
+            quantity = max(position.quantity - volume % 3, 1)
+            book.on_execution(execution(exec_id, Action.SELL, quantity, price, symbol=symbol), Reason.MANUAL)
+            book.on_fee(exec_id, fill_fees(SELL, quantity, price, 0, RATES))
+        assert book.free_capital >= 0
+    assert approvals > 0 or not any(step == "enter" for _, _, step, _ in steps)

@@ -1,0 +1,65 @@
+"""One candidate at one instant: what is asked first, and what an approval carries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.trading.examples import BOOK, FLAT, LIMITS, RATES, USD, WANTED
+from trading.judgement import Judgement, judge_entry
+from trading.rules import Rule
+from trading.strategy import Parameters
+
+
+def judge(
+    market: dict[str, Any] | None = None,
+    symbol: dict[str, Any] | None = None,
+    book: dict[str, Any] | None = None,
+    budget: int = 2_500 * USD,
+    free_capital: int = 25_000 * USD,
+) -> Judgement:
+    return judge_entry(
+        WANTED._replace(**market or {}),
+        FLAT._replace(**symbol or {}),
+        BOOK._replace(**book or {}),
+        budget,
+        free_capital,
+        Parameters(),
+        LIMITS,
+        RATES,
+    )
+
+
+def test_an_approval_says_how_many_shares_at_what_most() -> None:
+    # collar 340.54 * 1.001 = 340.88; 2,500 / 340.88 = 7.33
+    assert judge() == Judgement(Rule.APPROVED, 0.0, 0.0, quantity=7, collar=3_408_800)
+
+
+def test_free_capital_limits_an_entry() -> None:
+    assert judge(free_capital=1_100 * USD).quantity == 3
+    assert judge(free_capital=340 * USD).rule == Rule.CAPITAL
+    assert judge(budget=340 * USD).rule == Rule.ZERO_SHARES
+
+
+def test_a_refusal_carries_no_quantity() -> None:
+    assert judge(book={"loss_latched": True}) == Judgement(Rule.DAILY_LOSS, 500.0 * USD, 0.0, quantity=0, collar=0)
+
+
+@pytest.mark.parametrize(
+    ("refusals", "rule"),
+    [
+        # every case fails all rules behind the one that is named
+        ({"symbol": {"quantity": 7, "pending": True}, "market": {"last": 0}}, Rule.POSITION_OPEN),
+        ({"symbol": {"pending": True}, "market": {"last": 0}}, Rule.ENTRY_PENDING),
+        ({"market": {"last": 0, "bars": 0}}, Rule.NO_PRICE),
+        ({"market": {"bars": 0, "atr_pct": 0.0}}, Rule.WARMING_UP),
+        ({"market": {"rsi": 90.0, "halted": True}, "book": {"loss_latched": True}}, Rule.RSI_NOT_BELOW_CAP),
+        ({"book": {"loss_latched": True}, "symbol": {"entries": 5}, "market": {"halted": True}}, Rule.DAILY_LOSS),
+        ({"symbol": {"entries": 5}, "market": {"halted": True}}, Rule.ENTRIES_PER_SYMBOL),
+        ({"market": {"halted": True}, "budget": 0}, Rule.HALTED),
+        ({"budget": 400 * USD}, Rule.ROUND_TRIP_COST),
+    ],
+)
+def test_the_first_rule_that_fails_names_the_refusal(refusals: dict[str, Any], rule: Rule) -> None:
+    assert judge(**refusals).rule == rule

@@ -1,0 +1,108 @@
+"""Risk rules: each refuses at its limit and not before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.trading.examples import BOOK, CLOSE_S, FLAT, LIMITS, RATES, USD, WANTED
+from trading.risk import check_book, check_market, check_size, check_symbol
+from trading.rules import Rule, Verdict, approved
+
+NOW_S = BOOK.now_s
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({"entries_stopped": True}, Verdict(Rule.ENTRIES_STOPPED, 0.0, 1.0)),
+        ({"loss_latched": True}, Verdict(Rule.DAILY_LOSS, 500.0 * USD, 0.0)),
+        ({"drawdown_latched": True}, Verdict(Rule.DRAWDOWN, 750.0 * USD, 0.0)),
+        ({"now_s": CLOSE_S - 900}, Verdict(Rule.LAST_MINUTES, 900.0, 900.0)),
+        ({"pause_until_s": NOW_S + 1}, Verdict(Rule.LOSS_STREAK_PAUSE, 0.0, 1.0)),
+        ({"entries": 50}, Verdict(Rule.ENTRIES_PER_SESSION, 50.0, 50.0)),
+        ({"open_positions": 10}, Verdict(Rule.OPEN_POSITIONS, 10.0, 10.0)),
+        ({"entries_this_tick": 5}, Verdict(Rule.ENTRIES_PER_TICK, 5.0, 5.0)),
+    ],
+)
+def test_the_book_refuses_at_each_limit(change: dict[str, Any], verdict: Verdict) -> None:
+    assert check_book(BOOK._replace(**change), LIMITS) == verdict
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"now_s": CLOSE_S - 901},
+        {"pause_until_s": NOW_S},
+        {"entries": 49},
+        {"open_positions": 9},
+        {"entries_this_tick": 4},
+    ],
+)
+def test_the_book_approves_just_inside_each_limit(change: dict[str, Any]) -> None:
+    assert check_book(BOOK._replace(**change), LIMITS) == approved()
+
+
+def test_at_most_five_entries_start_at_one_instant() -> None:
+    approvals = [check_book(BOOK._replace(entries_this_tick=done), LIMITS).rule == Rule.APPROVED for done in range(8)]
+    assert approvals == [True] * 5 + [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({"quantity": 7}, Verdict(Rule.POSITION_OPEN, 0.0, 7.0)),
+        ({"pending": True}, Verdict(Rule.ENTRY_PENDING, 0.0, 1.0)),
+        ({"last_exit_s": NOW_S - 299}, Verdict(Rule.COOL_DOWN, 300.0, 299.0)),
+        ({"entries": 5}, Verdict(Rule.ENTRIES_PER_SYMBOL, 5.0, 5.0)),
+        ({"last_exit_s": NOW_S - 300, "entries": 4}, approved()),
+        ({}, approved()),
+    ],
+)
+def test_a_symbol_is_judged_by_its_own_day(change: dict[str, Any], verdict: Verdict) -> None:
+    assert check_symbol(FLAT._replace(**change), NOW_S, LIMITS) == verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"quote_age_s": 60}, Rule.APPROVED),
+        ({"quote_age_s": 61}, Rule.STALE_QUOTE),
+        ({"delayed": True}, Rule.DELAYED_DATA),
+        ({"halted": True}, Rule.HALTED),
+        # 30 bps of 100.00 are 0.30
+        ({"bid": 1_000_000, "ask": 1_003_000}, Rule.APPROVED),
+        ({"bid": 1_000_000, "ask": 1_003_001}, Rule.SPREAD),
+        ({"bid": 1_000_000, "ask": 1_000_000}, Rule.SPREAD),  # locked
+        ({"bid": 1_000_100, "ask": 1_000_000}, Rule.SPREAD),  # crossed
+    ],
+)
+def test_data_must_be_fresh_live_and_payable(change: dict[str, Any], rule: Rule) -> None:
+    assert check_market(WANTED._replace(**change), LIMITS).rule == rule
+
+
+def test_a_refused_spread_is_told_in_basis_points() -> None:
+    wide = WANTED._replace(bid=1_000_000, ask=1_005_000)
+    assert check_market(wide, LIMITS) == Verdict(Rule.SPREAD, 30.0, 50.0)
+
+
+def test_costs_must_leave_most_of_the_target() -> None:
+    # one share bought at 340.54: fees 1.000003 and 1 + 0.000003 + 0.000195 + 340.54 * 20.60e-6 = 1.007213,
+    # spread 0.04, together 2.047216; the target of 345.31 (340.54 * 1.014 = 345.30756) brings 4.77
+    verdict = check_size(1, WANTED, 25_000 * USD, 140, RATES, LIMITS)
+    assert (verdict.rule, verdict.limit) == (Rule.ROUND_TRIP_COST, 20.0)
+    assert verdict.actual == pytest.approx(100 * 2.047216 / 4.77, rel=1e-12)
+
+
+def test_more_shares_carry_the_minimum_commission() -> None:
+    # seven: fees 1.000021 and 1.050492, spread 0.28: 2.33 of a gain of 33.39, 7 %
+    assert check_size(7, WANTED, 25_000 * USD, 140, RATES, LIMITS) == approved()
+    # three: fees 1.000009 and 1.021640, spread 0.12: 2.141649 of 14.31, 15 %; two: 2.094433 of 9.54, 22 %
+    assert check_size(3, WANTED, 25_000 * USD, 140, RATES, LIMITS) == approved()
+    assert check_size(2, WANTED, 25_000 * USD, 140, RATES, LIMITS).rule == Rule.ROUND_TRIP_COST
+
+
+def test_no_share_is_for_want_of_capital_or_of_budget() -> None:
+    assert check_size(0, WANTED, 340_539_999, 140, RATES, LIMITS) == Verdict(Rule.CAPITAL, 340.54 * USD, 340_539_999.0)
+    assert check_size(0, WANTED, 340_540_000, 140, RATES, LIMITS) == Verdict(Rule.ZERO_SHARES, 1.0, 0.0)

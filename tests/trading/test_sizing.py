@@ -1,0 +1,74 @@
+"""How many shares an entry buys."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trading.examples import PROPERTY, USD
+from trading.money import notional
+from trading.sizing import collar_price, entry_quantity, symbol_budget
+
+PLENTY = 10**15
+
+
+def test_symbol_budget_is_an_equal_share_of_the_allocation() -> None:
+    assert symbol_budget(100_000 * USD, 250_000, 10) == 2_500 * USD
+    # 100,000.01 * 0.25 = 25,000.0025, over three symbols 8,333.334166…: rounded down
+    assert symbol_budget(100_000_010_000, 250_000, 3) == 8_333_334_166
+
+
+def test_symbol_budget_of_an_empty_watchlist_is_the_whole_allocation() -> None:
+    assert symbol_budget(100_000 * USD, 250_000, 0) == 25_000 * USD
+
+
+@pytest.mark.parametrize(
+    ("ask", "bps", "collar"),
+    [
+        (3_405_400, 10, 3_408_800),  # 340.54 * 1.001 = 340.88054, down to the cent
+        (50_000, 10, 50_000),  # 5.005: down to the ask itself
+        (10_050, 10, 10_050),  # an ask between ticks: the tick below would miss it
+        (5_000, 10, 5_005),  # 0.5005 is valid below a dollar
+        (3_405_400, 0, 3_405_400),
+    ],
+)
+def test_collar_is_rounded_down_but_never_below_the_ask(ask: int, bps: int, collar: int) -> None:
+    assert collar_price(ask, bps) == collar
+
+
+def test_quantity_is_the_budget_over_the_collar_price() -> None:
+    # 2,500 / 340.88 = 7.33
+    assert entry_quantity(2_500 * USD, 3_408_800, PLENTY, 5_000, 1_000, PLENTY) == 7
+
+
+def test_the_least_of_order_cap_capital_and_volume_limits_an_entry() -> None:
+    # at 10.00 a share
+    assert entry_quantity(2_500 * USD, 100_000, 1_000 * USD, 5_000, 1_000, PLENTY) == 100
+    assert entry_quantity(2_500 * USD, 100_000, PLENTY, 5_000, 1_000, 999 * USD) == 99
+    assert entry_quantity(9_000 * USD, 100_000, PLENTY, 5_000, 1_000, PLENTY) == 500
+    assert entry_quantity(9_000 * USD, 100_000, PLENTY, 700, 1_000, PLENTY) == 100  # a tenth is 70: at least 100
+
+
+def test_no_share_is_bought_without_money() -> None:
+    assert entry_quantity(2_500 * USD, 3_408_800, PLENTY, 5_000, 1_000, 340 * USD) == 0
+    assert entry_quantity(-USD, 100_000, PLENTY, 5_000, 1_000, PLENTY) == 0
+
+
+@PROPERTY
+@given(
+    budget=st.integers(0, 10**12),
+    collar=st.integers(1, 10**8),
+    cap=st.integers(0, 10**12),
+    volume=st.integers(0, 10**7),
+    share_bps=st.integers(1, 1_000),
+    capital=st.integers(0, 10**12),
+)
+def test_an_entry_is_as_large_as_its_bounds_allow_and_no_larger(
+    budget: int, collar: int, cap: int, volume: int, share_bps: int, capital: int
+) -> None:
+    quantity = entry_quantity(budget, collar, cap, volume, share_bps, capital)
+    money, shares = min(budget, cap, capital), max(100, volume * share_bps // 10_000)
+    assert 0 <= quantity <= shares
+    assert notional(collar, quantity) <= money
+    assert quantity == shares or notional(collar, quantity + 1) > money

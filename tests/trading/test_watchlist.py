@@ -1,0 +1,142 @@
+"""Which symbols are worth a session: scores by hand, refusals in words, ranks that do not wobble."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import Any
+
+import pytest
+
+from trading.bars import Bar
+from trading.indicators import AtrState
+from trading.watchlist import Candidate, WatchlistEntry, assess, atr_of, rank, watchlist_from_json
+
+DAY_S = 86_400
+
+
+def days(n_sessions: int, *, close: int = 1_000_000, half_range: int = 20_000, volume: int = 1_000_000) -> list[Bar]:
+    """Sessions that all close at 100.00 after trading 98.00 to 102.00: ATR 4.00, turnover 100 million USD."""
+    return [
+        Bar(DAY_S * (day + 1), close, close + half_range, close - half_range, close, volume)
+        for day in range(n_sessions)
+    ]
+
+
+def judged(
+    bars: list[Bar],
+    symbol: str = "AAA",
+    atr_floor_pct: float = 1.5,
+    min_price_usd: float = 3.0,
+    min_dollar_volume_usd: float = 1_000_000.0,
+) -> Candidate:
+    return assess(symbol, bars, atr_floor_pct, min_price_usd, min_dollar_volume_usd)
+
+
+def test_score_is_atr_times_the_log_of_turnover() -> None:
+    # ATR 4 % of price, log10 of 100 million is 8
+    candidate = judged(days(20))
+    assert candidate.refusal == ""
+    assert (candidate.sessions, candidate.close_usd) == (20, 100.0)
+    assert candidate.atr_pct == pytest.approx(4.0, rel=1e-12)
+    assert candidate.dollar_volume_usd == 100_000_000.0
+    assert candidate.score == 32.0
+    expected = ("ATR(14) is 4.00 % of price", "trades 100.0 million USD a day", "20 sessions of history")
+    assert candidate.reasons == expected
+
+
+def test_turnover_is_that_of_the_last_fourteen_sessions() -> None:
+    # six sessions of 100 million, then fourteen of 10 million
+    assert judged(days(6) + days(14, volume=100_000)).dollar_volume_usd == 10_000_000.0
+
+
+def test_fewer_than_five_sessions_are_refused() -> None:
+    candidate = judged(days(4))
+    assert candidate.refusal == "only 4 sessions of history, 5 are needed"
+    assert math.isnan(candidate.atr_pct)
+    assert candidate.score == 0.0
+    assert judged([]).refusal == "only 0 sessions of history, 5 are needed"
+    assert judged(days(5)).refusal == ""
+
+
+def test_fewer_than_fourteen_sessions_are_flagged() -> None:
+    assert judged(days(13)).reasons[-1] == "ATR from 13 sessions, fewer than 14"
+    assert len(judged(days(14)).reasons) == 3
+
+
+@pytest.mark.parametrize(
+    ("limits", "refusal"),
+    [
+        ({"min_price_usd": 100.01}, "closed at 100.00 USD, below 100.01"),
+        ({"min_dollar_volume_usd": 100_000_001.0}, "trades 100.00 million USD a day, below 100"),
+        ({"atr_floor_pct": 4.5}, "ATR is 4.00 % of price, not above 4.5"),
+    ],
+)
+def test_a_symbol_beyond_a_limit_is_refused_in_words(limits: dict[str, Any], refusal: str) -> None:
+    assert judged(days(20), **limits).refusal == refusal
+
+
+def test_a_price_at_the_limit_is_good_enough() -> None:
+    assert judged(days(20), min_price_usd=100.0, min_dollar_volume_usd=100_000_000.0).refusal == ""
+
+
+def test_a_stock_that_does_not_move_is_refused() -> None:
+    assert judged(days(20, half_range=0), atr_floor_pct=0.0).refusal == "ATR is 0.00 % of price, not above 0"
+
+
+def test_rank_is_by_score_then_by_symbol_and_leaves_refused_ones_out() -> None:
+    candidates = [
+        judged(days(20), symbol="BBB"),
+        judged(days(20, half_range=40_000), symbol="CCC"),
+        judged(days(4), symbol="DDD"),
+        judged(days(20), symbol="AAA"),
+        judged(days(20, half_range=10_000), symbol="EEE"),
+    ]
+    assert [entry.symbol for entry in rank(candidates, 10)] == ["CCC", "AAA", "BBB", "EEE"]
+    best = rank(reversed(candidates), 2)
+    assert [(entry.symbol, entry.score) for entry in best] == [("CCC", 64.0), ("AAA", 32.0)]
+    assert best[0].reasons == candidates[1].reasons
+    assert rank(candidates, 0) == ()
+
+
+def test_atr_of_too_few_sessions_is_unknown() -> None:
+    assert atr_of(days(4)) == AtrState()
+    assert atr_of(days(5)).average == 40_000.0
+
+
+def test_a_list_written_by_hand_carries_symbols_only() -> None:
+    for value in (["AAPL", "BRK B"], {"symbols": ["AAPL", "BRK B"]}):
+        watchlist = watchlist_from_json(value)
+        assert watchlist.symbols == ("AAPL", "BRK B")
+        assert watchlist.session_date is None
+        assert watchlist.entries[0] == WatchlistEntry(symbol="AAPL")
+
+
+def test_a_list_written_by_the_program_keeps_order_scores_and_reasons() -> None:
+    symbols = [{"symbol": "MSFT", "score": 32.0, "reasons": ["moves"]}, {"symbol": "AAPL", "score": 31}]
+    watchlist = watchlist_from_json({"session_date": "2026-09-28", "source": "daily bars", "symbols": symbols})
+    assert (watchlist.session_date, watchlist.source) == (date(2026, 9, 28), "daily bars")
+    assert watchlist.entries == (
+        WatchlistEntry(symbol="MSFT", score=32.0, reasons=("moves",)),
+        WatchlistEntry(symbol="AAPL", score=31.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("AAPL", "must be a list of symbols"),
+        ({"symbols": "AAPL"}, "must be a list of symbols"),
+        ([], "names no symbol"),
+        (["AAPL", "aapl"], "entry 2 has no symbol"),
+        (["AAPL", "AAPL"], "AAPL is named twice"),
+        ([{"score": 1}], "entry 1 has no symbol"),
+        ([{"symbol": "AAPL", "score": "high"}], "score that is no number"),
+        ([{"symbol": "AAPL", "score": math.nan}], "score that is no number"),
+        ([{"symbol": "AAPL", "reasons": "moves"}], "reasons that are no list"),
+        ({"symbols": ["AAPL"], "session_date": "28.09.2026"}, "not a date"),
+    ],
+)
+def test_a_faulty_list_is_refused_with_its_fault(value: Any, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        watchlist_from_json(value)
