@@ -20,16 +20,19 @@ CONTRACT_CODE_UNKNOWN = 200
 
 
 class MinuteBars:
-    """One symbol's minute bars of one session, each handed on once, when it is complete."""
+    """One symbol's minute bars of one session, each handed on once, when it is complete.
+
+    A bar is complete when a newer one follows it, or when its message came after its end by the clock. What the
+    gateway corrects later is not used: a decision must be repeatable from what was known.
+    """
 
     def __init__(self, symbol: str, open_s: int, now_s: Callable[[], int], on_bar: Callable[[str, Bar], None]) -> None:
-        self.symbol = symbol
-        self.corrections = 0  # changes to a bar after it was handed on; they are not used
+        self._symbol = symbol
         self._open_s = open_s
         self._now_s = now_s
         self._on_bar = on_bar
         self._bars: BarDataList | None = None
-        self._done_s = open_s - BAR_SECONDS  # start of the last bar handed on
+        self._next = 0  # index of the first bar that was not handed on
 
     def start(self, bars: BarDataList) -> None:
         """Take the first answer of the subscription and follow it."""
@@ -46,29 +49,25 @@ class MinuteBars:
 
     def flush(self) -> None:
         """Hand on a bar that ended a while ago and had no newer message: a quiet symbol's."""
-        if self._bars is not None:
+        if self._bars is not None and self._next < len(self._bars):
             self._hand_on(BAR_GRACE_S)
 
-    def _on_update(self, bars: BarDataList, _has_new_bar: bool) -> None:
+    def _on_update(self, _bars: BarDataList, _has_new_bar: bool) -> None:
         self._hand_on(0)
 
     def _hand_on(self, grace_s: int) -> None:
-        """All bars that are complete: followed by a newer one, or over by the clock."""
         bars = self._bars
-        if not bars:
+        if bars is None:
             return
-        now_s = self._now_s()
-        first = len(bars)
-        while first > 0 and epoch_s(bars[first - 1].date) > self._done_s:
-            first -= 1
-        for index in range(first, len(bars)):
-            bar = bar_from_ib(bars[index])
-            followed = index + 1 < len(bars)
-            if not followed and bar.start_s + BAR_SECONDS + grace_s > now_s:
-                break
-            if bar.start_s >= self._open_s:
-                self._done_s = bar.start_s
-                self._on_bar(self.symbol, bar)
+        while self._next < len(bars):
+            bar = bars[self._next]
+            start_s = epoch_s(bar.date)
+            followed = self._next + 1 < len(bars)
+            if not followed and start_s + BAR_SECONDS + grace_s > self._now_s():
+                return
+            self._next += 1
+            if start_s >= self._open_s:
+                self._on_bar(self._symbol, bar_from_ib(bar))
 
 
 class MarketData:

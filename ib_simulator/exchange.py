@@ -48,6 +48,7 @@ class Exchange:
         self.now_s = 0
         self._by_symbol: dict[str, dict[int, SimOrder]] = {}  # symbol -> perm_id -> order that is not done
         self._groups: dict[str, dict[int, SimOrder]] = {}  # OCA group -> perm_id -> order that is not done
+        self._filled_groups: set[str] = set()  # OCA groups with a complete member: they take no further order
         self._conditions: list[tuple[int, int]] = []  # heap of (second, perm_id): good-after and good-till
         self._executions = 0
 
@@ -59,6 +60,10 @@ class Exchange:
             order.parent.children.append(order)
         if order.oca_group:
             self._groups.setdefault(order.oca_group, {})[order.perm_id] = order
+
+    def is_group_filled(self, oca_group: str) -> bool:
+        """Whether a member of this OCA group is filled already."""
+        return bool(oca_group) and oca_group in self._filled_groups
 
     def transmit(self, order: SimOrder) -> None:
         """Send an order to the exchange, with the parent and siblings that waited for it."""
@@ -173,7 +178,7 @@ class Exchange:
         if order.order_type == "STP":
             order.triggered = True
             order.status = Status.SUBMITTED
-        quantity = min(order.remaining, market.volume_left(second))
+        quantity = min(_allowed(order), market.volume_left(second))
         if quantity > 0:
             market.take_volume(second, quantity)
             self._execute(order, quantity, price, second)
@@ -190,6 +195,7 @@ class Exchange:
         order.last_fill_price = price
         if order.remaining == 0:
             self._finish(order, Status.FILLED)
+            self._filled_groups.add(order.oca_group)
         realised = self.account.execute(order.symbol, order.side, quantity, price, fees)
         self._executions += 1
         self.listener.on_execution(
@@ -257,6 +263,13 @@ class Exchange:
 
 def _has_expired(order: SimOrder, second: int) -> bool:
     return order.tif == "GTD" and 0 < order.good_till_s <= second
+
+
+def _allowed(order: SimOrder) -> int:
+    """Shares the order may still fill: a bracket's children together sell no more than their parent bought."""
+    if order.parent is None:
+        return order.remaining
+    return min(order.remaining, order.parent.filled - sum(child.filled for child in order.parent.children))
 
 
 def _standing_fill(order: SimOrder, market: SymbolMarket) -> int:

@@ -52,7 +52,7 @@ from ib_simulator.request_types import (
     ReqPositions,
     Request,
 )
-from market_hours import NEW_YORK, Clock, Session, TradingCalendar, utc_from_epoch
+from market_hours import NEW_YORK, Clock, Session, TradingCalendar, new_york_date, utc_from_epoch
 from trading.costs import fee_schedule_on
 from trading.matching import BAR_SECONDS
 
@@ -84,6 +84,7 @@ class Gateway:
         self, feed: Feed, calendar: TradingCalendar, clock: Clock, symbols: Sequence[str], options: GatewayOptions
     ) -> None:
         self._feed = feed
+        self._calendar = calendar
         self._clock = clock
         self._options = options
         self._clients: list[ClientConnection] = []
@@ -102,6 +103,8 @@ class Gateway:
         self.exchange = Exchange(self.orders, self.account, fee_schedule_on(clock.now().date()))
         self.orders.exchange = self.exchange
         self.orders.on_fill = self._accounts.on_fill
+        self.orders.open_market = self._market
+        self.orders.next_open = self._next_open
         self.data.market_of = self._market
         self._session: Session | None = None
         self._fault: Exception | None = None  # of a request; raised where the sessions are played
@@ -134,6 +137,13 @@ class Gateway:
             ReqAccountSummary: self._accounts.follow_summary,
             CancelAccountSummary: lambda client, request: self._accounts.stop_summary(client, request.req_id),
         }
+
+    def _next_open(self) -> datetime:
+        """When the exchange opens next."""
+        session, now = self._session, self._clock.now()
+        if session is not None and now < session.open:
+            return session.open
+        return self._calendar.next_session(new_york_date(now)).open
 
     # Socket
 

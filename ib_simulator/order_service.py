@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ib_simulator import replies_orders
+from ib_simulator import replies, replies_orders
 from ib_simulator.client import ClientConnection
 from ib_simulator.contracts import Stock, StockList
 from ib_simulator.exchange import Exchange
@@ -52,6 +52,8 @@ class OrderService:
         self._completed: list[tuple[SimOrder, datetime]] = []
         self._commissions: list[tuple[SimOrder, bytes]] = []  # to be sent behind the order's own report
         self.on_fill: Callable[[SimExecution], None] = lambda _: None
+        self.open_market: Callable[[str], object] = lambda _: None  # an order needs a market that moves
+        self.next_open: Callable[[], datetime] = now
         self.exchange: Exchange
 
     def next_valid_id(self, client_id: int) -> int:
@@ -97,10 +99,15 @@ class OrderService:
         self._last_order_id[client_id] = request.order_id
         order = self._new_order(client_id, request, stock, terms, parent)
         self._orders[(client_id, request.order_id)] = order
+        self.open_market(stock.symbol)
         refusal = self._buying_power_refusal(order)
+        if self.exchange.is_group_filled(order.oca_group):
+            refusal = Refusal(201, "Order rejected - reason:OCA group is already filled")
         if refusal is not None:
             self.on_refused(order, refusal)
             return
+        if not self.exchange.is_open and not order.outside_rth:
+            self._warn_of_waiting(client, order)
         self.exchange.place(order)
         if request.order.transmit:
             self.exchange.transmit(order)
@@ -246,7 +253,7 @@ class OrderService:
         if isinstance(terms, Refusal):
             client.error(request.order_id, *terms)
             return
-        if terms.side != order.side or request.order.order_type != order.order_type:
+        if not _is_same_order(order, terms, request):
             client.error(request.order_id, 105, "Order being modified does not match original order")
             return
         order.request = replace(request, contract=_request_of(order).contract)
@@ -258,6 +265,17 @@ class OrderService:
         refusal = self.exchange.modify(order, quantity=terms.quantity, limit=terms.limit, stop=terms.stop)
         if refusal is not None:
             client.error(request.order_id, *refusal)
+
+    def _warn_of_waiting(self, client: ClientConnection, order: SimOrder) -> None:
+        """Code 399, which comes before the order's first report."""
+        opens = replies.exchange_time_text(replies.ZONED_TIMES_VERSION, self.next_open())
+        side = "BUY" if order.side == BUY else "SELL"
+        client.error(
+            order.order_id,
+            399,
+            f"Order Message:\n{side} {order.quantity} {order.symbol} NASDAQ.NMS\n"
+            f"Warning: your order will not be placed at the exchange until {opens}",
+        )
 
     def _buying_power_refusal(self, order: SimOrder) -> Refusal | None:
         """Code 201 when an order that adds exposure costs more than the account can carry."""
@@ -354,6 +372,19 @@ class OrderService:
             last_liquidity=2,
         )
         return replies_orders.exec_details(version, req_id, row)
+
+
+def _is_same_order(order: SimOrder, terms: OrderTerms, request: PlaceOrder) -> bool:
+    """Whether a modification leaves alone what this gateway cannot change: all but size and prices."""
+    wire = request.order
+    return (
+        terms.side == order.side
+        and wire.order_type == order.order_type
+        and (wire.tif or "DAY") == order.tif
+        and wire.oca_group in ("", order.oca_group)
+        and terms.good_after_s == order.good_after_s
+        and terms.good_till_s == order.good_till_s
+    )
 
 
 def _order_status(order: SimOrder) -> bytes:

@@ -78,10 +78,14 @@ def test_a_fee_that_comes_after_the_shares_are_gone_is_realised_at_once(book: Se
     book.on_fee("b1", USD)
     assert book.realised == -10_000 - USD
     assert book.closed_round_trips()[0].pnl == -10_000 - USD
-    # and it does not touch a new position in the symbol
+
+
+def test_a_late_fee_does_not_touch_a_newer_position_in_the_symbol(book: SessionBook) -> None:
+    lose(book, 1, at_s=OPEN_S + 60)
     book.on_execution(execution("b2", Action.BUY, 1, 1_000_000), Reason.ENTRY)
-    book.on_fee("s1", USD)
+    book.on_fee("b1", USD)
     assert book.positions["AAA"] == Position(1, 100 * USD)
+    assert book.realised == -10_000 - USD
 
 
 def test_a_repeated_fee_counts_once_and_a_revised_one_replaces_it(book: SessionBook) -> None:
