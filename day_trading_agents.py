@@ -34,7 +34,7 @@ from trading.funnel import DecisionFunnel
 from trading.judgement import Judgement, judge_entry
 from trading.money import money_to_usd
 from trading.orders import OrderIntent, Reason, entry_bracket
-from trading.rules import Rule
+from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings, StrategySettings
 from trading.sizing import symbol_budget
 from trading.strategy import Market
@@ -395,7 +395,7 @@ class IntradayTrader:
                 session_date=self._session.date.isoformat(),
                 symbol=symbol,
                 kind=kind,
-                rule=judgement.rule,
+                rule=rule_name(judgement.rule),
                 limit=judgement.limit,
                 actual=judgement.actual,
                 market=market,
@@ -426,7 +426,7 @@ class IntradayTrader:
             versions=options.versions,
             ticks=self._ticks,
             judgements=self._funnel.judgements(),
-            decisions=self._decisions,
+            decisions=self._decisions + keeper.exits,
             orders=self._intents.committed,
             executions=keeper.executions,
             foreign_executions=keeper.foreign,

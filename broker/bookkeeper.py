@@ -9,7 +9,7 @@ from broker.order_desk import OrderDesk
 from observability import TradingHistory
 from records.intent_log import IntentLog
 from records.rows import IntentRow
-from records.trade_rows import trade_row
+from records.trade_rows import decision_row, trade_row
 from trading.book import SessionBook
 from trading.brackets import LiveBracket
 from trading.ledger import Position
@@ -54,6 +54,7 @@ class Bookkeeper:
         self.warnings: list[str] = []
         self.executions = 0
         self.foreign = 0
+        self.exits = 0
         self.disconnected = False
         self._history = history
         self._intents = intents
@@ -133,15 +134,18 @@ class Bookkeeper:
         intent, bracket = known
         self.executions += 1
         closing = self.book.on_execution(execution, intent.reason)
+        market = self._market_of(execution.symbol)
         if execution.action is Action.BUY:
             bracket.on_bought(execution.quantity, execution.price)
+        else:
+            self._record_exit(execution, intent.reason, market)
         self._history.record_trade(
             trade_row(
                 execution,
                 session_date=self._session_date,
                 reason=intent.reason,
                 closing=closing,
-                market=self._market_of(execution.symbol),
+                market=market,
                 parameters=bracket.parameters,
             )
         )
@@ -182,6 +186,24 @@ class Bookkeeper:
         if text not in self.warnings:
             self.warnings.append(text)
             log.warning(text)
+
+    def _record_exit(self, execution: ExecutionReport, reason: Reason, market: Market | None) -> None:
+        """The decision behind a sale: which exit it was, and what the market looked like."""
+        self.exits += 1
+        self._history.record_decision(
+            decision_row(
+                decision_id=execution.exec_id,
+                now_s=execution.at_s,
+                session_date=self._session_date,
+                symbol=execution.symbol,
+                kind="exit",
+                rule=reason.value,
+                limit=0.0,
+                actual=0.0,
+                market=market,
+                quantity=execution.quantity,
+            )
+        )
 
     def _fit_exits(self, bracket: LiveBracket) -> None:
         """Size and prices of the resting exits follow what is owned and what it cost."""

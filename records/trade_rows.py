@@ -11,7 +11,6 @@ from records.rows import DecisionKind, DecisionRow, TradeRow
 from trading.book import Closing
 from trading.money import money_to_usd, price_to_usd
 from trading.orders import ExecutionReport, Reason
-from trading.rules import rule_name
 from trading.strategy import Market, Parameters, vwap_for_report
 
 PRICE_RULES = frozenset({"not_above_vwap"})  # limit and actual are prices in 1e-4 USD
@@ -64,23 +63,22 @@ def decision_row(
     session_date: str,
     symbol: str,
     kind: DecisionKind,
-    rule: int,
+    rule: str,
     limit: float,
     actual: float,
     market: Market | None,
     quantity: int | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> DecisionRow:
-    """One judgement with its snapshot; prices and money of the rule in USD."""
-    name = rule_name(rule)
-    scale = 1e-4 if name in PRICE_RULES else 1e-6 if name in MONEY_RULES else 1.0
+    """One judgement with its snapshot; prices and money of the rule in USD. An exit's rule is its reason."""
+    scale = 1e-4 if rule in PRICE_RULES else 1e-6 if rule in MONEY_RULES else 1.0
     return DecisionRow(
         decision_id=decision_id,
         timestamp=utc_from_epoch(now_s),
         session_date=session_date,
         symbol=symbol,
         kind=kind,
-        rule=name,
+        rule=rule,
         limit_value=_or_none(limit * scale),
         actual_value=_or_none(actual * scale),
         price_usd=price_to_usd(market.last) if market else None,
