@@ -24,23 +24,20 @@ from observability import TradingHistory
 from performance_config import PerformanceConfig
 from records.intent_log import IntentLog
 from records.rows import DecisionKind
-from records.trade_rows import decision_row
 from self_evaluation import HealthMonitor
 from trading.book import PendingEntry, SessionBook
 from trading.costs import fee_schedule_on
-from trading.day_report import DayReport, day_metrics, round_trip_for_report
+from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable, HistoryUnavailable
 from trading.funnel import DecisionFunnel
-from trading.judgement import Judgement, judge_entry
+from trading.judgement import judge_entry
 from trading.money import money_to_usd
 from trading.orders import OrderIntent, Reason, entry_bracket
-from trading.rules import Rule, rule_name
+from trading.rules import Rule
 from trading.settings import RiskSettings, StrategySettings
 from trading.sizing import symbol_budget
-from trading.strategy import Market
-from trading.sync import plan_sync
 from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, rank, watchlist_from_json
-from utils import Misconfigured, read_json, write_json_atomically
+from utils import Misconfigured, TradingError, read_json, write_json_atomically
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +125,6 @@ class TraderOptions:
     allocation: float
     client_id: int
     live: bool
-    simulated: bool
     dry_run: bool
     flatten_on_exit: bool
     analyse: bool
@@ -166,29 +162,27 @@ class IntradayTrader:
         self._new_id = new_id
         self._stop = asyncio.Event()
         self._stop_reason = ""
+        self.fault: TradingError | None = None
         self._funnel = DecisionFunnel()
         self._watchlist = Watchlist(session_date=None, source="none", entries=())
         self._account = AccountState("", 0, 0)
         self._budget = 0
-        self._ticks = self._decisions = 0
+        self._ticks = 0
         self._started_at = clock.now()
         self._parameters = options.strategy.parameters()
         self._rates = fee_schedule_on(session.date)
         self._allocation_ppm = round(options.allocation * 1_000_000)
         self._health = HealthMonitor("day_trader")
-        self._intents = IntentLog(
-            history,
-            now=clock.now,
-            await_off_loop=clock.off_loop,
-            session_date=lambda: session.date.isoformat(),
-        )
+        day = session.date.isoformat()
+        self._intents = IntentLog(history, now=clock.now, await_off_loop=clock.off_loop, session_date=lambda: day)
         self._keeper = Bookkeeper(
             history=history,
             intents=self._intents,
-            session_date=session.date.isoformat(),
+            session_date=day,
             book=SessionBook(0, self._allocation_ppm, session.close_s, options.risk.limits(0)),
             parameters=self._parameters,
             market_of=lambda symbol: self._view.market(symbol, self._now_s()),
+            new_id=new_id,
         )
         self._broker = Broker(options.broker, clock, self._intents, self._keeper, options.client_id)
         self._keeper.orders = self._broker.orders
@@ -210,21 +204,29 @@ class IntradayTrader:
         return self._stop.is_set()
 
     async def run(self, universe: Sequence[str]) -> DayReport:
-        """Trade the session and tell it. Raises what ended it early, after the socket is closed."""
+        """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         try:
             if not self._stop.is_set():
                 await self._connect_and_sync()
-                if self._clock.now() < self._session.eod:
-                    await self._choose_watchlist(universe)
-                    await self._wait_until(self._session.open)
-                self._set_capital()
-                await self._monitor()
-            if self._stop.is_set() and self._options.flatten_on_exit:
-                await self._flatten()
+                await self._trade(universe)
             return self._report()
         finally:
             self._broker.disconnect()
+
+    async def _trade(self, universe: Sequence[str]) -> None:
+        """The session once its positions are known."""
+        try:
+            if self._clock.now() < self._session.eod:
+                await self._choose_watchlist(universe)
+                await self._wait_until(self._session.open)
+            self._set_capital()
+            await self._monitor()
+            if self._stop.is_set() and self._options.flatten_on_exit:
+                await self._flatten()
+        except TradingError as error:
+            log.error("the session ends early: %s; resting exits stay at the broker", error)
+            self.fault = error
 
     # Before the open
 
@@ -246,29 +248,22 @@ class IntradayTrader:
         if options.load_watchlist:
             known = analyst.load(options.watchlist_file, self._session, self._calendar, analyse=options.analyse)
         self._watchlist = known or await analyst.analyse(universe, self._session, options.watchlist_file)
-        await self._sync_positions()
+        await self._desk.sync(
+            await self._broker.positions(),
+            self._watchlist.symbols,
+            adopts=self._account.is_paper,
+            protects=not options.dry_run,
+            now_s=self._now_s(),
+        )
         for symbol in self._watchlist.symbols:
             if fault := await self._view.follow(symbol):
                 self._keeper.warn(fault)
-
-    async def _sync_positions(self) -> None:
-        """Adopt watchlist shares that no ledger explains (paper and simulation), warn of the rest, protect all."""
-        owned = {symbol: position.quantity for symbol, position in self._keeper.book.positions.items()}
-        held = await self._broker.positions()
-        plan = plan_sync(owned, held, self._watchlist.symbols, adopts=self._account.is_paper)
-        for warning in plan.warnings:
-            self._keeper.warn(warning)
-        for adoption in plan.adoptions:
-            self._keeper.adopt(adoption, self._now_s())
-            self._record(adoption.symbol, "sync", Judgement(Rule.APPROVED, 0.0, 0.0, adoption.quantity), None)
-        if not self._options.dry_run:
-            await self._desk.protect()
 
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
         self._account = self._broker.account()
         book = self._keeper.book
-        book.equity_at_open = self._account.net_liquidation
+        book.equity_at_open = self._account.net_liquidation - book.realised
         book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
         self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
 
@@ -322,7 +317,7 @@ class IntradayTrader:
                 judgement = judgement._replace(rule=Rule.DRY_RUN)
             changed = self._funnel.count(symbol, judgement.rule)
             if judgement.rule == Rule.APPROVED:
-                decision_id = self._record(symbol, "enter", judgement, market)
+                decision_id = self._keeper.record_judgement(symbol, "enter", judgement, market, now_s)
                 intents = entry_bracket(
                     new_id=self._new_id,
                     symbol=symbol,
@@ -339,7 +334,7 @@ class IntradayTrader:
                 state, free = book.book_state(now_s, len(approved)), book.free_capital
             elif changed:
                 kind: DecisionKind = "enter" if judgement.rule == Rule.DRY_RUN else "deny"
-                self._record(symbol, kind, judgement, market)
+                self._keeper.record_judgement(symbol, kind, judgement, market, now_s)
         return approved
 
     async def _enter(self, intents: tuple[OrderIntent, ...]) -> None:
@@ -384,57 +379,35 @@ class IntradayTrader:
     def _is_flat(self) -> bool:
         return not self._keeper.book.positions and not self._keeper.book.pending
 
-    def _record(self, symbol: str, kind: DecisionKind, judgement: Judgement, market: Market | None) -> str:
-        """Write one decision; returns its id."""
-        self._decisions += 1
-        decision_id = self._new_id()
-        self._history.record_decision(
-            decision_row(
-                decision_id=decision_id,
-                now_s=self._now_s(),
-                session_date=self._session.date.isoformat(),
-                symbol=symbol,
-                kind=kind,
-                rule=rule_name(judgement.rule),
-                limit=judgement.limit,
-                actual=judgement.actual,
-                market=market,
-                quantity=judgement.quantity or None,
-            )
-        )
-        return decision_id
-
     def _report(self) -> DayReport:
         """The session as it ended."""
         keeper, options = self._keeper, self._options
-        trips = keeper.book.closed_round_trips()
         resting = self._broker.orders.resting() if self._broker.is_connected else []
-        return DayReport(
+        return day_report(
+            keeper.book,
+            self._funnel,
             session_date=self._session.date,
             mode=self._history.mode,
             account_id=self._account.account_id,
             prices_from=options.prices_from,
             started_at=self._started_at,
             ended_at=self._clock.now(),
-            ended_because=self._stop_reason or "the session is over",
+            ended_because=self._ended_because(),
             allocation=options.allocation,
-            equity_at_open_usd=money_to_usd(keeper.book.equity_at_open),
             symbol_budget_usd=money_to_usd(self._budget),
             watchlist=self._watchlist.symbols,
             parameters=self._parameters._asdict(),
-            limits=keeper.book.limits._asdict(),
             versions=options.versions,
             ticks=self._ticks,
-            judgements=self._funnel.judgements(),
-            decisions=self._decisions + keeper.exits,
+            decisions=keeper.decisions,
             orders=self._intents.committed,
             executions=keeper.executions,
             foreign_executions=keeper.foreign,
-            round_trips=tuple(round_trip_for_report(trip) for trip in trips),
-            metrics=day_metrics(trips, keeper.book.trough),
-            funnel=self._funnel.by_symbol(),
-            funnel_totals=self._funnel.totals(),
-            positions_left={symbol: position.quantity for symbol, position in keeper.book.positions.items()},
             resting_orders=tuple(order._asdict() for order in resting),
             warnings=tuple(keeper.warnings),
         )
+
+    def _ended_because(self) -> str:
+        if self.fault is not None:
+            return f"fault: {self.fault}"
+        return self._stop_reason or "the session is over"

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from broker.order_desk import OrderDesk
 from observability import TradingHistory
 from records.intent_log import IntentLog
-from records.rows import IntentRow
+from records.rows import DecisionKind, IntentRow
 from records.trade_rows import decision_row, trade_row
 from trading.book import SessionBook
 from trading.brackets import LiveBracket
+from trading.judgement import Judgement
 from trading.ledger import Position
 from trading.money import money_from_usd, money_to_usd, price_from_usd
 from trading.orders import (
@@ -24,6 +25,7 @@ from trading.orders import (
     Reason,
     Role,
 )
+from trading.rules import Rule, rule_name
 from trading.strategy import Market, Parameters
 from trading.sync import Adoption
 
@@ -46,6 +48,7 @@ class Bookkeeper:
         book: SessionBook,
         parameters: Parameters,
         market_of: Callable[[str], Market | None],
+        new_id: Callable[[], str],
     ) -> None:
         self.book = book
         self.parameters = parameters
@@ -54,12 +57,13 @@ class Bookkeeper:
         self.warnings: list[str] = []
         self.executions = 0
         self.foreign = 0
-        self.exits = 0
+        self.decisions = 0
         self.disconnected = False
         self._history = history
         self._intents = intents
         self._session_date = session_date
         self._market_of = market_of
+        self._new_id = new_id
         self._by_id: dict[str, tuple[OrderIntent, LiveBracket]] = {}  # intent_id -> intent and its bracket
 
     def track(self, intents: tuple[OrderIntent, ...]) -> LiveBracket:
@@ -96,6 +100,14 @@ class Bookkeeper:
                 if not leg.is_over and leg.intent.intent_id not in resting:
                     leg.state = IntentState.CANCELLED
 
+    def record_judgement(
+        self, symbol: str, kind: DecisionKind, judgement: Judgement, market: Market | None, now_s: int
+    ) -> str:
+        """Put one decision on record; returns its id."""
+        decision_id = self._new_id()
+        self._record(decision_id, symbol, kind, rule_name(judgement.rule), judgement, market, now_s)
+        return decision_id
+
     def adopt(self, adoption: Adoption, now_s: int) -> None:
         """Take shares that nobody's ledger explains into this one, at the broker's average cost, without a fee."""
         execution = ExecutionReport(
@@ -121,6 +133,8 @@ class Bookkeeper:
             )
         )
         self._history.record_commission(execution.exec_id, 0.0, None, None)
+        adopted = Judgement(Rule.APPROVED, 0.0, 0.0, adoption.quantity)
+        self.record_judgement(adoption.symbol, "sync", adopted, None, now_s)
 
     # Reports of the broker
 
@@ -138,7 +152,9 @@ class Bookkeeper:
         if execution.action is Action.BUY:
             bracket.on_bought(execution.quantity, execution.price)
         else:
-            self._record_exit(execution, intent.reason, market)
+            sale = Judgement(Rule.APPROVED, 0.0, 0.0, execution.quantity)
+            rule = intent.reason.value
+            self._record(execution.exec_id, execution.symbol, "exit", rule, sale, market, execution.at_s)
         self._history.record_trade(
             trade_row(
                 execution,
@@ -187,21 +203,29 @@ class Bookkeeper:
             self.warnings.append(text)
             log.warning(text)
 
-    def _record_exit(self, execution: ExecutionReport, reason: Reason, market: Market | None) -> None:
-        """The decision behind a sale: which exit it was, and what the market looked like."""
-        self.exits += 1
+    def _record(
+        self,
+        decision_id: str,
+        symbol: str,
+        kind: DecisionKind,
+        rule: str,
+        judgement: Judgement,
+        market: Market | None,
+        now_s: int,
+    ) -> None:
+        self.decisions += 1
         self._history.record_decision(
             decision_row(
-                decision_id=execution.exec_id,
-                now_s=execution.at_s,
+                decision_id=decision_id,
+                now_s=now_s,
                 session_date=self._session_date,
-                symbol=execution.symbol,
-                kind="exit",
-                rule=reason.value,
-                limit=0.0,
-                actual=0.0,
+                symbol=symbol,
+                kind=kind,
+                rule=rule,
+                limit=judgement.limit,
+                actual=judgement.actual,
                 market=market,
-                quantity=execution.quantity,
+                quantity=judgement.quantity or None,
             )
         )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from broker.bookkeeper import Bookkeeper
 from broker.order_desk import OrderDesk
 from trading.ledger import Position
 from trading.orders import Action, OrderIntent, Reason, Role, exit_legs
 from trading.strategy import Parameters
+from trading.sync import HeldPosition, plan_sync
 
 SWEEP_AFTER_EOD_S = 20
 TIME_EXIT_PATIENCE_S = 120  # a time exit that is selling is left alone this long
@@ -30,6 +31,19 @@ class PositionDesk:
     def sweep_from_s(self) -> int:
         """When the third net begins."""
         return self._eod_s + SWEEP_AFTER_EOD_S
+
+    async def sync(
+        self, held: Sequence[HeldPosition], watchlist: Sequence[str], *, adopts: bool, protects: bool, now_s: int
+    ) -> None:
+        """Adopt watchlist shares that no ledger explains where allowed, warn of the rest, protect all."""
+        owned = {symbol: position.quantity for symbol, position in self._keeper.book.positions.items()}
+        plan = plan_sync(owned, held, watchlist, adopts=adopts)
+        for warning in plan.warnings:
+            self._keeper.warn(warning)
+        for adoption in plan.adoptions:
+            self._keeper.adopt(adoption, now_s)
+        if protects:
+            await self.protect()
 
     async def protect(self) -> None:
         """Give every owned position resting exits if it has no live stop."""

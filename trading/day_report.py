@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from trading.book import RoundTrip
-from trading.funnel import entries_in
+from trading.book import RoundTrip, SessionBook
+from trading.funnel import DecisionFunnel, entries_in
 from trading.money import money_to_usd
 
 STRATEGY_RULES = ("no_price", "warming_up", "atr_not_above_floor", "not_above_vwap", "rsi_not_below_cap")
@@ -46,6 +46,22 @@ class DayReport:
     positions_left: Mapping[str, int]
     resting_orders: tuple[Mapping[str, Any], ...]
     warnings: tuple[str, ...]
+
+
+def day_report(book: SessionBook, funnel: DecisionFunnel, **facts: Any) -> DayReport:
+    """The report of a book and a funnel; `facts` are the fields that neither of them knows."""
+    trips = book.closed_round_trips()
+    return DayReport(
+        equity_at_open_usd=money_to_usd(book.equity_at_open),
+        limits=book.limits._asdict(),
+        judgements=funnel.judgements(),
+        round_trips=tuple(round_trip_for_report(trip) for trip in trips),
+        metrics=day_metrics(trips, book.trough),
+        funnel=funnel.by_symbol(),
+        funnel_totals=funnel.totals(),
+        positions_left={symbol: position.quantity for symbol, position in book.positions.items()},
+        **facts,
+    )
 
 
 def round_trip_for_report(trip: RoundTrip) -> dict[str, Any]:
