@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import asyncio
     from datetime import date
 
+    from pydantic import BaseModel
+
     from day_trading_agents import IntradayTrader, TraderOptions
     from ib_simulator.embedded import RecordedOrSynthetic
     from trading.day_report import DayReport
@@ -137,7 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--live and --simulate exclude each other")
     try:
         environment = read_environment()
-        setup_logging(LOG_DIR / "day_trader.log", logging.INFO if args.verbose else logging.WARNING)
+        level = logging.INFO if args.verbose else logging.WARNING
+        setup_logging(LOG_DIR / "day_trader.log", level, secrets=environment.secrets(settings_classes()))
         return _simulate(args, environment) if args.simulate is not None else _trade(args, environment)
     except Misconfigured as error:
         return _fail(WRONG_USAGE, error)
@@ -202,7 +205,9 @@ def _trade(args: argparse.Namespace, environment: Environment) -> int:
                 print(f"Waiting until {start:%H:%M %Z}, {PREPARE_BEFORE_OPEN.seconds // 60} minutes before the open.")
             _stop_on_signals(loop, trader)
             report = runner.run(trader.run(options.strategy.watchlist_universe))
-        _tell(report)
+            _tell(report)
+            if trader.fault is not None:
+                raise trader.fault
     return DONE
 
 
@@ -270,9 +275,20 @@ async def _simulate_sessions(
                 _stop_on_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
                 _tell(report)
+                if trader.fault is not None:
+                    raise trader.fault
                 if trader.was_stopped:
                     break
     return DONE
+
+
+def settings_classes() -> tuple[type[BaseModel], ...]:
+    """Every class whose fields are variables of `.env`."""
+    from broker.settings import BrokerSettings
+    from tools import VendorSettings
+    from trading.settings import RiskSettings, StrategySettings
+
+    return StrategySettings, RiskSettings, BrokerSettings, VendorSettings
 
 
 def _options(
@@ -287,15 +303,13 @@ def _options(
     from performance_config import PerformanceConfig
     from trading.settings import RiskSettings, StrategySettings
 
-    classes = (StrategySettings, RiskSettings, BrokerSettings)
-    for line in unknown_variables(environment, classes):
+    for line in unknown_variables(environment, settings_classes()):
         log.warning(line)
     connection = load_settings(BrokerSettings, environment)
     return TraderOptions(
         allocation=args.allocation,
         client_id=args.client_id,
         live=args.live,
-        simulated=simulated,
         dry_run=args.dry_run,
         flatten_on_exit=args.flatten_on_exit,
         analyse=not args.no_analyse,

@@ -54,28 +54,6 @@ class WatchlistAnalyst:
         self._settings = settings
         self._workers = performance.watchlist_workers
 
-    def load(self, file: Path, session: Session, calendar: TradingCalendar, *, analyse: bool) -> Watchlist | None:
-        """The list in `file`; None when a new one must be made: there is none, or it is older than a session.
-
-        Raises Misconfigured for a malformed file, and where a new one is needed but not allowed (`analyse`).
-        """
-        if not file.exists():
-            if analyse:
-                return None
-            raise Misconfigured(f"{file} does not exist and --no-analyse forbids to make it")
-        try:
-            known = watchlist_from_json(read_json(file))
-        except ValueError as error:
-            raise Misconfigured(f"{file}: {error}") from error
-        if known.session_date is None or known.session_date >= calendar.previous_session(session.date).date:
-            return known
-        if analyse:
-            return None
-        raise Misconfigured(
-            f"{file} was made for the session of {known.session_date}, more than a session before {session.date}: "
-            "leave --no-analyse out to make a new one"
-        )
-
     async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
         """Assess the universe, rank it and write the list to `file`. Raises Misconfigured when nothing is fit."""
         candidates = await self.assess_all(universe, session)
@@ -205,6 +183,7 @@ class IntradayTrader:
 
     async def run(self, universe: Sequence[str]) -> DayReport:
         """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""
+        self._watchlist = self._known_watchlist() or self._watchlist
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         try:
             if not self._stop.is_set():
@@ -224,11 +203,38 @@ class IntradayTrader:
             await self._monitor()
             if self._stop.is_set() and self._options.flatten_on_exit:
                 await self._flatten()
+        except Misconfigured:
+            raise  # nothing was traded: one line is enough
         except TradingError as error:
             log.error("the session ends early: %s; resting exits stay at the broker", error)
             self.fault = error
 
     # Before the open
+
+    def _known_watchlist(self) -> Watchlist | None:
+        """The list on file; None when a new one must be made: there is none, or it is older than a session.
+
+        Raises Misconfigured for a malformed file, and where a new one is needed but not allowed.
+        """
+        file, may_analyse = self._options.watchlist_file, self._options.analyse
+        if not self._options.load_watchlist:
+            return None
+        if not file.exists():
+            if may_analyse:
+                return None
+            raise Misconfigured(f"{file} does not exist and --no-analyse forbids to make it")
+        try:
+            known = watchlist_from_json(read_json(file))
+        except ValueError as error:
+            raise Misconfigured(f"{file}: {error}") from error
+        if known.session_date is None or known.session_date >= self._calendar.previous_session(self._session.date).date:
+            return known
+        if may_analyse:
+            return None
+        raise Misconfigured(
+            f"{file} was made for {known.session_date}, more than a session before {self._session.date}: "
+            "leave --no-analyse out to make a new one"
+        )
 
     async def _connect_and_sync(self) -> None:
         options = self._options
@@ -243,11 +249,9 @@ class IntradayTrader:
 
     async def _choose_watchlist(self, universe: Sequence[str]) -> None:
         options = self._options
-        analyst = WatchlistAnalyst(self._broker.data, options.strategy, options.performance)
-        known = None
-        if options.load_watchlist:
-            known = analyst.load(options.watchlist_file, self._session, self._calendar, analyse=options.analyse)
-        self._watchlist = known or await analyst.analyse(universe, self._session, options.watchlist_file)
+        if not self._watchlist.entries:
+            analyst = WatchlistAnalyst(self._broker.data, options.strategy, options.performance)
+            self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
         await self._desk.sync(
             await self._broker.positions(),
             self._watchlist.symbols,
