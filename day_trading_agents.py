@@ -11,13 +11,16 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 
 from broker.bookkeeper import Bookkeeper
 from broker.broker import Broker
 from broker.market_data import MarketData
 from broker.market_view import MarketView
 from broker.position_desk import PositionDesk
+from broker.reconcile import Reconciler
 from broker.settings import BrokerSettings
+from broker.supervisor import Supervisor
 from broker.values import AccountState
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
@@ -42,6 +45,7 @@ from utils import Misconfigured, TradingError, read_json, write_json_atomically
 log = logging.getLogger(__name__)
 
 PREPARE_BEFORE_OPEN = timedelta(minutes=30)
+DOUBTFUL_INSTANTS = 2
 TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
 ENTRY_LIFETIME_S = 15  # an entry that did not fill expires by itself
 
@@ -146,6 +150,7 @@ class IntradayTrader:
         self._account = AccountState("", 0, 0)
         self._budget = 0
         self._ticks = 0
+        self._doubts = 0  # instants in a row at which the broker held fewer shares than the ledger
         self._started_at = clock.now()
         self._parameters = options.strategy.parameters()
         self._rates = fee_schedule_on(session.date)
@@ -162,13 +167,24 @@ class IntradayTrader:
             market_of=lambda symbol: self._view.market(symbol, self._now_s()),
             new_id=new_id,
         )
-        self._broker = Broker(options.broker, clock, self._intents, self._keeper, options.client_id)
+        self._broker = Broker(
+            options.broker, clock, self._intents, self._keeper, options.client_id, live_allowed=options.live
+        )
         self._keeper.orders = self._broker.orders
         self._view = MarketView(
             self._broker.data, session.date, session.open_s, daily_atr=options.strategy.atr_timeframe == "day"
         )
         self._desk = PositionDesk(
-            self._keeper, self._broker.orders, new_id, self._parameters, int(session.eod.timestamp())
+            self._keeper,
+            self._broker.orders,
+            new_id,
+            self._parameters,
+            int(session.eod.timestamp()),
+            lambda symbol: self._view.market(symbol, self._now_s()),
+        )
+        self._reconciler = Reconciler(self._broker, self._keeper, self._intents, clock)
+        self._supervisor = Supervisor(
+            self._broker, clock, session, self._synchronise, self._keeper.warn, Random(session.date.toordinal())
         )
 
     def stop(self, reason: str) -> None:
@@ -187,8 +203,13 @@ class IntradayTrader:
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         try:
             if not self._stop.is_set():
-                await self._connect_and_sync()
-                await self._trade(universe)
+                await self._supervisor.open_first()
+                async with asyncio.TaskGroup() as group:
+                    watching = group.create_task(self._supervisor.run(), name="connection supervisor")
+                    try:
+                        await self._trade(universe)
+                    finally:
+                        watching.cancel()
             return self._report()
         finally:
             self._broker.disconnect()
@@ -208,6 +229,21 @@ class IntradayTrader:
         except TradingError as error:
             log.error("the session ends early: %s; resting exits stay at the broker", error)
             self.fault = error
+
+    async def _synchronise(self) -> None:
+        """After every connection: the broker's truth into the ledger, subscriptions renewed, positions protected."""
+        if not self._account.account_id:
+            self._account = self._broker.account()
+            if self._options.live and self._account.is_paper:
+                raise Misconfigured(f"--live was given but {self._account.account_id} is a paper account: leave it out")
+            self._history.bind_account(self._account.account_id)
+            self._set_capital()
+            self._keeper.restore()
+        self._broker.raise_order_ids(self._history.highest_order_id(self._options.client_id))
+        await self._reconciler.run()
+        await self._broker.data.resubscribe()
+        if not self._options.dry_run and self._clock.now() < self._session.eod:
+            await self._desk.protect()
 
     # Before the open
 
@@ -235,17 +271,6 @@ class IntradayTrader:
             f"{file} was made for {known.session_date}, more than a session before {self._session.date}: "
             "leave --no-analyse out to make a new one"
         )
-
-    async def _connect_and_sync(self) -> None:
-        options = self._options
-        self._account = await self._broker.connect(live_allowed=options.live)
-        if options.live and self._account.is_paper:
-            raise Misconfigured(f"--live was given but {self._account.account_id} is a paper account: leave it out")
-        self._history.bind_account(self._account.account_id)
-        self._set_capital()
-        self._keeper.restore()
-        self._broker.orders.replay_executions()
-        self._keeper.mark_lost(frozenset(order.order_ref for order in self._broker.orders.resting()))
 
     async def _choose_watchlist(self, universe: Sequence[str]) -> None:
         options = self._options
@@ -293,19 +318,24 @@ class IntradayTrader:
         """One agent instant."""
         if self._broker.fault is not None:
             raise self._broker.fault
-        if self._keeper.disconnected:
-            raise BrokerUnavailable("the gateway closed the connection; resting exits stay at the broker")
         self._ticks += 1
         self._broker.data.flush_bars()
         book = self._keeper.book
         book.mark({symbol: self._broker.data.quote(symbol).bid for symbol in book.positions})
         if (now_s - self._session.open_s) % self._options.performance.health_interval_s == 0:
             await self._check_health(now_s, late_s)
-        if now_s >= self._desk.sweep_from_s and not self._options.dry_run:
-            await self._desk.sweep(now_s)
-        elif now_s < int(self._session.eod.timestamp()):
-            for intents in self._judge(now_s):
-                await self._enter(intents)
+        if not self._supervisor.is_ready:
+            return
+        self._watch_invariants(now_s)
+        try:
+            if not self._options.dry_run:
+                await self._desk.watch(now_s)
+            if now_s < int(self._session.eod.timestamp()):
+                for intents in self._judge(now_s):
+                    self._keeper.track(intents)
+                    await self._broker.orders.place(intents)
+        except BrokerUnavailable as error:
+            log.warning("%s; reconciliation finds out what became of it", error)
 
     def _judge(self, now_s: int) -> list[tuple[OrderIntent, ...]]:
         """Judge all symbols in rank order; the brackets of those that may enter, their capital already taken."""
@@ -341,14 +371,17 @@ class IntradayTrader:
                 self._keeper.record_judgement(symbol, kind, judgement, market, now_s)
         return approved
 
-    async def _enter(self, intents: tuple[OrderIntent, ...]) -> None:
-        """Send one bracket. If it cannot be sent its capital is free again and the day goes on without it."""
-        self._keeper.track(intents)
-        try:
-            await self._broker.orders.place(intents)
-        except BrokerUnavailable as error:
-            self._keeper.book.drop_pending(intents[0].symbol, intents[0].intent_id)
-            self._keeper.warn(f"{intents[0].symbol}: entry was not sent: {error}")
+    def _watch_invariants(self, now_s: int) -> None:
+        """What must hold at every instant; a doubt about the ledger asks the broker for the truth."""
+        book = self._keeper.book
+        if self._supervisor.entries_given_up and not book.entries_stopped:
+            self._keeper.stop_entries("entries are off: the connection was down too long")
+        short = [s for s, position in book.positions.items() if self._broker.held(s) < position.quantity]
+        self._doubts = self._doubts + 1 if short else 0
+        if self._doubts == DOUBTFUL_INSTANTS:
+            log.warning("the broker holds fewer shares than the ledger owns: %s", ", ".join(short))
+            self._supervisor.ask_for_sync()
+        self._view.renew_stale(now_s, self._session.open_s)
 
     async def _check_health(self, now_s: int, late_s: float) -> None:
         """The health hook: sample, record, and ask again for bars that could not be followed."""

@@ -169,6 +169,16 @@ class TradingHistory:
         found = self._read(SELECT_OPEN_INTENTS, [self.mode, bot or self.bot, *OPEN_STATES])
         return [ORDER_INTENTS.row(row) for row in found]
 
+    def intent(self, intent_id: str) -> IntentRow | None:
+        """One intent of any state; None when there is none of this id."""
+        found = self._read("SELECT * FROM order_intents WHERE intent_id = ? AND mode = ?", [intent_id, self.mode])
+        return ORDER_INTENTS.row(found[0]) if found else None
+
+    def highest_order_id(self, client_id: int) -> int:
+        """The highest order id that this client id ever used here; 0 when it used none."""
+        found = self._read("SELECT MAX(order_id) FROM order_intents WHERE client_id = ?", [client_id])
+        return int(found[0][0] or 0)
+
     def open_positions(self, bot: str | None = None) -> list[PositionRow]:
         """Shares still owned by `bot`, or by every bot when None, by symbol."""
         return self._select(OPEN_POSITIONS, {"bot": bot}, order="symbol, bot")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from broker.codes import Policy
+from broker.codes import code as meaning_of
 from broker.order_desk import OrderDesk
 from observability import TradingHistory
 from records.intent_log import IntentLog
@@ -24,7 +26,9 @@ from trading.orders import (
     OrderReport,
     Reason,
     Role,
+    follow,
 )
+from trading.reconcile import IntentFact
 from trading.rules import Rule, rule_name
 from trading.strategy import Market, Parameters
 from trading.sync import Adoption
@@ -58,12 +62,14 @@ class Bookkeeper:
         self.executions = 0
         self.foreign = 0
         self.decisions = 0
-        self.disconnected = False
+        self.reasons: dict[str, Reason] = {}  # intent_id -> why it sells now, where that is not its role's reason
+        self.external: dict[str, float] = {}  # symbol -> shares at the broker that no ledger of ours owns
         self._history = history
         self._intents = intents
         self._session_date = session_date
         self._market_of = market_of
         self._new_id = new_id
+        self._foreign_ids: dict[str, None] = {}  # exec_ids that were counted as foreign
         self._by_id: dict[str, tuple[OrderIntent, LiveBracket]] = {}  # intent_id -> intent and its bracket
 
     def track(self, intents: tuple[OrderIntent, ...]) -> LiveBracket:
@@ -93,12 +99,47 @@ class Bookkeeper:
         for rows in legs.values():
             self._restore_bracket(rows)
 
-    def mark_lost(self, resting: frozenset[str]) -> None:
-        """Legs that are not among the orders resting at the broker are over."""
-        for bracket in self.brackets.values():
-            for leg in bracket.legs.values():
-                if not leg.is_over and leg.intent.intent_id not in resting:
-                    leg.state = IntentState.CANCELLED
+    # Reconciliation
+
+    def intent_facts(self) -> list[IntentFact]:
+        """All intents that may still do something, for reconciliation."""
+        return [
+            IntentFact(intent_id, intent.symbol, leg.state, intent.quantity, self._intents.written_s(intent_id))
+            for intent_id, (intent, bracket) in self._by_id.items()
+            if not (leg := bracket.legs[intent.role]).is_over
+        ]
+
+    def on_resolved(self, intent_id: str, state: IntentState) -> None:
+        """What reconciliation found out about an intent."""
+        intent, bracket = self._by_id[intent_id]
+        leg = bracket.legs[intent.role]
+        leg.state = follow(leg.state, state)
+        if intent.role is Role.ENTRY and leg.is_over:
+            self.book.drop_pending(intent.symbol, intent_id)
+            self._fit_exits(bracket)
+
+    def on_positions(self, held: Mapping[str, float]) -> None:
+        """The account's net stock positions, read twice alike: what is beyond the ledger is external.
+
+        Fewer shares than the ledger owns stop entries, and exits shrink so that nothing can go short.
+        """
+        self.external = {symbol: quantity for symbol, quantity in held.items() if symbol not in self.book.positions}
+        for symbol, position in self.book.positions.items():
+            quantity = int(held.get(symbol, 0))
+            if quantity >= position.quantity:
+                self.external[symbol] = held[symbol] - position.quantity
+                continue
+            self.external[symbol] = 0
+            self.stop_entries(
+                f"{symbol}: the broker holds {held.get(symbol, 0):g}, the ledger owns {position.quantity}: "
+                "entries stop, exits shrink to what is there, nothing is traded to repair it"
+            )
+            self._shrink_exits(symbol, max(quantity, 0))
+
+    def stop_entries(self, why: str) -> None:
+        """No more entries in this session."""
+        self.book.entries_stopped = self.book.entries_stopped or why
+        self.warn(why)
 
     def record_judgement(
         self, symbol: str, kind: DecisionKind, judgement: Judgement, market: Market | None, now_s: int
@@ -139,27 +180,36 @@ class Bookkeeper:
     # Reports of the broker
 
     def on_execution(self, execution: ExecutionReport) -> None:
-        if self.book.knows(execution.exec_id):
+        if self.book.knows(execution.exec_id) or execution.exec_id in self._foreign_ids:
             return
-        known = self._by_id.get(execution.order_ref)
+        known = self._find(execution.order_ref)
         if known is None:
-            self.foreign += 1
+            self._on_foreign(execution)
             return
         intent, bracket = known
+        owned = self.book.symbol_state(execution.symbol).quantity
+        if execution.action is Action.SELL and execution.quantity > owned:
+            self.stop_entries(
+                f"{execution.symbol}: {execution.quantity} sold by our {intent.role} order, {owned} owned by the ledger"
+            )
+            if owned == 0:
+                self._foreign_ids[execution.exec_id] = None
+                return
+            execution = execution._replace(quantity=owned)
         self.executions += 1
-        closing = self.book.on_execution(execution, intent.reason)
+        reason = self.reasons.get(intent.intent_id, intent.reason)
+        closing = self.book.on_execution(execution, reason)
         market = self._market_of(execution.symbol)
         if execution.action is Action.BUY:
             bracket.on_bought(execution.quantity, execution.price)
         else:
             sale = Judgement(Rule.APPROVED, 0.0, 0.0, execution.quantity)
-            rule = intent.reason.value
-            self._record(execution.exec_id, execution.symbol, "exit", rule, sale, market, execution.at_s)
+            self._record(execution.exec_id, execution.symbol, "exit", reason.value, sale, market, execution.at_s)
         self._history.record_trade(
             trade_row(
                 execution,
                 session_date=self._session_date,
-                reason=intent.reason,
+                reason=reason,
                 closing=closing,
                 market=market,
                 parameters=bracket.parameters,
@@ -191,11 +241,8 @@ class Bookkeeper:
 
     def on_message(self, code: int, text: str, order_ref: str) -> None:
         known = self._by_id.get(order_ref)
-        if known is not None and code != 202:
+        if known is not None and meaning_of(code).policy is not Policy.CANCEL_ANSWER:
             self.warn(f"{known[0].symbol}: gateway message {code} about its {known[0].role} order: {text}")
-
-    def on_disconnected(self) -> None:
-        self.disconnected = True
 
     def warn(self, text: str) -> None:
         """Something the day's report must name. The same words count once."""
@@ -229,6 +276,59 @@ class Bookkeeper:
             )
         )
 
+    def _find(self, order_ref: str) -> tuple[OrderIntent, LiveBracket] | None:
+        """The intent behind an order reference: of this run, or on record from an earlier one."""
+        known = self._by_id.get(order_ref)
+        if known is not None or not order_ref:
+            return known
+        row = self._history.intent(order_ref)
+        if row is None or row.bot != self._history.bot:
+            return None
+        self._restore_bracket([row])
+        return self._by_id[order_ref]
+
+    def _on_foreign(self, execution: ExecutionReport) -> None:
+        """An execution that none of our orders made. A sale takes external shares first, then ours."""
+        self.foreign += 1
+        self._foreign_ids[execution.exec_id] = None
+        symbol = execution.symbol
+        external = self.external.get(symbol, 0.0)
+        if execution.action is Action.BUY:
+            self.external[symbol] = external + execution.quantity
+            return
+        from_external = min(max(int(external), 0), execution.quantity)
+        self.external[symbol] = external - from_external
+        ours = min(execution.quantity - from_external, self.book.symbol_state(symbol).quantity)
+        if ours <= 0:
+            return
+        self.warn(f"{symbol}: {ours} of our shares were sold by somebody else")
+        sale = execution._replace(quantity=ours)
+        closing = self.book.on_execution(sale, Reason.MANUAL)
+        self._history.record_trade(
+            trade_row(
+                sale,
+                session_date=self._session_date,
+                reason=Reason.MANUAL,
+                closing=closing,
+                market=self._market_of(symbol),
+                parameters=self.parameters,
+            )
+        )
+        self._shrink_exits(symbol, self.book.symbol_state(symbol).quantity)
+
+    def _shrink_exits(self, symbol: str, quantity: int) -> None:
+        """Live exits of a symbol sell no more than `quantity` from now on."""
+        bracket = self.brackets.get(symbol)
+        if bracket is None:
+            return
+        for leg in bracket.live_exits():
+            if quantity <= 0:
+                self.orders.cancel(leg.intent.intent_id)
+            elif leg.quantity - leg.filled > quantity:
+                size = leg.filled + quantity
+                if self.orders.modify(leg.intent.intent_id, quantity=size):
+                    leg.quantity = size
+
     def _fit_exits(self, bracket: LiveBracket) -> None:
         """Size and prices of the resting exits follow what is owned and what it cost."""
         position = self.book.positions.get(bracket.symbol)
@@ -247,7 +347,7 @@ class Bookkeeper:
         for row in rows:
             leg = bracket.legs[Role(row.role)]
             leg.state = IntentState(row.state)
-            self._intents.adopt(row.intent_id, leg.state)
+            self._intents.adopt(row.intent_id, leg.state, int(row.created_at.timestamp()))
 
 
 def _intent_of(row: IntentRow) -> OrderIntent:

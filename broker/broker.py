@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 from broker.client_library import IB, Contract
 from broker.codes import Policy, code
 from broker.connection import account_state, choose_account, guard_account, open_connection
+from broker.connection_state import LinkEvent
 from broker.market_data import MarketData
 from broker.order_desk import OrderDesk
 from broker.settings import BrokerSettings
@@ -17,6 +19,9 @@ from broker.translate import position_from_ib
 from broker.values import AccountState, BrokerListener, BrokerPosition, IntentStore
 from market_hours import Clock
 from trading.errors import BrokerUnavailable
+from utils import HaltTrading
+
+SERVER_BACK = (1101, 1102)
 
 log = logging.getLogger(__name__)
 
@@ -29,38 +34,96 @@ class Broker:
     """
 
     def __init__(
-        self, settings: BrokerSettings, clock: Clock, store: IntentStore, listener: BrokerListener, client_id: int
+        self,
+        settings: BrokerSettings,
+        clock: Clock,
+        store: IntentStore,
+        listener: BrokerListener,
+        client_id: int,
+        *,
+        live_allowed: bool = False,
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._listener = listener
         self._client_id = client_id
-        self._ib = IB()
-        self._ib.RaiseRequestErrors = True
+        self._live_allowed = live_allowed
         self._account_id = ""
         self._closing = False
+        self._ib = IB()
+        self.heard_at = clock.now()  # when the gateway last said anything
         self.fault: Exception | None = None
         self.data = MarketData(self._ib, settings, clock)
         self.orders = OrderDesk(self._ib, self.data, store, listener)
-        self._ib.orderStatusEvent += self._kept(self.orders.on_order_status)
-        self._ib.execDetailsEvent += self._kept(self.orders.on_execution)
-        self._ib.commissionReportEvent += self._kept(self.orders.on_commission)
-        self._ib.errorEvent += self._kept(self._on_error)
-        self._ib.disconnectedEvent += self._kept(self._on_disconnected)
+        self.on_link: Callable[[LinkEvent], None] = lambda _: None
 
-    async def connect(self, *, live_allowed: bool) -> AccountState:
-        """Connect, choose the account and guard it. Raises BrokerUnavailable, Misconfigured, HaltTrading."""
+    async def open(self) -> AccountState:
+        """Connect anew, choose the account and guard it.
+
+        Raises BrokerUnavailable, Misconfigured, and HaltTrading for a live account that is not allowed or an
+        account other than that of the first connection.
+        """
+        self._drop()
+        self._ib = self._new_connection()
+        self.data.attach(self._ib)
+        self.orders.attach(self._ib)
         await open_connection(self._ib, self._settings, self._client_id)
-        self._account_id = choose_account(self._ib.managedAccounts(), self._settings.ib_account)
+        account_id = choose_account(self._ib.managedAccounts(), self._settings.ib_account)
+        if self._account_id and account_id != self._account_id:
+            raise HaltTrading(f"the gateway is logged in to {account_id} now; this run trades {self._account_id}")
+        self._account_id = account_id
+        self.heard_at = self._clock.now()
         account = self.account()
-        guard_account(account, live_allowed=live_allowed)
-        self.orders.use_account(self._account_id)
+        guard_account(account, live_allowed=self._live_allowed)
+        self.orders.use_account(account_id)
         return account
+
+    def raise_order_ids(self, highest: int) -> None:
+        """Never use an order id at or below `highest`: gateways have handed out ids a second time."""
+        self._ib.client.updateReqId(highest + 1)
+
+    def held(self, symbol: str) -> float:
+        """The account's net shares of `symbol` as last reported."""
+        held = self._ib.positions(self._account_id)
+        return float(sum(p.position for p in held if p.contract.symbol == symbol))
+
+    async def answers(self, limit_s: float) -> bool:
+        """Whether the gateway tells its time within `limit_s` seconds."""
+        try:
+            await asyncio.wait_for(self._ib.reqCurrentTimeAsync(), limit_s)
+        except (TimeoutError, ConnectionError):
+            return False
+        return True
 
     def disconnect(self) -> None:
         """Close the socket. Resting orders stay at the broker."""
         self._closing = True
         self.data.stop()
         self._ib.disconnect()
+
+    def _new_connection(self) -> IB:
+        ib = IB()
+        ib.RaiseRequestErrors = True
+        ib.orderStatusEvent += self._kept(self.orders.on_order_status)
+        ib.execDetailsEvent += self._kept(self.orders.on_execution)
+        ib.commissionReportEvent += self._kept(self.orders.on_commission)
+        ib.errorEvent += self._kept(self._on_error)
+        ib.disconnectedEvent += self._kept(self._on_disconnected)
+        ib.updateEvent += self._on_traffic
+        return ib
+
+    def _drop(self) -> None:
+        """Forget the old connection without listening to its end."""
+        old, self._ib = self._ib, IB()
+        for event in (old.orderStatusEvent, old.execDetailsEvent, old.commissionReportEvent, old.errorEvent):
+            event.clear()
+        old.disconnectedEvent.clear()
+        old.updateEvent.clear()
+        if old.isConnected():
+            old.disconnect()
+
+    def _on_traffic(self) -> None:
+        self.heard_at = self._clock.now()
 
     @property
     def is_connected(self) -> bool:
@@ -102,8 +165,12 @@ class Broker:
         trade = self._ib.wrapper.trades.get((self._client_id, request_id))
         symbol = contract.symbol if contract else ""
         log.info("gateway %s %s (%s) %s", number, known.meaning, symbol or request_id, text)
+        if known.policy is Policy.DEGRADE_CONNECTION:
+            self.on_link(LinkEvent.SERVER_LOST)
+        elif number in SERVER_BACK:
+            self.on_link(LinkEvent.SERVER_BACK)
         self._listener.on_message(number, text, trade.order.orderRef if trade else "")
 
     def _on_disconnected(self) -> None:
         if not self._closing:
-            self._listener.on_disconnected()
+            self.on_link(LinkEvent.SOCKET_LOST)

@@ -1,11 +1,11 @@
 """The connection's state machine, as a table: what may follow what, and on which event.
 
-    DISCONNECTED  no socket; the next attempt waits for its back-off
-    CONNECTING    a socket is being opened and logged in
-    SYNCING       logged in; executions, orders and positions are being read, nothing may trade
-    READY         entries and exits may be sent
-    DEGRADED      socket alive, IBKR behind it is not: nothing is sent, resting orders work at the exchange
-    HALTED        given up for this session: entries stay off, connecting goes on so that exits can be watched
+DISCONNECTED  no socket; the next attempt waits for its back-off
+CONNECTING    a socket is being opened and logged in
+SYNCING       logged in; executions, orders and positions are being read, nothing may trade
+READY         entries and exits may be sent
+DEGRADED      socket alive, IBKR behind it is not: nothing is sent, resting orders work at the exchange
+HALTED        given up for this session: entries stay off, connecting goes on so that exits can be watched
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class LinkEvent(StrEnum):
     SILENT = "silent"  # no answer to a heartbeat within its deadline
     SERVER_LOST = "server_lost"  # codes 1100, 2110
     SERVER_BACK = "server_back"  # codes 1101, 1102
+    DOUBT = "doubt"  # ledger and broker seem to differ
     GIVEN_UP = "given_up"  # down for longer than the limit while the exchange is open
 
 
@@ -53,6 +54,7 @@ TRANSITIONS: dict[tuple[Link, LinkEvent], Link] = {  # (state, event) -> next st
     (Link.READY, LinkEvent.SILENT): Link.DISCONNECTED,
     (Link.READY, LinkEvent.SERVER_LOST): Link.DEGRADED,
     (Link.READY, LinkEvent.SERVER_BACK): Link.SYNCING,
+    (Link.READY, LinkEvent.DOUBT): Link.SYNCING,
     (Link.DEGRADED, LinkEvent.SERVER_BACK): Link.SYNCING,
     (Link.DEGRADED, LinkEvent.SOCKET_LOST): Link.DISCONNECTED,
     (Link.DEGRADED, LinkEvent.SILENT): Link.DISCONNECTED,

@@ -27,12 +27,13 @@ class MinuteBars:
     """
 
     def __init__(self, symbol: str, open_s: int, now_s: Callable[[], int], on_bar: Callable[[str, Bar], None]) -> None:
+        self.open_s = open_s
+        self.on_bar = on_bar
         self._symbol = symbol
-        self._open_s = open_s
         self._now_s = now_s
-        self._on_bar = on_bar
         self._bars: BarDataList | None = None
         self._next = 0  # index of the first bar that was not handed on
+        self._done_s = open_s - BAR_SECONDS  # start of the last bar handed on, over all subscriptions
 
     def start(self, bars: BarDataList) -> None:
         """Take the first answer of the subscription and follow it."""
@@ -66,8 +67,9 @@ class MinuteBars:
             if not followed and start_s + BAR_SECONDS + grace_s > self._now_s():
                 return
             self._next += 1
-            if start_s >= self._open_s:
-                self._on_bar(self._symbol, bar_from_ib(bar))
+            if start_s > self._done_s:
+                self._done_s = start_s
+                self.on_bar(self._symbol, bar_from_ib(bar))
 
 
 class MarketData:
@@ -134,7 +136,7 @@ class MarketData:
         if not bars:
             self._ib.cancelHistoricalData(bars)
             return False
-        minutes = MinuteBars(symbol, open_s, self._now_s, on_bar)
+        minutes = self._minutes.get(symbol) or MinuteBars(symbol, open_s, self._now_s, on_bar)
         self._minutes[symbol] = minutes
         minutes.start(bars)
         return True
@@ -156,6 +158,32 @@ class MarketData:
         """Hand on bars that ended without a newer message. Called at agent instants."""
         for minutes in self._minutes.values():
             minutes.flush()
+
+    def attach(self, ib: IB) -> None:
+        """Use a new connection. Subscriptions of the old one are gone with it; `resubscribe` renews them."""
+        for minutes in self._minutes.values():
+            minutes.stop()
+        for ticker in self._tickers.values():
+            ticker.updateEvent -= self._on_ticker
+        self._ib = ib
+
+    async def resubscribe(self) -> None:
+        """Ask again for all quotes and minute bars that were followed. Raises HistoryUnavailable."""
+        for symbol in list(self._tickers):
+            await self.follow_quotes(symbol)
+        for symbol, minutes in list(self._minutes.items()):
+            await self.follow_minutes(symbol, minutes.open_s, minutes.on_bar)
+
+    def renew_quotes(self, symbol: str) -> None:
+        """Cancel and ask again for one symbol's quotes: its ticks stopped."""
+        ticker = self._tickers.get(symbol)
+        if ticker is None or ticker.contract is None or not self._ib.isConnected():
+            return
+        ticker.updateEvent -= self._on_ticker
+        self._ib.cancelMktData(ticker.contract)
+        renewed = self._ib.reqMktData(ticker.contract, "", False, False)
+        renewed.updateEvent += self._on_ticker
+        self._tickers[symbol] = renewed
 
     def stop(self) -> None:
         """Cancel all subscriptions."""

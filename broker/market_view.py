@@ -11,6 +11,8 @@ from trading.indicators import AtrState, MinuteIndicators, atr_pct
 from trading.strategy import Market
 from trading.watchlist import ATR_CALENDAR_DAYS, atr_of
 
+STALE_S = 90  # without a tick in session hours
+
 
 class MarketView:
     """The session's market as published so far. `daily_atr` False takes the ATR from minute bars instead."""
@@ -22,6 +24,7 @@ class MarketView:
         self._daily_atr = daily_atr
         self._indicators: dict[str, MinuteIndicators] = {}  # symbol -> minute indicators since the open
         self._atr: dict[str, AtrState] = {}  # symbol -> daily ATR
+        self._renewed_s: dict[str, int] = {}  # symbol -> when its quotes were asked for again
         self._unfollowed: dict[str, None] = {}  # symbols whose minute bars could not be followed yet, in order
 
     async def follow(self, symbol: str) -> str:
@@ -50,6 +53,14 @@ class MarketView:
     def oldest_quote_s(self) -> int:
         """Epoch second of the oldest of all latest ticks; 0 while a symbol has none."""
         return min((self._data.quote(symbol).at_s for symbol in self._indicators), default=0)
+
+    def renew_stale(self, now_s: int, open_s: int) -> None:
+        """Ask again for the quotes of symbols whose ticks stopped; at most once in that time each."""
+        for symbol in self._indicators:
+            latest_s = max(self._data.quote(symbol).at_s, self._renewed_s.get(symbol, 0), open_s)
+            if now_s - latest_s > STALE_S and not self._data.quote(symbol).halted:
+                self._renewed_s[symbol] = now_s
+                self._data.renew_quotes(symbol)
 
     def market(self, symbol: str, now_s: int) -> Market:
         """What was published about a symbol until now."""

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from broker.client_library import IB, CommissionReport, Contract, Fill, Trade
+from broker.client_library import IB, CommissionReport, Contract, Fill, RequestError, Trade
 from broker.market_data import MarketData
 from broker.translate import execution_from_ib, money_from_ib, order_to_ib, report_from_ib, resting_from_ib
 from broker.values import BrokerListener, IntentStore, RestingOrder
 from trading.errors import BrokerUnavailable
 from trading.money import price_to_usd
-from trading.orders import OrderIntent
+from trading.orders import IntentState, OrderIntent
 
 log = logging.getLogger(__name__)
+
+
+READ_LIMIT_S = 10.0
+
+
+class OrderFacts(NamedTuple):
+    """Orders and executions by order reference, as the broker reports them."""
+
+    working: dict[str, IntentState]
+    completed: dict[str, IntentState]
+    executed: dict[str, int]
 
 
 class OrderDesk:
@@ -26,6 +39,11 @@ class OrderDesk:
         self._listener = listener
         self._account = ""
         self._trades: dict[str, Trade] = {}  # intent_id -> the library's order and status
+
+    def attach(self, ib: IB) -> None:
+        """Use a new connection. Orders of the old one are found again by `read`."""
+        self._ib = ib
+        self._trades = {}
 
     def use_account(self, account_id: str) -> None:
         """Set the account on every order from now on, and take over orders that this client left behind."""
@@ -56,7 +74,10 @@ class OrderDesk:
                 account=self._account,
                 transmit=not linked or intent is intents[-1],
             )
-            self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
+            try:
+                self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
+            except ConnectionError as error:
+                raise BrokerUnavailable(f"the connection was lost while orders were sent: {error}") from error
             self._store.sent(intent.intent_id, order_id, self._ib.client.clientId)
 
     def modify(self, intent_id: str, *, quantity: int, limit_price: int = 0, stop_price: int = 0) -> bool:
@@ -80,6 +101,33 @@ class OrderDesk:
             return False
         self._ib.cancelOrder(trade.order)
         return True
+
+    async def read(self) -> OrderFacts:
+        """What the broker knows of the account's orders and executions, asked for now.
+
+        Raises BrokerUnavailable when a question stays unanswered: unknown is not "none". Orders of this client are
+        taken over, so that they can be changed and cancelled again.
+        """
+        try:
+            async with asyncio.timeout(READ_LIMIT_S):
+                trades = await self._ib.reqAllOpenOrdersAsync()
+                completed = await self._ib.reqCompletedOrdersAsync(False)
+                fills = await self._ib.reqExecutionsAsync()
+        except (TimeoutError, ConnectionError, RequestError) as error:
+            raise BrokerUnavailable(f"orders and executions could not be read: {error or 'no answer'}") from error
+        working: dict[str, IntentState] = {}
+        for trade in trades:
+            reference = trade.order.orderRef
+            if reference and not trade.isDone():
+                working[reference] = report_from_ib(trade).state
+                if trade.order.clientId == self._ib.client.clientId:
+                    self._trades[reference] = trade
+        executed: dict[str, int] = {}
+        for fill in fills:
+            reference = fill.execution.orderRef
+            executed[reference] = executed.get(reference, 0) + int(fill.execution.shares)
+        done = {trade.order.orderRef: report_from_ib(trade).state for trade in completed if trade.order.orderRef}
+        return OrderFacts(working, done, executed)
 
     def resting(self) -> list[RestingOrder]:
         """Orders of this client that are alive, as last reported."""

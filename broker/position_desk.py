@@ -6,12 +6,17 @@ from collections.abc import Callable, Sequence
 
 from broker.bookkeeper import Bookkeeper
 from broker.order_desk import OrderDesk
+from trading.brackets import LiveBracket
 from trading.ledger import Position
+from trading.money import BPS, floor_to_tick
 from trading.orders import Action, OrderIntent, Reason, Role, exit_legs
-from trading.strategy import Parameters
+from trading.strategy import Market, Parameters
 from trading.sync import HeldPosition, plan_sync
 
 SWEEP_AFTER_EOD_S = 20
+BREACH_S = 10
+CLOSE_COLLAR_BPS = 20  # how far under the bid a closing sale may go
+MOST_REPRICINGS = 3  # then cancel and sell at market
 TIME_EXIT_PATIENCE_S = 120  # a time exit that is selling is left alone this long
 
 
@@ -19,13 +24,22 @@ class PositionDesk:
     """Protects and closes the positions of one session. `eod_s` is its EOD time in epoch seconds."""
 
     def __init__(
-        self, keeper: Bookkeeper, orders: OrderDesk, new_id: Callable[[], str], parameters: Parameters, eod_s: int
+        self,
+        keeper: Bookkeeper,
+        orders: OrderDesk,
+        new_id: Callable[[], str],
+        parameters: Parameters,
+        eod_s: int,
+        market_of: Callable[[str], Market | None],
     ) -> None:
         self._keeper = keeper
         self._orders = orders
         self._new_id = new_id
         self._parameters = parameters
         self._eod_s = eod_s
+        self._market_of = market_of
+        self._breached_since_s: dict[str, int] = {}  # symbol -> first instant at or under its stop
+        self._tries: dict[str, int] = {}  # intent_id of a target -> times it was re-priced to close
 
     @property
     def sweep_from_s(self) -> int:
@@ -63,6 +77,33 @@ class PositionDesk:
             self._keeper.track(legs)
             await self._orders.place(legs)
 
+    async def watch(self, now_s: int) -> None:
+        """The second and the third net, at every agent instant.
+
+        Before EOD time every owned share must have a live stop, and a stop whose level has been breached for
+        `BREACH_S` without a trigger is not waited for any longer. After it what is still owned is swept up.
+        """
+        if now_s >= self.sweep_from_s:
+            await self.sweep(now_s)
+            return
+        if now_s >= self._eod_s:
+            return
+        await self.protect()
+        for symbol in list(self._keeper.book.positions):
+            if self._is_breached(symbol, now_s):
+                self._keeper.warn(f"{symbol}: the stop at the broker did not trigger, closing")
+                await self.close(symbol, Reason.STOP_LOSS)
+
+    def _is_breached(self, symbol: str, now_s: int) -> bool:
+        """Whether the last price has been at or under the stop for `BREACH_S` seconds."""
+        bracket, market = self._keeper.brackets.get(symbol), self._market_of(symbol)
+        stop = bracket.legs.get(Role.STOP) if bracket is not None else None
+        waits = stop is not None and stop.held and market is not None and market.last > 0
+        if not waits or stop is None or market is None or market.last > stop.stop_price:
+            self._breached_since_s.pop(symbol, None)
+            return False
+        return now_s - self._breached_since_s.setdefault(symbol, now_s) >= BREACH_S
+
     async def sweep(self, now_s: int) -> None:
         """Close what is still owned, unless its time exit is selling it."""
         for symbol in list(self._keeper.book.positions):
@@ -72,15 +113,17 @@ class PositionDesk:
                 await self.close(symbol, Reason.EOD)
 
     async def close(self, symbol: str, reason: Reason) -> None:
-        """Cancel resting exits; once they are confirmed dead, sell at market.
+        """The one way to close. First the resting target is re-priced to be taken at once: no naked moment.
 
-        Called at every instant until the position is gone; it never sells while another order still may.
+        Where no target can be re-priced, resting exits are cancelled, and once they are confirmed dead the rest is
+        sold at market. Called at every instant until the position is gone; it never sells beside a live order.
         """
         bracket = self._keeper.brackets.get(symbol)
+        if bracket is not None and bracket.has_live(Role.CLOSE):
+            return
         if bracket is not None and bracket.live_exits():
-            if not bracket.has_live(Role.CLOSE):
-                for leg in bracket.live_exits():
-                    self._orders.cancel(leg.intent.intent_id)
+            if not self._take_now(bracket, reason):
+                self._orders.cancel(bracket.live_exits()[0].intent.intent_id)  # takes its group with it
             return
         position = self._keeper.book.positions.get(symbol, Position())
         if position.quantity <= 0:
@@ -98,3 +141,19 @@ class PositionDesk:
         )
         self._keeper.track((intent,))
         await self._orders.place((intent,))
+
+    def _take_now(self, bracket: LiveBracket, reason: Reason) -> bool:
+        """Re-price the live target to the bid less the collar. False when there is none, or no bid to price from."""
+        target = bracket.legs.get(Role.TARGET)
+        market = self._market_of(bracket.symbol)
+        if target is None or target.is_over or market is None or market.bid <= 0:
+            return False
+        if self._tries.get(target.intent.intent_id, 0) >= MOST_REPRICINGS:
+            return False
+        price = floor_to_tick(market.bid * (BPS - CLOSE_COLLAR_BPS) // BPS)
+        if not self._orders.modify(target.intent.intent_id, quantity=target.quantity, limit_price=max(price, 1)):
+            return False
+        self._tries[target.intent.intent_id] = self._tries.get(target.intent.intent_id, 0) + 1
+        target.limit_price = price
+        self._keeper.reasons[target.intent.intent_id] = reason
+        return True

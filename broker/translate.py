@@ -138,6 +138,7 @@ def report_from_ib(trade: Trade) -> OrderReport:
         order_id=trade.order.orderId,
         perm_id=status.permId or trade.order.permId,
         detail=detail,
+        held=status.status == "PreSubmitted",
     )
 
 

@@ -72,9 +72,6 @@ class BrokerListener(Protocol):
     def on_message(self, code: int, text: str, order_ref: str) -> None:
         """A message of the gateway that is not a mere notice."""
 
-    def on_disconnected(self) -> None:
-        """The socket is gone."""
-
 
 class IntentStore(Protocol):
     """Where intents are written before they are sent."""

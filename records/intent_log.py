@@ -42,6 +42,7 @@ class IntentLog:
         self._await_off_loop = await_off_loop
         self._session_date = session_date
         self._states: dict[str, IntentState] = {}  # intent_id -> state as last written
+        self._written_s: dict[str, int] = {}  # intent_id -> epoch second of its commit
         self.committed = 0
 
     def commit(self, intents: Sequence[OrderIntent]) -> Awaitable[None]:
@@ -51,6 +52,7 @@ class IntentLog:
         self.committed += len(rows)
         for intent in intents:
             self._states[intent.intent_id] = IntentState.CREATED
+            self._written_s[intent.intent_id] = int(now.timestamp())
         return self._await_off_loop(self._records.commit_intents(rows))
 
     def sent(self, intent_id: str, order_id: int, client_id: int) -> None:
@@ -73,9 +75,20 @@ class IntentLog:
             detail=report.detail or None,
         )
 
-    def adopt(self, intent_id: str, state: IntentState) -> None:
+    def adopt(self, intent_id: str, state: IntentState, written_s: int) -> None:
         """An intent of an earlier run, with the state on record."""
         self._states.setdefault(intent_id, state)
+        self._written_s.setdefault(intent_id, written_s)
+
+    def resolved(self, intent_id: str, state: IntentState, why: str) -> None:
+        """What reconciliation found out; written when it is news."""
+        if self._states.get(intent_id) is not state:
+            followed = self._follow(intent_id, state)
+            self._records.update_intent(intent_id, followed.value, updated_at=self._now(), detail=why)
+
+    def written_s(self, intent_id: str) -> int:
+        """When the intent was committed; 0 when that is not known."""
+        return self._written_s.get(intent_id, 0)
 
     def knows(self, intent_id: str) -> bool:
         """Whether this intent is one of ours."""

@@ -33,6 +33,7 @@ class Leg:
     limit_price: int = 0
     stop_price: int = 0
     filled: int = 0
+    held: bool = True  # not at the exchange yet: a stop that has not triggered
 
     @property
     def is_over(self) -> bool:
@@ -63,6 +64,7 @@ class LiveBracket:
         """A leg's state as the broker tells it."""
         leg = self.legs[role]
         leg.state = follow(leg.state, report.state)
+        leg.held = report.held
         leg.filled = max(leg.filled, report.filled)
         if report.filled + report.remaining > 0 and not leg.is_over:
             leg.quantity = report.filled + report.remaining

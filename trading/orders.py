@@ -136,7 +136,10 @@ class ExecutionReport(NamedTuple):
 
 
 class OrderReport(NamedTuple):
-    """An order's state as the broker reported it. `average_price` in 1e-4 USD."""
+    """An order's state as the broker reported it. `average_price` in 1e-4 USD.
+
+    `held`: it is not at the exchange yet, such as a stop that has not triggered.
+    """
 
     order_ref: str
     state: IntentState
@@ -146,6 +149,7 @@ class OrderReport(NamedTuple):
     order_id: int
     perm_id: int
     detail: str = ""
+    held: bool = False
 
 
 def exit_legs(

@@ -1,0 +1,148 @@
+"""The connection supervisor: keeps one connection alive, or says clearly that there is none.
+
+It escalates from resubscribing a silent symbol over reconnecting to giving up entries for the session. A
+disconnect is seen at once, a silent socket within 15 seconds; nothing trades before a synchronisation has agreed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from random import Random
+
+from broker.broker import Broker
+from broker.connection_state import Link, LinkEvent, next_link
+from market_hours import Clock, Session
+from trading.errors import BrokerUnavailable
+from utils import Retryable
+
+log = logging.getLogger(__name__)
+
+QUIET_S = 8.0  # ask for a sign of life when nothing was heard for this long
+HEARTBEAT_LIMIT_S = 5.0
+SYNC_LIMIT_S = 60.0
+FIRST_BACK_OFF_S = 0.25
+LONGEST_BACK_OFF_S = 2.0
+GIVE_UP_AFTER = timedelta(minutes=10)  # of outage while the exchange is open
+
+
+class Supervisor:
+    """Runs for as long as the session does. `sync` reads the broker's truth and renews subscriptions."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        clock: Clock,
+        session: Session,
+        sync: Callable[[], Awaitable[None]],
+        warn: Callable[[str], None],
+        jitter: Random,
+    ) -> None:
+        self.state = Link.DISCONNECTED
+        self.reconnects = 0
+        self.entries_given_up = False
+        self._broker = broker
+        self._clock = clock
+        self._session = session
+        self._sync = sync
+        self._warn = warn
+        self._jitter = jitter
+        self._changed = asyncio.Event()
+        self._failures = 0
+        self._down_since = clock.now()
+        self._broker.on_link = self.on_event
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether orders may be sent."""
+        return self.state is Link.READY
+
+    def on_event(self, event: LinkEvent) -> None:
+        """Something happened to the connection."""
+        before = self.state
+        self.state = next_link(before, event)
+        if self.state is before:
+            return
+        log.info("connection %s -> %s (%s)", before, self.state, event)
+        if before is Link.READY:
+            self._down_since = self._clock.now()
+            self._warn(f"connection {self.state} at {self._clock.now():%H:%M:%S} UTC: {event.replace('_', ' ')}")
+        if self.state is Link.HALTED and not self.entries_given_up:
+            self.entries_given_up = True
+            self._warn("the connection was down too long: no more entries in this session")
+        self._changed.set()
+
+    def ask_for_sync(self) -> None:
+        """The ledger and the broker seem to differ: read the truth before trading on."""
+        self.on_event(LinkEvent.DOUBT)
+
+    async def open_first(self) -> None:
+        """The first connection of a run. Raises BrokerUnavailable at once: somebody is there to read it."""
+        self.on_event(LinkEvent.ATTEMPT)
+        await self._broker.open()
+        self.on_event(LinkEvent.OPENED)
+        await self._synchronise()
+        if not self.is_ready:
+            raise BrokerUnavailable("the gateway is connected but did not answer what the account holds")
+
+    async def run(self) -> None:
+        """Watch, reconnect and synchronise until cancelled."""
+        while True:
+            if self.state in (Link.DISCONNECTED, Link.HALTED):
+                await self._attempt()
+            elif self.state is Link.SYNCING:
+                await self._synchronise()
+            else:
+                await self._watch()
+
+    async def _attempt(self) -> None:
+        """Wait out the back-off, then try once."""
+        back_off_s = min(FIRST_BACK_OFF_S * 2**self._failures, LONGEST_BACK_OFF_S) * self._jitter.uniform(0.8, 1.2)
+        await asyncio.sleep(back_off_s)
+        self.on_event(LinkEvent.ATTEMPT)
+        try:
+            await self._broker.open()
+        except BrokerUnavailable as error:
+            log.info("attempt %s failed: %s", self._failures + 1, error)
+            self._failures += 1
+            self.on_event(LinkEvent.FAILED)
+            self._consider_giving_up()
+            return
+        self._failures = 0
+        self.reconnects += 1
+        self.on_event(LinkEvent.OPENED)
+
+    async def _synchronise(self) -> None:
+        """Read executions, orders and positions, renew subscriptions; only then may anything trade."""
+        try:
+            async with asyncio.timeout(SYNC_LIMIT_S):
+                await self._sync()
+        except (Retryable, TimeoutError, ConnectionError) as error:
+            log.warning("synchronisation failed: %s; connecting anew", error or "no answer")
+            self._failures += 1
+            self.on_event(LinkEvent.FAILED)
+            return
+        self.on_event(LinkEvent.SYNCED)
+
+    async def _watch(self) -> None:
+        """Until something changes or the gateway owes a sign of life."""
+        self._changed.clear()
+        quiet_s = (self._clock.now() - self._broker.heard_at).total_seconds()
+        try:
+            await asyncio.wait_for(self._changed.wait(), max(QUIET_S - quiet_s, 0.0))
+            return
+        except TimeoutError:
+            pass
+        if (self._clock.now() - self._broker.heard_at).total_seconds() < QUIET_S:
+            return
+        if not await self._broker.answers(HEARTBEAT_LIMIT_S):
+            self.on_event(LinkEvent.SILENT)
+        self._consider_giving_up()
+
+    def _consider_giving_up(self) -> None:
+        now = self._clock.now()
+        in_session = self._session.open <= now < self._session.close
+        if self.state is not Link.READY and in_session and now - self._down_since > GIVE_UP_AFTER:
+            self.on_event(LinkEvent.GIVEN_UP)
