@@ -83,6 +83,13 @@ def _not_negative(text: str) -> int:
     return int(text)
 
 
+def _consent(text: str) -> tuple[str, int]:
+    symbol, _, shares = text.partition(":")
+    if not symbol.isalnum() or not shares.isdecimal() or int(shares) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a symbol and a number of shares like AAPL:100")
+    return symbol.upper(), int(shares)
+
+
 def _session_date(text: str) -> date | str:
     from datetime import date
 
@@ -115,6 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="on Ctrl-C close positions at market",
     )
+    add("--adopt", type=_consent, action="append", metavar="SYMBOL:SHARES", help="hand external shares to the bot")
     add("--no-dashboard", action="store_true", help="do not start the web page")
     add("--verbose", action="store_true", help="log to the terminal what otherwise only the log file gets")
     simulation = parser.add_argument_group("simulation", "the same program against the simulated gateway")
@@ -286,9 +294,9 @@ def settings_classes() -> tuple[type[BaseModel], ...]:
     """Every class whose fields are variables of `.env`."""
     from broker.settings import BrokerSettings
     from tools import VendorSettings
-    from trading.settings import RiskSettings, StrategySettings
+    from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
-    return StrategySettings, RiskSettings, BrokerSettings, VendorSettings
+    return StrategySettings, RiskSettings, SafetySettings, BrokerSettings, VendorSettings
 
 
 def _options(
@@ -299,18 +307,17 @@ def _options(
     from platform import python_version
 
     from broker.settings import BrokerSettings
+    from broker.trading_desk import DeskOptions
     from day_trading_agents import TraderOptions
     from performance_config import PerformanceConfig
-    from trading.settings import RiskSettings, StrategySettings
+    from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
     for line in unknown_variables(environment, settings_classes()):
         log.warning(line)
     connection = load_settings(BrokerSettings, environment)
+    strategy = load_settings(StrategySettings, environment)
     return TraderOptions(
         allocation=args.allocation,
-        client_id=args.client_id,
-        live=args.live,
-        dry_run=args.dry_run,
         flatten_on_exit=args.flatten_on_exit,
         analyse=not args.no_analyse,
         load_watchlist=args.watchlist is not None or not simulated,
@@ -320,10 +327,18 @@ def _options(
             "python": python_version(),
             **{name: version(name) for name in ("ib_insync", "numpy", "exchange_calendars")},
         },
-        strategy=load_settings(StrategySettings, environment),
+        strategy=strategy,
         risk=load_settings(RiskSettings, environment),
         performance=PerformanceConfig(),
-        broker=connection.model_copy(update=broker),
+        desk=DeskOptions(
+            client_id=args.client_id,
+            live=args.live,
+            dry_run=args.dry_run,
+            broker=connection.model_copy(update=broker),
+            safety=load_settings(SafetySettings, environment),
+            consents=dict(args.adopt or ()),
+            daily_atr=strategy.atr_timeframe == "day",
+        ),
     )
 
 

@@ -11,21 +11,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from random import Random
 
-from broker.bookkeeper import Bookkeeper
-from broker.broker import Broker
 from broker.market_data import MarketData
-from broker.market_view import MarketView
-from broker.position_desk import PositionDesk
-from broker.reconcile import Reconciler
-from broker.settings import BrokerSettings
-from broker.supervisor import Supervisor
-from broker.values import AccountState
+from broker.trading_desk import DeskOptions, TradingDesk
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
 from performance_config import PerformanceConfig
-from records.intent_log import IntentLog
 from records.rows import DecisionKind
 from self_evaluation import HealthMonitor
 from trading.book import PendingEntry, SessionBook
@@ -39,13 +30,12 @@ from trading.orders import OrderIntent, Reason, entry_bracket
 from trading.rules import Rule
 from trading.settings import RiskSettings, StrategySettings
 from trading.sizing import symbol_budget
-from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, rank, watchlist_from_json
-from utils import Misconfigured, TradingError, read_json, write_json_atomically
+from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, leave_out, rank, watchlist_from_json
+from utils import HaltTrading, Misconfigured, TradingError, read_json, write_json_atomically
 
 log = logging.getLogger(__name__)
 
 PREPARE_BEFORE_OPEN = timedelta(minutes=30)
-DOUBTFUL_INSTANTS = 2
 TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
 ENTRY_LIFETIME_S = 15  # an entry that did not fill expires by itself
 
@@ -105,9 +95,6 @@ class TraderOptions:
     """What a run of the day trader was asked to do."""
 
     allocation: float
-    client_id: int
-    live: bool
-    dry_run: bool
     flatten_on_exit: bool
     analyse: bool
     load_watchlist: bool
@@ -117,7 +104,7 @@ class TraderOptions:
     strategy: StrategySettings
     risk: RiskSettings
     performance: PerformanceConfig
-    broker: BrokerSettings
+    desk: DeskOptions
 
 
 class IntradayTrader:
@@ -144,52 +131,25 @@ class IntradayTrader:
         self._new_id = new_id
         self._stop = asyncio.Event()
         self._stop_reason = ""
-        self.fault: TradingError | None = None
+        self._flattens = options.flatten_on_exit
+        self._killed = False
         self._funnel = DecisionFunnel()
         self._watchlist = Watchlist(session_date=None, source="none", entries=())
-        self._account = AccountState("", 0, 0)
         self._budget = 0
         self._ticks = 0
-        self._doubts = 0  # instants in a row at which the broker held fewer shares than the ledger
         self._started_at = clock.now()
         self._parameters = options.strategy.parameters()
         self._rates = fee_schedule_on(session.date)
         self._allocation_ppm = round(options.allocation * 1_000_000)
         self._health = HealthMonitor("day_trader")
-        day = session.date.isoformat()
-        self._intents = IntentLog(history, now=clock.now, await_off_loop=clock.off_loop, session_date=lambda: day)
-        self._keeper = Bookkeeper(
-            history=history,
-            intents=self._intents,
-            session_date=day,
-            book=SessionBook(0, self._allocation_ppm, session.close_s, options.risk.limits(0)),
-            parameters=self._parameters,
-            market_of=lambda symbol: self._view.market(symbol, self._now_s()),
-            new_id=new_id,
-        )
-        self._broker = Broker(
-            options.broker, clock, self._intents, self._keeper, options.client_id, live_allowed=options.live
-        )
-        self._keeper.orders = self._broker.orders
-        self._view = MarketView(
-            self._broker.data, session.date, session.open_s, daily_atr=options.strategy.atr_timeframe == "day"
-        )
-        self._desk = PositionDesk(
-            self._keeper,
-            self._broker.orders,
-            new_id,
-            self._parameters,
-            int(session.eod.timestamp()),
-            lambda symbol: self._view.market(symbol, self._now_s()),
-        )
-        self._reconciler = Reconciler(self._broker, self._keeper, self._intents, clock)
-        self._supervisor = Supervisor(
-            self._broker, clock, session, self._synchronise, self._keeper.warn, Random(session.date.toordinal())
-        )
+        self._book = SessionBook(0, self._allocation_ppm, session.close_s, options.risk.limits(0))
+        self._desk = TradingDesk(options.desk, session, clock, history, self._book, self._parameters, new_id)
+        self.fault: TradingError | None = None
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, *, flatten: bool = False) -> None:
         """End the run soon and cleanly. Safe to call from a signal handler of the loop."""
         self._stop_reason = self._stop_reason or reason
+        self._flattens = self._flattens or flatten
         self._stop.set()
 
     @property
@@ -201,49 +161,30 @@ class IntradayTrader:
         """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""
         self._watchlist = self._known_watchlist() or self._watchlist
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
-        try:
-            if not self._stop.is_set():
-                await self._supervisor.open_first()
-                async with asyncio.TaskGroup() as group:
-                    watching = group.create_task(self._supervisor.run(), name="connection supervisor")
-                    try:
-                        await self._trade(universe)
-                    finally:
-                        watching.cancel()
+        if self._stop.is_set():
             return self._report()
-        finally:
-            self._broker.disconnect()
+        async with self._desk.running():
+            try:
+                self._set_capital()
+                await self._trade(universe)
+            except Misconfigured:
+                raise  # nothing was traded: one line is enough
+            except TradingError as error:
+                log.error("the session ends early: %s; resting exits stay at the broker", error)
+                self.fault = error
+            return self._report()
 
     async def _trade(self, universe: Sequence[str]) -> None:
         """The session once its positions are known."""
-        try:
-            if self._clock.now() < self._session.eod:
-                await self._choose_watchlist(universe)
-                await self._wait_until(self._session.open)
-            self._set_capital()
-            await self._monitor()
-            if self._stop.is_set() and self._options.flatten_on_exit:
-                await self._flatten()
-        except Misconfigured:
-            raise  # nothing was traded: one line is enough
-        except TradingError as error:
-            log.error("the session ends early: %s; resting exits stay at the broker", error)
-            self.fault = error
-
-    async def _synchronise(self) -> None:
-        """After every connection: the broker's truth into the ledger, subscriptions renewed, positions protected."""
-        if not self._account.account_id:
-            self._account = self._broker.account()
-            if self._options.live and self._account.is_paper:
-                raise Misconfigured(f"--live was given but {self._account.account_id} is a paper account: leave it out")
-            self._history.bind_account(self._account.account_id)
-            self._set_capital()
-            self._keeper.restore()
-        self._broker.raise_order_ids(self._history.highest_order_id(self._options.client_id))
-        await self._reconciler.run()
-        await self._broker.data.resubscribe()
-        if not self._options.dry_run and self._clock.now() < self._session.eod:
-            await self._desk.protect()
+        if self._clock.now() < self._session.eod:
+            await self._choose_watchlist(universe)
+            await self._wait_until(self._session.open)
+        self._set_capital()
+        await self._monitor()
+        if self._stop.is_set() and self._flattens:
+            await self._flatten()
+        if self._killed:
+            raise HaltTrading("the kill switch stopped trading")
 
     # Before the open
 
@@ -275,24 +216,20 @@ class IntradayTrader:
     async def _choose_watchlist(self, universe: Sequence[str]) -> None:
         options = self._options
         if not self._watchlist.entries:
-            analyst = WatchlistAnalyst(self._broker.data, options.strategy, options.performance)
+            analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, options.performance)
             self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
-        await self._desk.sync(
-            await self._broker.positions(),
-            self._watchlist.symbols,
-            adopts=self._account.is_paper,
-            protects=not options.dry_run,
-            now_s=self._now_s(),
-        )
-        for symbol in self._watchlist.symbols:
-            if fault := await self._view.follow(symbol):
-                self._keeper.warn(fault)
+        safety = options.desk.safety
+        others = self._desk.owned_by_others() if safety.shared_symbols == "exclude" else {}
+        self._watchlist, left_out = leave_out(self._watchlist, safety.never_trade, tuple(others))
+        for words in left_out:
+            self._desk.keeper.warn(words)
+        await self._desk.take_positions(self._watchlist.symbols)
+        await self._desk.follow(self._watchlist.symbols)
 
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
-        self._account = self._broker.account()
-        book = self._keeper.book
-        book.equity_at_open = self._account.net_liquidation - book.realised
+        book = self._book
+        book.equity_at_open = self._desk.refresh_account().net_liquidation - book.realised
         book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
         self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
 
@@ -310,48 +247,41 @@ class IntradayTrader:
             if self._stop.is_set():
                 break
             now_s = session.open_s + step * interval_s
-            if now_s >= session.close_s or (now_s >= self._desk.sweep_from_s and self._is_flat()):
+            if now_s >= session.close_s or (now_s >= self._desk.positions.sweep_from_s and self._desk.is_flat()):
                 return
             await self._tick(now_s, late_s=(self._clock.now() - instant).total_seconds())
 
     async def _tick(self, now_s: int, late_s: float) -> None:
-        """One agent instant."""
-        if self._broker.fault is not None:
-            raise self._broker.fault
+        """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
         self._ticks += 1
-        self._broker.data.flush_bars()
-        book = self._keeper.book
-        book.mark({symbol: self._broker.data.quote(symbol).bid for symbol in book.positions})
+        self._desk.mark()
         if (now_s - self._session.open_s) % self._options.performance.health_interval_s == 0:
             await self._check_health(now_s, late_s)
-        if not self._supervisor.is_ready:
+        self._obey_kill_switch()
+        if not self._desk.supervisor.is_ready:
             return
-        self._watch_invariants(now_s)
         try:
-            if not self._options.dry_run:
-                await self._desk.watch(now_s)
+            await self._desk.watch(now_s)
             if now_s < int(self._session.eod.timestamp()):
                 for intents in self._judge(now_s):
-                    self._keeper.track(intents)
-                    await self._broker.orders.place(intents)
+                    await self._desk.enter(intents)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
 
     def _judge(self, now_s: int) -> list[tuple[OrderIntent, ...]]:
         """Judge all symbols in rank order; the brackets of those that may enter, their capital already taken."""
-        book, limits = self._keeper.book, self._keeper.book.limits
+        book, keeper, dry_run = self._book, self._desk.keeper, self._options.desk.dry_run
         approved: list[tuple[OrderIntent, ...]] = []
         state, free = book.book_state(now_s, 0), book.free_capital
         for symbol in self._watchlist.symbols:
-            market = self._view.market(symbol, now_s)
+            market = self._desk.view.market(symbol, now_s)
             judgement = judge_entry(
-                market, book.symbol_state(symbol), state, self._budget, free, self._parameters, limits, self._rates
+                market, book.symbol_state(symbol), state, self._budget, free, self._parameters, book.limits, self._rates
             )
-            if judgement.rule == Rule.APPROVED and self._options.dry_run:
+            if judgement.rule == Rule.APPROVED and dry_run:
                 judgement = judgement._replace(rule=Rule.DRY_RUN)
             changed = self._funnel.count(symbol, judgement.rule)
             if judgement.rule == Rule.APPROVED:
-                decision_id = self._keeper.record_judgement(symbol, "enter", judgement, market, now_s)
                 intents = entry_bracket(
                     new_id=self._new_id,
                     symbol=symbol,
@@ -361,50 +291,47 @@ class IntradayTrader:
                     parameters=self._parameters,
                     good_till_s=now_s + ENTRY_LIFETIME_S,
                     eod_s=int(self._session.eod.timestamp()),
-                    decision_id=decision_id,
+                    decision_id=keeper.record_judgement(symbol, "enter", judgement, market, now_s),
                 )
                 book.add_pending(symbol, PendingEntry(intents[0].intent_id, judgement.quantity, judgement.collar))
                 approved.append(intents)
                 state, free = book.book_state(now_s, len(approved)), book.free_capital
             elif changed:
                 kind: DecisionKind = "enter" if judgement.rule == Rule.DRY_RUN else "deny"
-                self._keeper.record_judgement(symbol, kind, judgement, market, now_s)
+                keeper.record_judgement(symbol, kind, judgement, market, now_s)
         return approved
 
-    def _watch_invariants(self, now_s: int) -> None:
-        """What must hold at every instant; a doubt about the ledger asks the broker for the truth."""
-        book = self._keeper.book
-        if self._supervisor.entries_given_up and not book.entries_stopped:
-            self._keeper.stop_entries("entries are off: the connection was down too long")
-        short = [s for s, position in book.positions.items() if self._broker.held(s) < position.quantity]
-        self._doubts = self._doubts + 1 if short else 0
-        if self._doubts == DOUBTFUL_INSTANTS:
-            log.warning("the broker holds fewer shares than the ledger owns: %s", ", ".join(short))
-            self._supervisor.ask_for_sync()
-        self._view.renew_stale(now_s, self._session.open_s)
+    def _obey_kill_switch(self) -> None:
+        """The file in KILL_SWITCH_FILE stops entries at once; the word flatten in it closes positions, too."""
+        file = Path(self._options.desk.safety.kill_switch_file)
+        if not file.exists():
+            return
+        self._killed = True
+        self._desk.keeper.stop_entries(f"kill switch: {file} exists, no more entries")
+        if "flatten" in file.read_text(encoding="utf-8", errors="replace").lower():
+            self.stop(f"kill switch: {file} says flatten", flatten=True)
 
     async def _check_health(self, now_s: int, late_s: float) -> None:
         """The health hook: sample, record, and ask again for bars that could not be followed."""
-        oldest_s = self._view.oldest_quote_s()
-        age_s = float(now_s - oldest_s) if oldest_s else None
+        oldest_s = self._desk.view.oldest_quote_s()
         self._history.record_health(
             self._health.sample(
-                self._clock.now(), ib_connected=self._broker.is_connected, data_age_s=age_s, loop_lag_ms=late_s * 1_000
+                self._clock.now(),
+                ib_connected=self._desk.supervisor.is_ready,
+                data_age_s=float(now_s - oldest_s) if oldest_s else None,
+                loop_lag_ms=late_s * 1_000,
             )
         )
-        await self._view.follow_again()
+        if self._desk.supervisor.is_ready:
+            await self._desk.view.follow_again()
 
     async def _flatten(self) -> None:
         """Close everything this bot owns before leaving, for as long as the market is open."""
-        while not self._is_flat() and self._session.open <= self._clock.now() < self._session.close:
-            for symbol in list(self._keeper.book.positions):
-                await self._desk.close(symbol, Reason.MANUAL)
+        while not self._desk.is_flat() and self._session.open <= self._clock.now() < self._session.close:
+            if self._desk.supervisor.is_ready:
+                for symbol in list(self._book.positions):
+                    await self._desk.positions.close(symbol, Reason.MANUAL)
             await self._clock.sleep_until(self._clock.now() + timedelta(seconds=1))
-
-    # What is seen and what is told
-
-    def _now_s(self) -> int:
-        return int(self._clock.now().timestamp())
 
     async def _wait_until(self, when: datetime) -> None:
         """Sleep until `when` or until somebody says stop."""
@@ -413,23 +340,21 @@ class IntradayTrader:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), left_s)
 
-    def _is_flat(self) -> bool:
-        return not self._keeper.book.positions and not self._keeper.book.pending
-
     def _report(self) -> DayReport:
         """The session as it ended."""
-        keeper, options = self._keeper, self._options
-        resting = self._broker.orders.resting() if self._broker.is_connected else []
+        desk, keeper, options = self._desk, self._desk.keeper, self._options
+        resting = desk.broker.orders.resting() if desk.broker.is_connected else []
+        ended = f"fault: {self.fault}" if self.fault is not None else self._stop_reason or "the session is over"
         return day_report(
-            keeper.book,
+            self._book,
             self._funnel,
             session_date=self._session.date,
             mode=self._history.mode,
-            account_id=self._account.account_id,
+            account_id=desk.account.account_id,
             prices_from=options.prices_from,
             started_at=self._started_at,
             ended_at=self._clock.now(),
-            ended_because=self._ended_because(),
+            ended_because=ended,
             allocation=options.allocation,
             symbol_budget_usd=money_to_usd(self._budget),
             watchlist=self._watchlist.symbols,
@@ -437,14 +362,10 @@ class IntradayTrader:
             versions=options.versions,
             ticks=self._ticks,
             decisions=keeper.decisions,
-            orders=self._intents.committed,
+            orders=desk.intents.committed,
             executions=keeper.executions,
             foreign_executions=keeper.foreign,
+            reconnects=desk.supervisor.reconnects,
             resting_orders=tuple(order._asdict() for order in resting),
             warnings=tuple(keeper.warnings),
         )
-
-    def _ended_because(self) -> str:
-        if self.fault is not None:
-            return f"fault: {self.fault}"
-        return self._stop_reason or "the session is over"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from broker.bookkeeper import Bookkeeper
 from broker.order_desk import OrderDesk
@@ -11,7 +11,8 @@ from trading.ledger import Position
 from trading.money import BPS, floor_to_tick
 from trading.orders import Action, OrderIntent, Reason, Role, exit_legs
 from trading.strategy import Market, Parameters
-from trading.sync import HeldPosition, plan_sync
+from trading.sync import HeldPosition, SyncPolicy, plan_sync
+from utils import HaltTrading
 
 SWEEP_AFTER_EOD_S = 20
 BREACH_S = 10
@@ -46,18 +47,16 @@ class PositionDesk:
         """When the third net begins."""
         return self._eod_s + SWEEP_AFTER_EOD_S
 
-    async def sync(
-        self, held: Sequence[HeldPosition], watchlist: Sequence[str], *, adopts: bool, protects: bool, now_s: int
-    ) -> None:
-        """Adopt watchlist shares that no ledger explains where allowed, warn of the rest, protect all."""
+    def sync(self, held: Sequence[HeldPosition], of_others: Mapping[str, int], policy: SyncPolicy, now_s: int) -> None:
+        """Adopt external shares where the policy allows it, warn of the rest. Raises HaltTrading under `halt`."""
         owned = {symbol: position.quantity for symbol, position in self._keeper.book.positions.items()}
-        plan = plan_sync(owned, held, watchlist, adopts=adopts)
+        plan = plan_sync(owned, of_others, held, policy)
         for warning in plan.warnings:
             self._keeper.warn(warning)
+        if plan.halts:
+            raise HaltTrading(plan.halts)
         for adoption in plan.adoptions:
             self._keeper.adopt(adoption, now_s)
-        if protects:
-            await self.protect()
 
     async def protect(self) -> None:
         """Give every owned position resting exits if it has no live stop."""

@@ -39,6 +39,7 @@ class DayReport:
     orders: int
     executions: int
     foreign_executions: int
+    reconnects: int
     round_trips: tuple[Mapping[str, Any], ...]
     metrics: Mapping[str, Any]
     funnel: Mapping[str, Mapping[str, int]]

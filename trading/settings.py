@@ -90,3 +90,23 @@ class RiskSettings(BaseModel):
             volume_share_bps=round(self.risk_max_volume_share_pct * BPS / 100),
             collar_bps=self.risk_collar_bps,
         )
+
+
+class SafetySettings(BaseModel):
+    """What the program may touch on a shared account, and how it is stopped from outside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    ENV_PREFIXES: ClassVar[tuple[str, ...]] = ("EXTERNAL_", "NEVER_", "SHARED_", "KILL_")
+
+    external_positions: Literal["auto", "adopt", "ask", "ignore", "halt"] = Field(
+        "auto", description="shares that no ledger explains: auto adopts on paper and asks on a live account"
+    )
+    never_trade: tuple[str, ...] = Field(
+        (), description="symbols that no bot ever trades or adopts, separated by commas"
+    )
+    shared_symbols: Literal["exclude", "share"] = Field(
+        "exclude", description="symbols that the weekly bot holds: exclude leaves them to it"
+    )
+    kill_switch_file: str = Field(
+        "KILL", description="while this file exists entries are off; with the word flatten in it positions are closed"
+    )

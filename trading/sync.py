@@ -27,39 +27,69 @@ class Adoption(NamedTuple):
     average_cost: int
 
 
+class SyncPolicy(NamedTuple):
+    """Who may be adopted. `consents`: symbol -> shares that the user agreed to, for the policy `ask`."""
+
+    external: str  # adopt, ask, ignore or halt
+    watchlist: tuple[str, ...]
+    never_trade: tuple[str, ...] = ()
+    consents: Mapping[str, int] = {}
+
+
 class SyncPlan(NamedTuple):
     """What to do about differences. Nothing in it trades to repair anything."""
 
     adoptions: tuple[Adoption, ...]
     warnings: tuple[str, ...]
+    halts: str = ""  # why the run must end, under the policy `halt`
 
 
 def plan_sync(
-    owned: Mapping[str, int], held: Sequence[HeldPosition], watchlist: Sequence[str], *, adopts: bool
+    owned: Mapping[str, int], of_others: Mapping[str, int], held: Sequence[HeldPosition], policy: SyncPolicy
 ) -> SyncPlan:
-    """Compare the ledger (`owned`: symbol -> shares) with the broker's net positions.
+    """Compare the ledgers with the broker's net positions.
 
-    Shares beyond the ledger are adopted when their symbol is on the watchlist and `adopts` is set; shorts, fractions
-    and other instruments never are. Shares that the ledger has and the broker has not are only warned of.
+    `owned` and `of_others` map symbols to the shares of this bot and of the other bots. Shares beyond both are
+    external: adopted when their symbol is on the watchlist and the policy allows it; shorts, fractions, other
+    instruments and symbols that are never traded are not. Missing shares are only warned of.
     """
     adoptions: list[Adoption] = []
     warnings: list[str] = []
-    at_broker = {position.symbol: position.quantity for position in held if position.is_stock}
+    halts = ""
+    explained = {symbol: owned.get(symbol, 0) + of_others.get(symbol, 0) for symbol in {**owned, **of_others}}
     for position in held:
-        extra = position.quantity - owned.get(position.symbol, 0)
-        if extra == 0 or position.quantity < owned.get(position.symbol, 0):
+        known = explained.get(position.symbol, 0)
+        extra = position.quantity - known
+        if not position.is_stock or extra <= 0:
+            if position.quantity < 0 and position.is_stock:
+                warnings.append(f"{position.quantity:g} {position.symbol} at the broker: a short position, left alone")
             continue
-        words = f"{position.quantity:g} {position.symbol} at the broker, {owned.get(position.symbol, 0)} in the ledger"
-        if position.symbol not in watchlist:
-            warnings.append(f"{words}: not on the watchlist, left alone")
-        elif not position.is_stock or position.quantity < 0 or extra != int(extra):
-            warnings.append(f"{words}: not whole long shares, left alone")
-        elif not adopts:
-            warnings.append(f"{words}: a live account's shares are not adopted unasked")
+        words = f"{position.quantity:g} {position.symbol} at the broker, {known} in the ledger"
+        if policy.external == "halt":
+            halts = halts or f"{words}: EXTERNAL_POSITIONS=halt ends the run"
+        refusal = _refusal(position.symbol, extra, policy)
+        if refusal:
+            warnings.append(f"{words}: {refusal}")
         else:
             adoptions.append(Adoption(position.symbol, int(extra), position.average_cost))
+    at_broker = {position.symbol: position.quantity for position in held if position.is_stock}
     for symbol, quantity in owned.items():
-        if at_broker.get(symbol, 0) < quantity:
-            missing = f"{at_broker.get(symbol, 0):g} {symbol} at the broker, {quantity} in the ledger"
+        if at_broker.get(symbol, 0) < quantity + of_others.get(symbol, 0):
+            missing = f"{at_broker.get(symbol, 0):g} {symbol} at the broker, {explained[symbol]} in the ledger"
             warnings.append(f"{missing}: shares are missing, nothing is traded to repair it")
-    return SyncPlan(tuple(adoptions), tuple(warnings))
+    return SyncPlan(tuple(adoptions), tuple(warnings), halts)
+
+
+def _refusal(symbol: str, extra: float, policy: SyncPolicy) -> str:
+    """Why external shares are left alone, empty when they may be adopted."""
+    if symbol in policy.never_trade:
+        return "NEVER_TRADE names it, left alone"
+    if symbol not in policy.watchlist:
+        return "not on the watchlist, left alone"
+    if extra != int(extra):
+        return "not whole shares, left alone"
+    if policy.external == "ask" and policy.consents.get(symbol, 0) != int(extra):
+        return f"left alone; to hand them over start with --adopt {symbol}:{int(extra)}"
+    if policy.external == "ignore":
+        return "left alone, as EXTERNAL_POSITIONS=ignore says"
+    return ""

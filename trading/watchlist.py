@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from trading.bars import Bar
@@ -104,6 +104,19 @@ def rank(candidates: Iterable[Candidate], size: int) -> tuple[WatchlistEntry, ..
 def atr_of(bars: Sequence[Bar]) -> AtrState:
     """The daily ATR of the strategy: over the sessions given, unknown when there are fewer than five."""
     return daily_atr(list(bars)) if len(bars) >= MIN_SESSIONS else AtrState()
+
+
+def leave_out(watchlist: Watchlist, never_trade: Sequence[str], others: Sequence[str]) -> tuple[Watchlist, list[str]]:
+    """The list without symbols that are never traded or that another bot holds, and a sentence for each of them."""
+    kept, words = [], []
+    for entry in watchlist.entries:
+        if entry.symbol in never_trade:
+            words.append(f"{entry.symbol} is left out: NEVER_TRADE names it")
+        elif entry.symbol in others:
+            words.append(f"{entry.symbol} is left out: another bot holds it")
+        else:
+            kept.append(entry)
+    return replace(watchlist, entries=tuple(kept)), words
 
 
 def watchlist_from_json(value: object) -> Watchlist:
