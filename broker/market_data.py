@@ -36,8 +36,9 @@ class MinuteBars:
         self._done_s = open_s - BAR_SECONDS  # start of the last bar handed on, over all subscriptions
 
     def start(self, bars: BarDataList) -> None:
-        """Take the first answer of the subscription and follow it."""
+        """Take the first answer of a subscription and follow it. A later one goes on where the last one ended."""
         self._bars = bars
+        self._next = 0
         bars.updateEvent += self._on_update
         self._hand_on(0)
 
