@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 PREPARE_BEFORE_OPEN = timedelta(minutes=30)
 TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
 ENTRY_LIFETIME_S = 15  # an entry that did not fill expires by itself
+LEAVE_LIMIT = timedelta(minutes=5)  # shares that the broker does not have can never be sold
 
 
 class WatchlistAnalyst:
@@ -116,6 +117,31 @@ class TraderOptions:
     broker: BrokerSettings
 
 
+def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:
+    """The list on file; None when a new one must be made: there is none, or it was made for another time.
+
+    Raises Misconfigured for a malformed file, and where a new one is needed but not allowed.
+    """
+    file, may_analyse = options.watchlist_file, options.analyse
+    if not options.load_watchlist:
+        return None
+    if not file.exists():
+        if may_analyse:
+            return None
+        raise Misconfigured(f"{file} does not exist and --no-analyse forbids to make it")
+    try:
+        known = watchlist_from_json(read_json(file))
+    except ValueError as error:
+        raise Misconfigured(f"{file}: {error}") from error
+    made_for, oldest = known.session_date, calendar.previous_session(session.date).date
+    if made_for is None or oldest <= made_for <= session.date:
+        return known
+    if may_analyse:
+        return None
+    when = f"after {session.date}" if made_for > session.date else f"more than a session before {session.date}"
+    raise Misconfigured(f"{file} was made for {made_for}, {when}: leave --no-analyse out to make a new one")
+
+
 class IntradayTrader:
     """One session, from the connection to the report.
 
@@ -140,6 +166,7 @@ class IntradayTrader:
         self._new_id = new_id
         self._stop = asyncio.Event()
         self._stop_reason = ""
+        self._hurried = False
         self.fault: TradingError | None = None
         self._funnel = DecisionFunnel()
         self._watchlist = Watchlist(session_date=None, source="none", entries=())
@@ -172,7 +199,8 @@ class IntradayTrader:
         )
 
     def stop(self, reason: str) -> None:
-        """End the run soon and cleanly. Safe to call from a signal handler of the loop."""
+        """End the run soon and cleanly; said twice, at once. Safe to call from a signal handler of the loop."""
+        self._hurried = self._stop.is_set()
         self._stop_reason = self._stop_reason or reason
         self._stop.set()
 
@@ -183,7 +211,7 @@ class IntradayTrader:
 
     async def run(self, universe: Sequence[str]) -> DayReport:
         """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""
-        self._watchlist = self._known_watchlist() or self._watchlist
+        self._watchlist = known_watchlist(self._options, self._session, self._calendar) or self._watchlist
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         try:
             if not self._stop.is_set():
@@ -201,40 +229,15 @@ class IntradayTrader:
                 await self._wait_until(self._session.open)
             self._set_capital()
             await self._monitor()
-            if self._stop.is_set() and self._options.flatten_on_exit:
-                await self._flatten()
+            if self._stop.is_set():
+                await self._leave()
         except Misconfigured:
             raise  # nothing was traded: one line is enough
         except TradingError as error:
-            log.error("the session ends early: %s; resting exits stay at the broker", error)
+            log.info("the session ends early: %s; resting exits stay at the broker", error)
             self.fault = error
 
     # Before the open
-
-    def _known_watchlist(self) -> Watchlist | None:
-        """The list on file; None when a new one must be made: there is none, or it is older than a session.
-
-        Raises Misconfigured for a malformed file, and where a new one is needed but not allowed.
-        """
-        file, may_analyse = self._options.watchlist_file, self._options.analyse
-        if not self._options.load_watchlist:
-            return None
-        if not file.exists():
-            if may_analyse:
-                return None
-            raise Misconfigured(f"{file} does not exist and --no-analyse forbids to make it")
-        try:
-            known = watchlist_from_json(read_json(file))
-        except ValueError as error:
-            raise Misconfigured(f"{file}: {error}") from error
-        if known.session_date is None or known.session_date >= self._calendar.previous_session(self._session.date).date:
-            return known
-        if may_analyse:
-            return None
-        raise Misconfigured(
-            f"{file} was made for {known.session_date}, more than a session before {self._session.date}: "
-            "leave --no-analyse out to make a new one"
-        )
 
     async def _connect_and_sync(self) -> None:
         options = self._options
@@ -249,6 +252,8 @@ class IntradayTrader:
 
     async def _choose_watchlist(self, universe: Sequence[str]) -> None:
         options = self._options
+        if self._watchlist.entries and self._watchlist.session_date is None:
+            await self._refuse_typing_mistakes()
         if not self._watchlist.entries:
             analyst = WatchlistAnalyst(self._broker.data, options.strategy, options.performance)
             self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
@@ -262,6 +267,12 @@ class IntradayTrader:
         for symbol in self._watchlist.symbols:
             if fault := await self._view.follow(symbol):
                 self._keeper.warn(fault)
+
+    async def _refuse_typing_mistakes(self) -> None:
+        """A symbol that nobody knows, in a list written by hand. Raises Misconfigured."""
+        symbols = [symbol for symbol in self._watchlist.symbols if await self._broker.data.is_unknown(symbol)]
+        if symbols:
+            raise Misconfigured(f"{self._options.watchlist_file}: the gateway knows no stock {' or '.join(symbols)}")
 
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
@@ -291,10 +302,7 @@ class IntradayTrader:
 
     async def _tick(self, now_s: int, late_s: float) -> None:
         """One agent instant."""
-        if self._broker.fault is not None:
-            raise self._broker.fault
-        if self._keeper.disconnected:
-            raise BrokerUnavailable("the gateway closed the connection; resting exits stay at the broker")
+        self._raise_faults()
         self._ticks += 1
         self._broker.data.flush_bars()
         book = self._keeper.book
@@ -361,10 +369,24 @@ class IntradayTrader:
         )
         await self._view.follow_again()
 
-    async def _flatten(self) -> None:
-        """Close everything this bot owns before leaving, for as long as the market is open."""
-        while not self._is_flat() and self._session.open <= self._clock.now() < self._session.close:
-            for symbol in list(self._keeper.book.positions):
+    def _raise_faults(self) -> None:
+        if self._broker.fault is not None:
+            raise self._broker.fault
+        if self._keeper.disconnected:
+            raise BrokerUnavailable("the gateway closed the connection; resting exits stay at the broker")
+
+    async def _leave(self) -> None:
+        """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""
+        book = self._keeper.book
+        flattens = self._options.flatten_on_exit and not self._options.dry_run
+        for entry in book.pending.values():
+            self._broker.orders.cancel(entry.intent_id)
+        give_up = min(self._session.close, self._clock.now() + LEAVE_LIMIT)
+        while not self._hurried and self._session.open <= self._clock.now() < give_up:
+            self._raise_faults()
+            if not book.pending and not (flattens and book.positions):
+                return
+            for symbol in list(book.positions) if flattens else ():
                 await self._desk.close(symbol, Reason.MANUAL)
             await self._clock.sleep_until(self._clock.now() + timedelta(seconds=1))
 
@@ -378,7 +400,8 @@ class IntradayTrader:
         left_s = (when - self._clock.now()).total_seconds()
         if left_s > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._stop.wait()
 
     def _is_flat(self) -> bool:
         return not self._keeper.book.positions and not self._keeper.book.pending
@@ -386,7 +409,7 @@ class IntradayTrader:
     def _report(self) -> DayReport:
         """The session as it ended."""
         keeper, options = self._keeper, self._options
-        resting = self._broker.orders.resting() if self._broker.is_connected else []
+        resting = self._broker.orders.resting() if self._broker.is_connected else None
         return day_report(
             keeper.book,
             self._funnel,
@@ -407,7 +430,7 @@ class IntradayTrader:
             orders=self._intents.committed,
             executions=keeper.executions,
             foreign_executions=keeper.foreign,
-            resting_orders=tuple(order._asdict() for order in resting),
+            resting_orders=None if resting is None else tuple(order._asdict() for order in resting),
             warnings=tuple(keeper.warnings),
         )
 

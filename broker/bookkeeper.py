@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from broker import codes
 from broker.order_desk import OrderDesk
 from observability import TradingHistory
 from records.intent_log import IntentLog
-from records.rows import DecisionKind, IntentRow
+from records.rows import DecisionKind, IntentRow, TradeRow
 from records.trade_rows import decision_row, trade_row
-from trading.book import SessionBook
+from trading.book import PendingEntry, Recorded, SessionBook
 from trading.brackets import LiveBracket
 from trading.judgement import Judgement
-from trading.ledger import Position
 from trading.money import money_from_usd, money_to_usd, price_from_usd
 from trading.orders import (
     TERMINAL,
@@ -76,17 +76,13 @@ class Bookkeeper:
 
     def restore(self) -> None:
         """Take up what earlier runs of this bot left: positions, today's results, orders that may be alive."""
-        for row in self._history.open_positions(self._history.bot):
-            position = Position(row.quantity, money_from_usd(row.cost_basis_usd))
-            self.book.carry_over(row.symbol, position, int(row.opened_at.timestamp()))
-        for trade in self._history.trades(self._session_date, self._history.bot):
-            self.book.remember(
-                trade.exec_id,
-                trade.symbol,
-                bought=trade.action == Action.BUY,
-                at_s=int(trade.timestamp.timestamp()),
-                pnl=money_from_usd(trade.pnl_usd or 0.0),
-            )
+        today = self._history.trades(self._session_date, self._history.bot)
+        owned = {row.symbol for row in self._history.open_positions(self._history.bot)}
+        earlier = self._history.trades(bot=self._history.bot) if owned else []
+        self.book.restore(
+            [_recorded(row) for row in earlier if row.symbol in owned and row.session_date != self._session_date],
+            [_recorded(row) for row in today],
+        )
         legs: dict[str, list[IntentRow]] = {}  # bracket_id -> its intents that may be alive
         for intent in self._history.open_intents(self._history.bot):
             legs.setdefault(intent.bracket_id or intent.intent_id, []).append(intent)
@@ -94,11 +90,16 @@ class Bookkeeper:
             self._restore_bracket(rows)
 
     def mark_lost(self, resting: frozenset[str]) -> None:
-        """Legs that are not among the orders resting at the broker are over."""
+        """Legs that are not among the orders resting at the broker are over; an entry that is takes its capital."""
         for bracket in self.brackets.values():
-            for leg in bracket.legs.values():
-                if not leg.is_over and leg.intent.intent_id not in resting:
+            for role, leg in bracket.legs.items():
+                if leg.is_over:
+                    continue
+                if leg.intent.intent_id not in resting:
                     leg.state = IntentState.CANCELLED
+                elif role is Role.ENTRY:
+                    left = leg.quantity - leg.filled
+                    self.book.pending[bracket.symbol] = PendingEntry(leg.intent.intent_id, left, leg.limit_price)
 
     def record_judgement(
         self, symbol: str, kind: DecisionKind, judgement: Judgement, market: Market | None, now_s: int
@@ -167,7 +168,7 @@ class Bookkeeper:
         )
 
     def on_fee(self, exec_id: str, fee: int) -> None:
-        if not self.book.has_execution(exec_id):
+        if not self.book.knows(exec_id):
             return
         closing = self.book.on_fee(exec_id, fee)
         self._history.record_commission(
@@ -187,15 +188,27 @@ class Bookkeeper:
             self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
         if intent.role is Role.ENTRY and report.state in TERMINAL:
             self.book.drop_pending(intent.symbol, intent.intent_id)
-            self._fit_exits(bracket)
+            self.fit_exits(bracket)
 
     def on_message(self, code: int, text: str, order_ref: str) -> None:
         known = self._by_id.get(order_ref)
-        if known is not None and code != 202:
+        if known is not None and codes.code(code).policy is not codes.Policy.CANCEL_ANSWER:
             self.warn(f"{known[0].symbol}: gateway message {code} about its {known[0].role} order: {text}")
 
     def on_disconnected(self) -> None:
         self.disconnected = True
+
+    def fit_exits(self, bracket: LiveBracket) -> None:
+        """Size and prices of the resting exits follow what is owned and what it cost."""
+        position = self.book.positions.get(bracket.symbol)
+        for change in bracket.changes(position.quantity if position else 0):
+            if self.orders.modify(
+                change.intent_id,
+                quantity=change.quantity,
+                limit_price=change.limit_price,
+                stop_price=change.stop_price,
+            ):
+                bracket.apply(change)
 
     def warn(self, text: str) -> None:
         """Something the day's report must name. The same words count once."""
@@ -229,18 +242,6 @@ class Bookkeeper:
             )
         )
 
-    def _fit_exits(self, bracket: LiveBracket) -> None:
-        """Size and prices of the resting exits follow what is owned and what it cost."""
-        position = self.book.positions.get(bracket.symbol)
-        for change in bracket.changes(position.quantity if position else 0):
-            if self.orders.modify(
-                change.intent_id,
-                quantity=change.quantity,
-                limit_price=change.limit_price,
-                stop_price=change.stop_price,
-            ):
-                bracket.apply(change)
-
     def _restore_bracket(self, rows: list[IntentRow]) -> None:
         intents = tuple(_intent_of(row) for row in rows)
         bracket = self.track(intents)
@@ -248,6 +249,22 @@ class Bookkeeper:
             leg = bracket.legs[Role(row.role)]
             leg.state = IntentState(row.state)
             self._intents.adopt(row.intent_id, leg.state)
+
+
+def _recorded(row: TradeRow) -> Recorded:
+    execution = ExecutionReport(
+        exec_id=row.exec_id,
+        order_ref=row.order_ref or "",
+        symbol=row.symbol,
+        action=Action(row.action),
+        quantity=row.quantity,
+        price=price_from_usd(row.price_usd),
+        at_s=int(row.timestamp.timestamp()),
+        order_id=row.order_id or 0,
+        perm_id=row.perm_id or 0,
+    )
+    fee = None if row.commission_usd is None else money_from_usd(row.commission_usd)
+    return Recorded(execution, Reason(row.reason), fee)
 
 
 def _intent_of(row: IntentRow) -> OrderIntent:

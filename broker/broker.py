@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import Callable
@@ -73,9 +74,9 @@ class Broker:
     async def positions(self) -> list[BrokerPosition]:
         """Net positions of the account, asked for now. Raises BrokerUnavailable when there is no answer."""
         try:
-            rows = await self._ib.reqPositionsAsync()
-        except ConnectionError as error:
-            raise BrokerUnavailable(f"positions could not be read: {error}") from error
+            rows = await asyncio.wait_for(self._ib.reqPositionsAsync(), self._settings.ib_request_timeout_s)
+        except (ConnectionError, TimeoutError) as error:
+            raise BrokerUnavailable(f"positions could not be read: {error or 'no answer'}") from error
         return [
             position_from_ib(row.contract, row.position, row.avgCost)
             for row in rows
@@ -103,6 +104,8 @@ class Broker:
         symbol = contract.symbol if contract else ""
         log.info("gateway %s %s (%s) %s", number, known.meaning, symbol or request_id, text)
         self._listener.on_message(number, text, trade.order.orderRef if trade else "")
+        if trade is not None and known.policy is Policy.REJECT_ORDER:
+            self.orders.on_refused(trade, text)
 
     def _on_disconnected(self) -> None:
         if not self._closing:

@@ -1,11 +1,11 @@
 """The connection's state machine, as a table: what may follow what, and on which event.
 
-    DISCONNECTED  no socket; the next attempt waits for its back-off
-    CONNECTING    a socket is being opened and logged in
-    SYNCING       logged in; executions, orders and positions are being read, nothing may trade
-    READY         entries and exits may be sent
-    DEGRADED      socket alive, IBKR behind it is not: nothing is sent, resting orders work at the exchange
-    HALTED        given up for this session: entries stay off, connecting goes on so that exits can be watched
+DISCONNECTED  no socket; the next attempt waits for its back-off
+CONNECTING    a socket is being opened and logged in
+SYNCING       logged in; executions, orders and positions are being read, nothing may trade
+READY         entries and exits may be sent
+DEGRADED      socket alive, IBKR behind it is not: nothing is sent, resting orders work at the exchange
+HALTED        given up for this session: entries stay off, connecting goes on so that exits can be watched
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 
 from broker.market_data import MarketData
@@ -10,6 +11,10 @@ from trading.errors import HistoryUnavailable
 from trading.indicators import AtrState, MinuteIndicators, atr_pct
 from trading.strategy import Market
 from trading.watchlist import ATR_CALENDAR_DAYS, atr_of
+
+log = logging.getLogger(__name__)
+
+NO_ATR = AtrState()
 
 
 class MarketView:
@@ -27,7 +32,7 @@ class MarketView:
     async def follow(self, symbol: str) -> str:
         """Daily ATR, minute bars and quotes of one symbol. What cannot be had is returned in words, else empty."""
         self._indicators[symbol] = MinuteIndicators()
-        self._atr[symbol] = AtrState()
+        self._atr[symbol] = NO_ATR
         try:
             self._atr[symbol] = atr_of(await self._data.daily_bars(symbol, self._session_date, ATR_CALENDAR_DAYS))
             if not await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
@@ -38,10 +43,13 @@ class MarketView:
         return ""
 
     async def follow_again(self) -> None:
-        """Ask once more for minute bars that the gateway did not have yet."""
+        """Ask once more for minute bars that the gateway did not have yet. A refusal is logged and asked again."""
         for symbol in list(self._unfollowed):
-            if await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
-                del self._unfollowed[symbol]
+            try:
+                if await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
+                    del self._unfollowed[symbol]
+            except HistoryUnavailable as error:
+                log.warning("%s", error)
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         """A minute bar is complete."""
@@ -55,7 +63,7 @@ class MarketView:
         """What was published about a symbol until now."""
         quote = self._data.quote(symbol)
         indicators = self._indicators.get(symbol) or MinuteIndicators()
-        atr = self._atr.get(symbol, AtrState()) if self._daily_atr else indicators.atr
+        atr = self._atr.get(symbol, NO_ATR) if self._daily_atr else indicators.atr
         return Market(
             quote.last,
             quote.bid,

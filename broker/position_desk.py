@@ -46,17 +46,23 @@ class PositionDesk:
             await self.protect()
 
     async def protect(self) -> None:
-        """Give every owned position resting exits if it has no live stop."""
-        for symbol, position in list(self._keeper.book.positions.items()):
+        """Give every owned position resting exits, or fit the live ones to what is owned now."""
+        for symbol in list(self._keeper.book.positions):
             bracket = self._keeper.brackets.get(symbol)
-            if bracket is not None and (bracket.has_live(Role.STOP) or bracket.has_live(Role.CLOSE)):
+            if bracket is not None and bracket.has_live(Role.CLOSE):
+                continue
+            if bracket is not None and bracket.has_live(Role.STOP):
+                self._keeper.fit_exits(bracket)
+                continue
+            quantity = self._sellable(symbol)
+            if quantity == 0:
                 continue
             legs = exit_legs(
                 new_id=self._new_id,
                 bracket_id=self._new_id(),
                 symbol=symbol,
-                quantity=position.quantity,
-                fill_price=position.average_price,
+                quantity=quantity,
+                fill_price=self._keeper.book.price_paid(symbol),
                 parameters=self._parameters,
                 eod_s=self._eod_s,
             )
@@ -82,8 +88,8 @@ class PositionDesk:
                 for leg in bracket.live_exits():
                     self._orders.cancel(leg.intent.intent_id)
             return
-        position = self._keeper.book.positions.get(symbol, Position())
-        if position.quantity <= 0:
+        quantity = self._sellable(symbol)
+        if quantity == 0:
             return
         intent = OrderIntent(
             intent_id=self._new_id(),
@@ -92,9 +98,14 @@ class PositionDesk:
             reason=reason,
             symbol=symbol,
             action=Action.SELL,
-            quantity=position.quantity,
+            quantity=quantity,
             order_type="MKT",
             tif="DAY",
         )
         self._keeper.track((intent,))
         await self._orders.place((intent,))
+
+    def _sellable(self, symbol: str) -> int:
+        """Shares of the position that the account really holds: more would go short."""
+        position = self._keeper.book.positions.get(symbol, Position())
+        return min(position.quantity, self._orders.held(symbol))

@@ -46,13 +46,16 @@ def plan_sync(
     warnings: list[str] = []
     at_broker = {position.symbol: position.quantity for position in held if position.is_stock}
     for position in held:
+        if not position.is_stock:
+            warnings.append(f"{position.quantity:g} {position.symbol} at the broker are no stock, left alone")
+            continue
         extra = position.quantity - owned.get(position.symbol, 0)
-        if extra == 0 or position.quantity < owned.get(position.symbol, 0):
+        if extra == 0 or (extra < 0 and position.symbol in owned):
             continue
         words = f"{position.quantity:g} {position.symbol} at the broker, {owned.get(position.symbol, 0)} in the ledger"
         if position.symbol not in watchlist:
             warnings.append(f"{words}: not on the watchlist, left alone")
-        elif not position.is_stock or position.quantity < 0 or extra != int(extra):
+        elif position.quantity < 0 or extra != int(extra):
             warnings.append(f"{words}: not whole long shares, left alone")
         elif not adopts:
             warnings.append(f"{words}: a live account's shares are not adopted unasked")
