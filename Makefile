@@ -14,7 +14,7 @@ help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
-simulate: $(VENV)/.day-trader ## one full simulated trading day, its improvement cycle and report
+simulate: $(VENV)/.day-trader ## one full simulated trading day and its summary
 	$(BIN)/python day_trader.py --allocation 0.25 --simulate $(ARGS)
 
 test: $(VENV)/.dev ## the whole test suite, without the soak tests

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,12 +23,15 @@ from utils import (
 
 if TYPE_CHECKING:
     import asyncio
-    from datetime import date
+    from datetime import date, datetime
 
     from pydantic import BaseModel
 
     from day_trading_agents import IntradayTrader, TraderOptions
     from ib_simulator.embedded import RecordedOrSynthetic
+    from market_hours import Clock
+    from observability import TradingHistory
+    from performance_config import PerformanceConfig
     from trading.day_report import DayReport
 
 log = logging.getLogger("day_trader")
@@ -39,8 +42,12 @@ SIMULATED_DATABASE = Path("simulated_history.db")
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
+TOLD_BY_US = ("ib_insync.wrapper", "ib_insync.client")  # their lines come again as errors and warnings of this program
 CLIENT_ID = 2
 LATEST = "latest"
+MOST_DAYS = 100_000
+LARGEST_ID = 2**31 - 1
+LARGEST_SEED = 2**63 - 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -71,16 +78,16 @@ def _speed(text: str) -> float:
     return value
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """A type of argparse: whole numbers from `least` to `most`."""
 
+    def parse(text: str) -> int:
+        digits = text.lstrip("0") or "0"
+        if text.isdecimal() and len(digits) <= len(str(most)) and least <= int(digits) <= most:
+            return int(digits)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
 
-def _not_negative(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
+    return parse
 
 
 def _consent(text: str) -> tuple[str, int]:
@@ -96,47 +103,44 @@ def _session_date(text: str) -> date | str:
     if text == LATEST:
         return LATEST
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2025-10-07") from None
+        day = None
+    if day is None or day.isoformat() != text:  # other ISO forms (20251007, 2025-W41-2) are typing mistakes here
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2025-10-07")
+    return day
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser(prog="day_trader.py", description="Trades one session by itself.")
+    parser = _Parser(prog="day_trader.py", description="Trades one session by itself.", allow_abbrev=False)
     add = parser.add_argument
     add("--allocation", type=_allocation, required=True, metavar="SHARE", help="share of the account to use, 0 to 1")
     add("--live", action="store_true", help="allow a live account (ids that do not start with D): real money")
     add("--dry-run", action="store_true", help="decide and record, but send no order")
-    add("--client-id", type=_not_negative, default=CLIENT_ID, metavar="N", help="API client id (default 2)")
+    add("--client-id", type=_whole(0, LARGEST_ID), default=CLIENT_ID, metavar="N", help="API client id (default 2)")
     add("--watchlist", type=Path, metavar="FILE", help="symbols to trade; default day_trading_watchlist.json")
     add("--no-analyse", action="store_true", help="refuse to trade a watchlist that is missing or outdated")
-    add(
-        "--db",
-        type=Path,
-        metavar="FILE",
-        help="database; default trading_history.db or simulated_history.db",
-    )
-    add(
-        "--flatten-on-exit",
-        action="store_true",
-        help="on Ctrl-C close positions at market",
-    )
+    add("--db", type=Path, metavar="FILE", help="database; default trading_history.db or simulated_history.db")
     add("--adopt", type=_consent, action="append", metavar="SYMBOL:SHARES", help="hand external shares to the bot")
+    add("--flatten-on-exit", action="store_true", help="on Ctrl-C close positions at market")
     add("--no-dashboard", action="store_true", help="do not start the web page")
     add("--verbose", action="store_true", help="log to the terminal what otherwise only the log file gets")
     simulation = parser.add_argument_group("simulation", "the same program against the simulated gateway")
     add = simulation.add_argument
     add("--simulate", nargs="?", const=LATEST, type=_session_date, metavar="DATE", help="a session, default the latest")
     add("--market-data", type=Path, metavar="DIR", help="replay bars from DIR instead of the synthetic market")
-    add("--days", type=_count, metavar="N", help="N sessions in a row (default 1)")
-    add("--seed", type=_not_negative, metavar="N", help="seed of the synthetic market (default 0)")
+    add("--days", type=_whole(1, MOST_DAYS), metavar="N", help="N sessions in a row (default 1)")
+    add("--seed", type=_whole(0, LARGEST_SEED), metavar="N", help="seed of the synthetic market (default 0)")
     add("--speed", type=_speed, metavar="X", help="X times real time instead of as fast as possible")
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run and return the exit code: 0 done, 1 fault, 2 wrong usage or configuration, 3 stopped by a safety rule."""
+def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
+    """Run and return the exit code: 0 done, 1 fault, 2 wrong usage or configuration, 3 stopped by a safety rule.
+
+    `clock` is the machine's own when not given.
+    """
     parser = build_parser()
     args = parser.parse_args(arguments)
     if args.simulate is None:
@@ -148,69 +152,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         environment = read_environment()
         level = logging.INFO if args.verbose else logging.WARNING
-        setup_logging(LOG_DIR / "day_trader.log", level, secrets=environment.secrets(settings_classes()))
-        return _simulate(args, environment) if args.simulate is not None else _trade(args, environment)
-    except Misconfigured as error:
-        return _fail(WRONG_USAGE, error)
-    except HaltTrading as error:
-        return _fail(STOPPED_BY_RULE, error)
-    except TradingError as error:
-        return _fail(FAULT, error)
-    except ExceptionGroup as group:
-        known = _first_known(group)
+        secrets, unseen = environment.secrets(settings_classes()), () if args.verbose else TOLD_BY_US
+        setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
+        from market_hours import LiveClock
+
+        run = _trade if args.simulate is None else _simulate
+        return run(args, environment, clock or LiveClock())
+    except KeyboardInterrupt:  # the session takes the signals over when it begins
+        print("Stopped by Ctrl-C before the session began.")
+        return DONE
+    except Exception as error:
+        known = _known(error)
         if known is None:
             raise
-        code = WRONG_USAGE if isinstance(known, Misconfigured) else FAULT
-        return _fail(STOPPED_BY_RULE if isinstance(known, HaltTrading) else code, known)
+        return _fail(known)
 
 
-def _fail(code: int, error: BaseException) -> int:
-    log.info("ended with exit code %s: %s", code, error)
-    print(f"day_trader.py: {error}", file=sys.stderr)
+def _fail(error: TradingError | OSError) -> int:
+    """Tell an error in one line and return its exit code; the log file gets the trace."""
+    code = FAULT
+    if isinstance(error, Misconfigured | HaltTrading):
+        code = WRONG_USAGE if isinstance(error, Misconfigured) else STOPPED_BY_RULE
+    words = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    log.info("ended with exit code %s", code, exc_info=error)
+    print("day_trader.py:", *words.split(), file=sys.stderr)
     return code
 
 
-def _first_known(group: BaseExceptionGroup[BaseException]) -> TradingError | None:
-    for error in group.exceptions:
-        if isinstance(error, TradingError):
-            return error
-        if isinstance(error, BaseExceptionGroup) and (known := _first_known(error)) is not None:
+def _known(error: BaseException) -> TradingError | OSError | None:
+    """The error itself, or the first one of a group, that has its place in one line; None for a bug."""
+    if isinstance(error, TradingError | OSError):
+        return error
+    for member in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        if (known := _known(member)) is not None:
             return known
     return None
 
 
-def _trade(args: argparse.Namespace, environment: Environment) -> int:
+def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
     """A live or paper session against the gateway of the settings."""
     import asyncio
     from uuid import uuid4
 
     with asyncio.Runner() as runner:
         loop = runner.get_loop()  # the client library binds to the loop that is set when it is imported
-        from market_hours import LiveClock, new_york_calendar, new_york_date
-        from observability import TradingHistory
+        from market_hours import new_york_calendar, new_york_date
 
-        clock = LiveClock()
+        options = _options(args, environment)
         today = new_york_date(clock.now())
         calendar = new_york_calendar(today)
         session = calendar.session_on(today)
         if session is None or clock.now() >= session.close:
             following = calendar.next_session(today)
-            opens = f"{following.date:%A %Y-%m-%d}, it opens at {following.open.astimezone():%H:%M %Z}"
+            opens = f"{following.date:%A %Y-%m-%d}, it opens at {_clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
-        options = _options(args, environment, simulated=False, prices_from="the gateway", broker={})
-        with TradingHistory(
-            args.db or LIVE_DATABASE,
-            bot="day_trader",
-            mode="live" if args.live else "paper",
-            cache_mb=options.performance.sqlite_cache_mb,
-        ) as history:
+        with _open_history(args.db or LIVE_DATABASE, "live" if args.live else "paper", options.performance) as history:
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
-                start = (session.open - PREPARE_BEFORE_OPEN).astimezone()
-                print(f"Waiting until {start:%H:%M %Z}, {PREPARE_BEFORE_OPEN.seconds // 60} minutes before the open.")
+                start = _clock_text(session.open - PREPARE_BEFORE_OPEN)
+                print(f"Waiting until {start}, half an hour before the open.", flush=True)
             _stop_on_signals(loop, trader)
             report = runner.run(trader.run(options.strategy.watchlist_universe))
             _tell(report)
@@ -219,36 +222,36 @@ def _trade(args: argparse.Namespace, environment: Environment) -> int:
     return DONE
 
 
-def _simulate(args: argparse.Namespace, environment: Environment) -> int:
+def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
     """Sessions in simulated time against the embedded gateway."""
     from ib_simulator.simulated_time import simulated_loop
 
     loop = simulated_loop(args.speed)  # set before the client library is imported
     try:
-        return loop.run_until_complete(_simulate_sessions(args, environment, loop))
+        return loop.run_until_complete(_simulate_sessions(args, environment, clock, loop))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 
 async def _simulate_sessions(
-    args: argparse.Namespace, environment: Environment, loop: asyncio.AbstractEventLoop
+    args: argparse.Namespace, environment: Environment, clock: Clock, loop: asyncio.AbstractEventLoop
 ) -> int:
+    from dataclasses import replace
     from random import Random
     from uuid import UUID
 
-    from day_trading_agents import IntradayTrader
+    from day_trading_agents import IntradayTrader, known_watchlist
     from ib_simulator.embedded import build_world, choose_sessions, recorded_feed, running_gateway, synthetic_feed
     from ib_simulator.gateway import GatewayOptions
     from ib_simulator.simulated_time import SimulatedTimeLoop
-    from market_hours import LiveClock, new_york_calendar, new_york_date
-    from observability import TradingHistory, start_afresh
-    from trading.settings import StrategySettings
+    from market_hours import new_york_calendar, new_york_date
+    from observability import start_afresh
 
     assert isinstance(loop, SimulatedTimeLoop)
-    today = new_york_date(LiveClock().now())
+    options = _options(args, environment)
+    today = new_york_date(clock.now())
     calendar = new_york_calendar(today)
-    universe = load_settings(StrategySettings, environment).watchlist_universe
     first = None if args.simulate == LATEST else args.simulate
     feed: RecordedOrSynthetic
     if args.market_data is not None:
@@ -257,10 +260,11 @@ async def _simulate_sessions(
         feed = recorded_feed(args.market_data, calendar)
     else:
         yesterday = calendar.previous_session(today).date
-        feed = synthetic_feed(args.seed or 0, universe, calendar, yesterday)
+        feed = synthetic_feed(args.seed or 0, options.strategy.watchlist_universe, calendar, yesterday)
     sessions = choose_sessions(feed, calendar, first, args.days or 1)
     world = build_world(loop, feed, calendar, sessions)
     database = args.db or SIMULATED_DATABASE
+    known_watchlist(options, sessions[0], calendar)  # a bad one is refused before the last run's database moves
     start_afresh(database)
     ids = Random(f"{args.seed or 0} {sessions[0].date}")
 
@@ -268,16 +272,10 @@ async def _simulate_sessions(
         return str(UUID(int=ids.getrandbits(128), version=4))
 
     async with running_gateway(world, GatewayOptions()) as (_gateway, port):
-        options = _options(
-            args,
-            environment,
-            simulated=True,
-            prices_from=world.prices_from,
-            broker={"ib_port": port, "ib_host": "127.0.0.1"},
-        )
-        with TradingHistory(
-            database, bot="day_trader", mode="simulated", cache_mb=options.performance.sqlite_cache_mb
-        ) as history:
+        here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""}  # the user's are for the real one
+        desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
+        options = replace(options, prices_from=world.prices_from, desk=desk)
+        with _open_history(database, "simulated", options.performance) as history:
             for session in sessions:
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
                 _stop_on_signals(loop, trader)
@@ -290,51 +288,70 @@ async def _simulate_sessions(
     return DONE
 
 
+def _open_history(path: Path, mode: str, performance: PerformanceConfig) -> TradingHistory:
+    """The database of a run, with what the run works with on record."""
+    from dataclasses import asdict
+
+    from observability import TradingHistory
+
+    history = TradingHistory(
+        path,
+        bot="day_trader",
+        mode=mode,
+        cache_mb=performance.sqlite_cache_mb,
+        mmap_mb=performance.sqlite_mmap_mb,
+    )
+    history.record_configuration(asdict(performance))
+    return history
+
+
 def settings_classes() -> tuple[type[BaseModel], ...]:
     """Every class whose fields are variables of `.env`."""
     from broker.settings import BrokerSettings
+    from performance_config import PerformanceSettings
     from tools import VendorSettings
     from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
-    return StrategySettings, RiskSettings, SafetySettings, BrokerSettings, VendorSettings
+    return StrategySettings, RiskSettings, SafetySettings, BrokerSettings, VendorSettings, PerformanceSettings
 
 
-def _options(
-    args: argparse.Namespace, environment: Environment, *, simulated: bool, prices_from: str, broker: dict[str, object]
-) -> TraderOptions:
-    """All settings of a run, checked before any connection is made."""
+def _options(args: argparse.Namespace, environment: Environment) -> TraderOptions:
+    """All settings of a run, checked before anything is read, moved or connected."""
     from importlib.metadata import version
     from platform import python_version
 
     from broker.settings import BrokerSettings
     from broker.trading_desk import DeskOptions
     from day_trading_agents import TraderOptions
-    from performance_config import PerformanceConfig
+    from performance_config import PerformanceSettings, read_hardware, tuned
     from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
     for line in unknown_variables(environment, settings_classes()):
         log.warning(line)
-    connection = load_settings(BrokerSettings, environment)
     strategy = load_settings(StrategySettings, environment)
+    if args.watchlist is not None and not args.watchlist.exists():
+        raise Misconfigured(f"{args.watchlist}: no such file")
+    simulated = args.simulate is not None
+    database = args.db or (SIMULATED_DATABASE if simulated else LIVE_DATABASE)
     return TraderOptions(
         allocation=args.allocation,
         flatten_on_exit=args.flatten_on_exit,
         analyse=not args.no_analyse,
-        load_watchlist=args.watchlist is not None or not simulated,
+        load_watchlist=args.watchlist is not None or args.no_analyse or not simulated,
         watchlist_file=args.watchlist or (SIMULATED_WATCHLIST if simulated else LIVE_WATCHLIST),
-        prices_from=prices_from,
+        prices_from="the gateway",
         versions={
             "python": python_version(),
             **{name: version(name) for name in ("ib_insync", "numpy", "exchange_calendars")},
         },
         strategy=strategy,
         risk=load_settings(RiskSettings, environment),
-        performance=PerformanceConfig(),
+        performance=tuned(load_settings(PerformanceSettings, environment), read_hardware(database.parent)),
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,
             dry_run=args.dry_run,
-            broker=connection.model_copy(update=broker),
+            broker=load_settings(BrokerSettings, environment),
             safety=load_settings(SafetySettings, environment),
             consents=dict(args.adopt or ()),
             daily_atr=strategy.atr_timeframe == "day",
@@ -353,15 +370,24 @@ def _stop_on_signals(loop: asyncio.AbstractEventLoop, trader: IntradayTrader) ->
             signal.signal(number, lambda *_, words=words: loop.call_soon_threadsafe(trader.stop, words))
 
 
+def _clock_text(when: datetime) -> str:
+    """`09:30 in New York (Mon 15:30 CET here)`."""
+    from market_hours import NEW_YORK
+
+    there, here = when.astimezone(NEW_YORK), when.astimezone()
+    elsewhere = there.utcoffset() != here.utcoffset()
+    return f"{there:%H:%M} in New York" + f" ({here:%a %H:%M %Z} here)" * elsewhere
+
+
 def _tell(report: DayReport) -> None:
     """Write the day log and print the summary."""
     from market_hours import NEW_YORK
-    from trading.day_report import summary_lines
+    from trading.day_summary import summary_lines
 
     ended = report.ended_at.astimezone(NEW_YORK)
     path = LOG_DIR / f"day_trader_run_{report.session_date}_{ended:%H%M%S}.json"
     write_json_atomically(path, report)
-    print("\n".join(summary_lines(report, str(path))))
+    print("\n".join(summary_lines(report, str(path), NEW_YORK)))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 PREPARE_BEFORE_OPEN = timedelta(minutes=30)
 TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
 ENTRY_LIFETIME_S = 15  # an entry that did not fill expires by itself
+LEAVE_LIMIT = timedelta(minutes=5)  # shares that the broker does not have can never be sold
 
 
 class WatchlistAnalyst:
@@ -107,6 +108,31 @@ class TraderOptions:
     desk: DeskOptions
 
 
+def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:
+    """The list on file; None when a new one must be made: there is none, or it was made for another time.
+
+    Raises Misconfigured for a malformed file, and where a new one is needed but not allowed.
+    """
+    file, may_analyse = options.watchlist_file, options.analyse
+    if not options.load_watchlist:
+        return None
+    if not file.exists():
+        if may_analyse:
+            return None
+        raise Misconfigured(f"{file} does not exist and --no-analyse forbids to make it")
+    try:
+        known = watchlist_from_json(read_json(file))
+    except ValueError as error:
+        raise Misconfigured(f"{file}: {error}") from error
+    made_for, oldest = known.session_date, calendar.previous_session(session.date).date
+    if made_for is None or oldest <= made_for <= session.date:
+        return known
+    if may_analyse:
+        return None
+    when = f"after {session.date}" if made_for > session.date else f"more than a session before {session.date}"
+    raise Misconfigured(f"{file} was made for {made_for}, {when}: leave --no-analyse out to make a new one")
+
+
 class IntradayTrader:
     """One session, from the connection to the report.
 
@@ -133,6 +159,7 @@ class IntradayTrader:
         self._stop_reason = ""
         self._flattens = options.flatten_on_exit
         self._killed = False
+        self._hurried = False
         self._funnel = DecisionFunnel()
         self._watchlist = Watchlist(session_date=None, source="none", entries=())
         self._budget = 0
@@ -147,7 +174,8 @@ class IntradayTrader:
         self.fault: TradingError | None = None
 
     def stop(self, reason: str, *, flatten: bool = False) -> None:
-        """End the run soon and cleanly. Safe to call from a signal handler of the loop."""
+        """End the run soon and cleanly; said twice, at once. Safe to call from a signal handler of the loop."""
+        self._hurried = self._stop.is_set()
         self._stop_reason = self._stop_reason or reason
         self._flattens = self._flattens or flatten
         self._stop.set()
@@ -159,7 +187,7 @@ class IntradayTrader:
 
     async def run(self, universe: Sequence[str]) -> DayReport:
         """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""
-        self._watchlist = self._known_watchlist() or self._watchlist
+        self._watchlist = known_watchlist(self._options, self._session, self._calendar) or self._watchlist
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         if self._stop.is_set():
             return self._report()
@@ -170,7 +198,7 @@ class IntradayTrader:
             except Misconfigured:
                 raise  # nothing was traded: one line is enough
             except TradingError as error:
-                log.error("the session ends early: %s; resting exits stay at the broker", error)
+                log.info("the session ends early: %s; resting exits stay at the broker", error)
                 self.fault = error
             return self._report()
 
@@ -181,40 +209,17 @@ class IntradayTrader:
             await self._wait_until(self._session.open)
         self._set_capital()
         await self._monitor()
-        if self._stop.is_set() and self._flattens:
-            await self._flatten()
+        if self._stop.is_set():
+            await self._leave()
         if self._killed:
             raise HaltTrading("the kill switch stopped trading")
 
     # Before the open
 
-    def _known_watchlist(self) -> Watchlist | None:
-        """The list on file; None when a new one must be made: there is none, or it is older than a session.
-
-        Raises Misconfigured for a malformed file, and where a new one is needed but not allowed.
-        """
-        file, may_analyse = self._options.watchlist_file, self._options.analyse
-        if not self._options.load_watchlist:
-            return None
-        if not file.exists():
-            if may_analyse:
-                return None
-            raise Misconfigured(f"{file} does not exist and --no-analyse forbids to make it")
-        try:
-            known = watchlist_from_json(read_json(file))
-        except ValueError as error:
-            raise Misconfigured(f"{file}: {error}") from error
-        if known.session_date is None or known.session_date >= self._calendar.previous_session(self._session.date).date:
-            return known
-        if may_analyse:
-            return None
-        raise Misconfigured(
-            f"{file} was made for {known.session_date}, more than a session before {self._session.date}: "
-            "leave --no-analyse out to make a new one"
-        )
-
     async def _choose_watchlist(self, universe: Sequence[str]) -> None:
         options = self._options
+        if self._watchlist.entries and self._watchlist.session_date is None:
+            await self._refuse_typing_mistakes()
         if not self._watchlist.entries:
             analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, options.performance)
             self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
@@ -225,6 +230,13 @@ class IntradayTrader:
             self._desk.keeper.warn(words)
         await self._desk.take_positions(self._watchlist.symbols)
         await self._desk.follow(self._watchlist.symbols)
+
+    async def _refuse_typing_mistakes(self) -> None:
+        """A symbol that nobody knows, in a list written by hand. Raises Misconfigured."""
+        data = self._desk.broker.data
+        symbols = [symbol for symbol in self._watchlist.symbols if await data.is_unknown(symbol)]
+        if symbols:
+            raise Misconfigured(f"{self._options.watchlist_file}: the gateway knows no stock {' or '.join(symbols)}")
 
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
@@ -325,12 +337,19 @@ class IntradayTrader:
         if self._desk.supervisor.is_ready:
             await self._desk.view.follow_again()
 
-    async def _flatten(self) -> None:
-        """Close everything this bot owns before leaving, for as long as the market is open."""
-        while not self._desk.is_flat() and self._session.open <= self._clock.now() < self._session.close:
-            if self._desk.supervisor.is_ready:
-                for symbol in list(self._book.positions):
-                    await self._desk.positions.close(symbol, Reason.MANUAL)
+    async def _leave(self) -> None:
+        """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""
+        book, desk = self._book, self._desk
+        flattens = self._flattens and not self._options.desk.dry_run
+        for entry in book.pending.values():
+            desk.broker.orders.cancel(entry.intent_id)
+        give_up = min(self._session.close, self._clock.now() + LEAVE_LIMIT)
+        while not self._hurried and self._session.open <= self._clock.now() < give_up:
+            if not book.pending and not (flattens and book.positions):
+                return
+            if desk.supervisor.is_ready:
+                for symbol in list(book.positions) if flattens else ():
+                    await desk.positions.close(symbol, Reason.MANUAL)
             await self._clock.sleep_until(self._clock.now() + timedelta(seconds=1))
 
     async def _wait_until(self, when: datetime) -> None:
@@ -338,12 +357,13 @@ class IntradayTrader:
         left_s = (when - self._clock.now()).total_seconds()
         if left_s > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._stop.wait()
 
     def _report(self) -> DayReport:
         """The session as it ended."""
         desk, keeper, options = self._desk, self._desk.keeper, self._options
-        resting = desk.broker.orders.resting() if desk.broker.is_connected else []
+        resting = desk.broker.orders.resting() if desk.broker.is_connected else None
         ended = f"fault: {self.fault}" if self.fault is not None else self._stop_reason or "the session is over"
         return day_report(
             self._book,
@@ -366,6 +386,6 @@ class IntradayTrader:
             executions=keeper.executions,
             foreign_executions=keeper.foreign,
             reconnects=desk.supervisor.reconnects,
-            resting_orders=tuple(order._asdict() for order in resting),
+            resting_orders=None if resting is None else tuple(order._asdict() for order in resting),
             warnings=tuple(keeper.warnings),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from records.connections import CACHE_MB, open_for_reading, open_for_writing
+from records.connections import CACHE_MB, limits_of, open_for_reading, open_for_writing
+from records.inspection import CONFIGURATION_KEY
 from records.rows import (
     OPEN_STATES,
     DailyMetricsRow,
@@ -30,7 +31,7 @@ from records.rows import (
     RoundTripRow,
     TradeRow,
 )
-from records.tables import Table, column_of, utc_text
+from records.tables import Table, column_of, json_text, utc_text
 from records.writer import RecordsFailed, Statement, Writer
 from utils import HaltTrading, Misconfigured, Retryable
 
@@ -64,6 +65,26 @@ SELECT_OPEN_INTENTS = (
     f"SELECT * FROM order_intents WHERE mode = ? AND bot = ? AND state IN ({', '.join('?' * len(OPEN_STATES))}) "
     "ORDER BY created_at, rowid"
 )
+
+
+def _selection(table: Table[Any], columns: Sequence[str], order: str) -> str:
+    where = " AND ".join(f"{column} = ?" for column in columns)
+    return f"SELECT * FROM {table.name} WHERE {where} ORDER BY {order}"
+
+
+IN_ORDER_OF_TIME = "timestamp, trade_id"
+SELECT_SESSION = _selection(TRADES, ("mode", "session_date", "bot"), IN_ORDER_OF_TIME)
+SELECT_BETWEEN = f"SELECT * FROM trades WHERE timestamp >= ? AND timestamp < ? AND mode = ? ORDER BY {IN_ORDER_OF_TIME}"
+SELECT_LATEST = "SELECT * FROM trades WHERE symbol = ? AND mode = ? ORDER BY timestamp DESC, trade_id DESC LIMIT ?"
+SELECT_HEALTH = (
+    "SELECT * FROM agent_health WHERE timestamp >= ? AND timestamp < ? AND mode = ? ORDER BY timestamp, health_id"
+)
+QUERY_OF_INDEX: Mapping[str, str] = {  # performance index -> the statement of a reader that needs it
+    "trades_timestamp": SELECT_BETWEEN,
+    "trades_symbol_timestamp": SELECT_LATEST,
+    "trades_session_date_bot": SELECT_SESSION,
+    "agent_health_timestamp": SELECT_HEALTH,
+}
 ACCOUNT_KEY = "account_id"
 SIMULATED = "simulated"
 
@@ -81,12 +102,13 @@ class TradingHistory:
     Raises Misconfigured when `path` cannot be the program's database. Methods may be called from any thread.
     """
 
-    def __init__(self, path: Path, *, bot: str, mode: str, cache_mb: int = CACHE_MB) -> None:
+    def __init__(self, path: Path, *, bot: str, mode: str, cache_mb: int = CACHE_MB, mmap_mb: int = 0) -> None:
         self.path = path
         self.bot = bot
         self.mode = mode
         writing = open_for_writing(path, cache_mb=cache_mb)
-        self._reader = open_for_reading(path)
+        self._reader = open_for_reading(path, cache_mb=cache_mb, mmap_mb=mmap_mb)
+        self._limits_active = limits_of(writing)._replace(mmap_mb=limits_of(self._reader).mmap_mb)
         self._reading = threading.Lock()
         self._writer = Writer(writing, name=str(path))
 
@@ -136,6 +158,13 @@ class TradingHistory:
         """One row per session, bot and mode; the last one stands."""
         self._writer.submit(UPSERT_DAILY_METRICS, DAILY_METRICS.values(self._mine(metrics)))
 
+    def record_configuration(self, values: Mapping[str, Any]) -> None:
+        """What this run works with, for who inspects it; as to the database, what its connections really have."""
+        limits = self._limits_active
+        database = {"sqlite_cache_mb": limits.cache_mb, "sqlite_mmap_mb": limits.mmap_mb}
+        last_wins = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        self._writer.submit(last_wins, (CONFIGURATION_KEY + self.bot, json_text({**values, **database})))
+
     def bind_account(self, account_id: str) -> None:
         """Tie the database to an account, once and for all. Raises HaltTrading when it belongs to another.
 
@@ -162,7 +191,20 @@ class TradingHistory:
 
     def trades(self, session_date: str | None = None, bot: str | None = None) -> list[TradeRow]:
         """Executions in the order of time; None: of all sessions, of all bots."""
-        return self._select(TRADES, {"session_date": session_date, "bot": bot}, order="timestamp, trade_id")
+        return self._select(TRADES, {"session_date": session_date, "bot": bot}, order=IN_ORDER_OF_TIME)
+
+    def trades_between(self, start: datetime, end: datetime) -> list[TradeRow]:
+        """Executions of all bots from `start` up to, not including, `end`, in the order of time."""
+        return [TRADES.row(row) for row in self._read(SELECT_BETWEEN, [utc_text(start), utc_text(end), self.mode])]
+
+    def latest_trades(self, symbol: str, limit: int = 20) -> list[TradeRow]:
+        """The last executions in `symbol` of all bots, the newest first."""
+        return [TRADES.row(row) for row in self._read(SELECT_LATEST, [symbol, self.mode, limit])]
+
+    def health_between(self, start: datetime, end: datetime) -> list[HealthRow]:
+        """Samples of all agents from `start` up to, not including, `end`, in the order of time."""
+        found = self._read(SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
+        return [AGENT_HEALTH.row(row) for row in found]
 
     def open_intents(self, bot: str | None = None) -> list[IntentRow]:
         """Intents of `bot` (its own when None) of which an order may exist, in the order of their making."""
@@ -216,8 +258,7 @@ class TradingHistory:
 
     def _select(self, table: Table[FoundT], conditions: dict[str, str | None], *, order: str) -> list[FoundT]:
         wanted = {"mode": self.mode, **{name: value for name, value in conditions.items() if value is not None}}
-        where = " AND ".join(f"{column} = ?" for column in wanted)
-        found = self._read(f"SELECT * FROM {table.name} WHERE {where} ORDER BY {order}", list(wanted.values()))
+        found = self._read(_selection(table, tuple(wanted), order), list(wanted.values()))
         return [table.row(row) for row in found]
 
     def _read(self, query: str, parameters: Sequence[Any]) -> list[sqlite3.Row]:

@@ -207,11 +207,13 @@ def setup_logging(
     json: bool = False,
     secrets: Iterable[str] | None = None,
     quiet: Iterable[str] = QUIET_LOGGERS,
+    file_only: Iterable[str] = (),
 ) -> None:
     """Readable lines to stderr from `level`, and to `log_file` from INFO (from `level` if that is lower). UTC.
 
     `json` writes one JSON object per line to both. `secrets` (default: those of `read_environment()`) are blanked
-    in messages and exception texts. Loggers in `quiet` are held at WARNING. A repeated call replaces the set-up.
+    in messages and exception texts. Loggers in `quiet` are held at WARNING, those in `file_only` never reach stderr.
+    A repeated call replaces the set-up.
     Raises Misconfigured on an unknown level or a file that cannot be written.
     """
     if isinstance(level, str):
@@ -222,6 +224,8 @@ def setup_logging(
     redact = _Redact(read_environment().secrets() if secrets is None else secrets)
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     handlers[0].setLevel(level)
+    unseen = frozenset(file_only)
+    handlers[0].addFilter(lambda record: record.name not in unseen)
     if log_file is not None:
         try:
             log_file.parent.mkdir(parents=True, exist_ok=True)

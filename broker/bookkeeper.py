@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from broker.codes import Policy
-from broker.codes import code as meaning_of
+from broker import codes
 from broker.order_desk import OrderDesk
 from observability import TradingHistory
 from records.intent_log import IntentLog
-from records.rows import DecisionKind, IntentRow
+from records.rows import DecisionKind, IntentRow, TradeRow
 from records.trade_rows import decision_row, trade_row
-from trading.book import SessionBook
+from trading.book import PendingEntry, Recorded, SessionBook
 from trading.brackets import LiveBracket
 from trading.judgement import Judgement
-from trading.ledger import Position
 from trading.money import money_from_usd, money_to_usd, price_from_usd
 from trading.orders import (
     TERMINAL,
@@ -62,8 +60,8 @@ class Bookkeeper:
         self.executions = 0
         self.foreign = 0
         self.decisions = 0
-        self.reasons: dict[str, Reason] = {}  # intent_id -> why it sells now, where that is not its role's reason
         self.external: dict[str, float] = {}  # symbol -> shares at the broker that no ledger of ours owns
+        self.reasons: dict[str, Reason] = {}  # intent_id -> why it sells now, where that is not its role's reason
         self._history = history
         self._intents = intents
         self._session_date = session_date
@@ -82,17 +80,13 @@ class Bookkeeper:
 
     def restore(self) -> None:
         """Take up what earlier runs of this bot left: positions, today's results, orders that may be alive."""
-        for row in self._history.open_positions(self._history.bot):
-            position = Position(row.quantity, money_from_usd(row.cost_basis_usd))
-            self.book.carry_over(row.symbol, position, int(row.opened_at.timestamp()))
-        for trade in self._history.trades(self._session_date, self._history.bot):
-            self.book.remember(
-                trade.exec_id,
-                trade.symbol,
-                bought=trade.action == Action.BUY,
-                at_s=int(trade.timestamp.timestamp()),
-                pnl=money_from_usd(trade.pnl_usd or 0.0),
-            )
+        today = self._history.trades(self._session_date, self._history.bot)
+        owned = {row.symbol for row in self._history.open_positions(self._history.bot)}
+        earlier = self._history.trades(bot=self._history.bot) if owned else []
+        self.book.restore(
+            [_recorded(row) for row in earlier if row.symbol in owned and row.session_date != self._session_date],
+            [_recorded(row) for row in today],
+        )
         legs: dict[str, list[IntentRow]] = {}  # bracket_id -> its intents that may be alive
         for intent in self._history.open_intents(self._history.bot):
             legs.setdefault(intent.bracket_id or intent.intent_id, []).append(intent)
@@ -110,13 +104,17 @@ class Bookkeeper:
         ]
 
     def on_resolved(self, intent_id: str, state: IntentState) -> None:
-        """What reconciliation found out about an intent."""
+        """What reconciliation found out about an intent. An entry that still works takes its capital."""
         intent, bracket = self._by_id[intent_id]
         leg = bracket.legs[intent.role]
         leg.state = follow(leg.state, state)
-        if intent.role is Role.ENTRY and leg.is_over:
+        if intent.role is not Role.ENTRY:
+            return
+        if leg.is_over:
             self.book.drop_pending(intent.symbol, intent_id)
-            self._fit_exits(bracket)
+            self.fit_exits(bracket)
+        elif intent.symbol not in self.book.pending:
+            self.book.pending[intent.symbol] = PendingEntry(intent_id, leg.quantity - leg.filled, leg.limit_price)
 
     def on_positions(self, held: Mapping[str, float]) -> None:
         """The account's net stock positions, read twice alike: what is beyond the ledger is external.
@@ -125,16 +123,14 @@ class Bookkeeper:
         """
         self.external = {symbol: quantity for symbol, quantity in held.items() if symbol not in self.book.positions}
         for symbol, position in self.book.positions.items():
-            quantity = int(held.get(symbol, 0))
-            if quantity >= position.quantity:
-                self.external[symbol] = held[symbol] - position.quantity
-                continue
-            self.external[symbol] = 0
-            self.stop_entries(
-                f"{symbol}: the broker holds {held.get(symbol, 0):g}, the ledger owns {position.quantity}: "
-                "entries stop, exits shrink to what is there, nothing is traded to repair it"
-            )
-            self._shrink_exits(symbol, max(quantity, 0))
+            there = held.get(symbol, 0.0)
+            self.external[symbol] = max(there - position.quantity, 0.0)
+            if there < position.quantity:
+                self.stop_entries(
+                    f"{there:g} {symbol} at the broker, {position.quantity} in the ledger: "
+                    "shares are missing, entries stop, nothing is traded to repair it"
+                )
+                self._shrink_exits(symbol, max(int(there), 0))
 
     def stop_entries(self, why: str) -> None:
         """No more entries in this session."""
@@ -217,7 +213,7 @@ class Bookkeeper:
         )
 
     def on_fee(self, exec_id: str, fee: int) -> None:
-        if not self.book.has_execution(exec_id):
+        if not self.book.knows(exec_id):
             return
         closing = self.book.on_fee(exec_id, fee)
         self._history.record_commission(
@@ -237,12 +233,24 @@ class Bookkeeper:
             self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
         if intent.role is Role.ENTRY and report.state in TERMINAL:
             self.book.drop_pending(intent.symbol, intent.intent_id)
-            self._fit_exits(bracket)
+            self.fit_exits(bracket)
 
     def on_message(self, code: int, text: str, order_ref: str) -> None:
         known = self._by_id.get(order_ref)
-        if known is not None and meaning_of(code).policy is not Policy.CANCEL_ANSWER:
+        if known is not None and codes.code(code).policy is not codes.Policy.CANCEL_ANSWER:
             self.warn(f"{known[0].symbol}: gateway message {code} about its {known[0].role} order: {text}")
+
+    def fit_exits(self, bracket: LiveBracket) -> None:
+        """Size and prices of the resting exits follow what is owned and what it cost."""
+        position = self.book.positions.get(bracket.symbol)
+        for change in bracket.changes(position.quantity if position else 0):
+            if self.orders.modify(
+                change.intent_id,
+                quantity=change.quantity,
+                limit_price=change.limit_price,
+                stop_price=change.stop_price,
+            ):
+                bracket.apply(change)
 
     def warn(self, text: str) -> None:
         """Something the day's report must name. The same words count once."""
@@ -329,18 +337,6 @@ class Bookkeeper:
                 if self.orders.modify(leg.intent.intent_id, quantity=size):
                     leg.quantity = size
 
-    def _fit_exits(self, bracket: LiveBracket) -> None:
-        """Size and prices of the resting exits follow what is owned and what it cost."""
-        position = self.book.positions.get(bracket.symbol)
-        for change in bracket.changes(position.quantity if position else 0):
-            if self.orders.modify(
-                change.intent_id,
-                quantity=change.quantity,
-                limit_price=change.limit_price,
-                stop_price=change.stop_price,
-            ):
-                bracket.apply(change)
-
     def _restore_bracket(self, rows: list[IntentRow]) -> None:
         intents = tuple(_intent_of(row) for row in rows)
         bracket = self.track(intents)
@@ -348,6 +344,22 @@ class Bookkeeper:
             leg = bracket.legs[Role(row.role)]
             leg.state = IntentState(row.state)
             self._intents.adopt(row.intent_id, leg.state, int(row.created_at.timestamp()))
+
+
+def _recorded(row: TradeRow) -> Recorded:
+    execution = ExecutionReport(
+        exec_id=row.exec_id,
+        order_ref=row.order_ref or "",
+        symbol=row.symbol,
+        action=Action(row.action),
+        quantity=row.quantity,
+        price=price_from_usd(row.price_usd),
+        at_s=int(row.timestamp.timestamp()),
+        order_id=row.order_id or 0,
+        perm_id=row.perm_id or 0,
+    )
+    fee = None if row.commission_usd is None else money_from_usd(row.commission_usd)
+    return Recorded(execution, Reason(row.reason), fee)
 
 
 def _intent_of(row: IntentRow) -> OrderIntent:

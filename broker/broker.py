@@ -82,11 +82,6 @@ class Broker:
         """Never use an order id at or below `highest`: gateways have handed out ids a second time."""
         self._ib.client.updateReqId(highest + 1)
 
-    def held(self, symbol: str) -> float:
-        """The account's net shares of `symbol` as last reported."""
-        held = self._ib.positions(self._account_id)
-        return float(sum(p.position for p in held if p.contract.symbol == symbol))
-
     async def answers(self, limit_s: float) -> bool:
         """Whether the gateway tells its time within `limit_s` seconds."""
         try:
@@ -136,9 +131,9 @@ class Broker:
     async def positions(self) -> list[BrokerPosition]:
         """Net positions of the account, asked for now. Raises BrokerUnavailable when there is no answer."""
         try:
-            rows = await self._ib.reqPositionsAsync()
-        except ConnectionError as error:
-            raise BrokerUnavailable(f"positions could not be read: {error}") from error
+            rows = await asyncio.wait_for(self._ib.reqPositionsAsync(), self._settings.ib_request_timeout_s)
+        except (ConnectionError, TimeoutError) as error:
+            raise BrokerUnavailable(f"positions could not be read: {error or 'no answer'}") from error
         return [
             position_from_ib(row.contract, row.position, row.avgCost)
             for row in rows
@@ -170,6 +165,8 @@ class Broker:
         elif number in SERVER_BACK:
             self.on_link(LinkEvent.SERVER_BACK)
         self._listener.on_message(number, text, trade.order.orderRef if trade else "")
+        if trade is not None and known.policy is Policy.REJECT_ORDER:
+            self.orders.on_refused(trade, text)
 
     def _on_disconnected(self) -> None:
         if not self._closing:

@@ -93,6 +93,7 @@ CODES: dict[int, Code] = {  # IB's message code -> what it means and what is don
     10089: Code(Policy.DEGRADE_DATA, "market data needs a subscription for the API"),
     10090: Code(Policy.LOG, "part of the market data is not subscribed"),
     10091: Code(Policy.LOG, "part of the market data needs a subscription for the API"),
+    10119: Code(Policy.HALT, "the API is read-only"),
     10141: Code(Policy.HALT, "the paper trading disclaimer must be accepted first"),
     10147: Code(Policy.CANCEL_ANSWER, "order to cancel was not found"),
     10148: Code(Policy.CANCEL_ANSWER, "order cannot be cancelled in its state"),
@@ -107,7 +108,6 @@ CODES: dict[int, Code] = {  # IB's message code -> what it means and what is don
     10328: Code(Policy.REJECT_ORDER, "connection lost, order data could not be resolved"),
     10341: Code(Policy.LOG, "parent order id cannot be modified"),
     10349: Code(Policy.LOG, "time in force was set by a preset, the order lives"),
-    10119: Code(Policy.HALT, "the API is read-only"),
 }
 
 UNKNOWN_CODE = Code(Policy.LOG, "unknown code")

@@ -12,11 +12,14 @@ from broker.translate import bar_from_ib, epoch_s, quote_from_ib
 from broker.values import Quote
 from market_hours import Clock
 from trading.bars import Bar
-from trading.errors import HistoryUnavailable
+from trading.errors import BrokerUnavailable, HistoryUnavailable
 from trading.matching import BAR_SECONDS
 
 BAR_GRACE_S = 10  # a minute without a newer message is complete this long after its end
 CONTRACT_CODE_UNKNOWN = 200
+NO_QUOTE = Quote()
+NO_DATA_YET = 162
+NO_ANSWER = 0
 
 
 class MinuteBars:
@@ -31,16 +34,17 @@ class MinuteBars:
         self.on_bar = on_bar
         self._symbol = symbol
         self._now_s = now_s
+        self._done_s = open_s - BAR_SECONDS  # start of the last bar handed on, over all subscriptions
         self._bars: BarDataList | None = None
         self._next = 0  # index of the first bar that was not handed on
-        self._done_s = open_s - BAR_SECONDS  # start of the last bar handed on, over all subscriptions
+        self._newest_end_s = 0  # end of the newest bar while it waits
 
     def start(self, bars: BarDataList) -> None:
         """Take the first answer of a subscription and follow it. A later one goes on where the last one ended."""
         self._bars = bars
         self._next = 0
         bars.updateEvent += self._on_update
-        self._hand_on(0)
+        self._hand_on(self._now_s())
 
     def stop(self) -> BarDataList | None:
         """Stop following; the subscription to cancel, if there is one."""
@@ -49,15 +53,16 @@ class MinuteBars:
             bars.updateEvent -= self._on_update
         return bars
 
-    def flush(self) -> None:
+    def flush(self, now_s: int) -> None:
         """Hand on a bar that ended a while ago and had no newer message: a quiet symbol's."""
-        if self._bars is not None and self._next < len(self._bars):
-            self._hand_on(BAR_GRACE_S)
+        if now_s >= self._newest_end_s + BAR_GRACE_S:
+            self._hand_on(now_s - BAR_GRACE_S)
 
     def _on_update(self, _bars: BarDataList, _has_new_bar: bool) -> None:
-        self._hand_on(0)
+        self._hand_on(self._now_s())
 
-    def _hand_on(self, grace_s: int) -> None:
+    def _hand_on(self, until_s: int) -> None:
+        """Hand on the bars that a newer one follows, and the newest if it had ended by `until_s`."""
         bars = self._bars
         if bars is None:
             return
@@ -65,7 +70,8 @@ class MinuteBars:
             bar = bars[self._next]
             start_s = epoch_s(bar.date)
             followed = self._next + 1 < len(bars)
-            if not followed and start_s + BAR_SECONDS + grace_s > self._now_s():
+            if not followed and start_s + BAR_SECONDS > until_s:
+                self._newest_end_s = start_s + BAR_SECONDS
                 return
             self._next += 1
             if start_s > self._done_s:
@@ -90,7 +96,10 @@ class MarketData:
         return int(self._clock.now().timestamp())
 
     async def contract(self, symbol: str) -> Contract | None:
-        """The qualified contract of `symbol`, asked for once. None when IBKR does not know it."""
+        """The qualified contract of `symbol`, asked for once. None when IBKR does not know it.
+
+        Raises HistoryUnavailable, BrokerUnavailable.
+        """
         known = self._contracts.get(symbol)
         if known is not None:
             return known
@@ -104,7 +113,9 @@ class MarketData:
                 return None
             raise HistoryUnavailable(symbol, error.code, error.message) from error
         except TimeoutError as error:
-            raise HistoryUnavailable(symbol, 0, "no answer to the contract request") from error
+            raise HistoryUnavailable(symbol, NO_ANSWER, "no answer to the contract request") from error
+        except ConnectionError as error:
+            raise BrokerUnavailable(f"the connection was lost while asking for {symbol}") from error
         if not details:
             return None
         contract = details[0].contract
@@ -113,10 +124,17 @@ class MarketData:
         self._contracts[symbol] = contract
         return contract
 
+    async def is_unknown(self, symbol: str) -> bool:
+        """True when IBKR says that there is no such stock; no answer is not a no."""
+        try:
+            return await self.contract(symbol) is None
+        except HistoryUnavailable:
+            return False
+
     async def daily_bars(self, symbol: str, session_date: date, calendar_days: int) -> list[Bar]:
         """Regular-session daily bars of the `calendar_days` before `session_date`, which is left out.
 
-        Raises HistoryUnavailable.
+        Raises HistoryUnavailable, BrokerUnavailable.
         """
         months = -(-calendar_days // 28)
         bars = await self._history(symbol, f"{months} M", "1 day", keep_up_to_date=False)
@@ -131,11 +149,8 @@ class MarketData:
         try:
             bars = await self._history(symbol, "1 D", "1 min", keep_up_to_date=True)
         except HistoryUnavailable as error:
-            if error.code != 162:  # 162: no data yet
+            if error.code not in (NO_ANSWER, NO_DATA_YET):
                 raise
-            return False
-        if not bars:
-            self._ib.cancelHistoricalData(bars)
             return False
         minutes = self._minutes.get(symbol) or MinuteBars(symbol, open_s, self._now_s, on_bar)
         self._minutes[symbol] = minutes
@@ -153,12 +168,13 @@ class MarketData:
 
     def quote(self, symbol: str) -> Quote:
         """The latest quote; an empty one before the first tick."""
-        return self._quotes.get(symbol, Quote())
+        return self._quotes.get(symbol, NO_QUOTE)
 
     def flush_bars(self) -> None:
         """Hand on bars that ended without a newer message. Called at agent instants."""
+        now_s = self._now_s()
         for minutes in self._minutes.values():
-            minutes.flush()
+            minutes.flush(now_s)
 
     def attach(self, ib: IB) -> None:
         """Use a new connection. Subscriptions of the old one are gone with it; `resubscribe` renews them."""
@@ -169,7 +185,7 @@ class MarketData:
         self._ib = ib
 
     async def resubscribe(self) -> None:
-        """Ask again for all quotes and minute bars that were followed. Raises HistoryUnavailable."""
+        """Ask again for all quotes and minute bars that were followed. Raises HistoryUnavailable, BrokerUnavailable."""
         for symbol in list(self._tickers):
             await self.follow_quotes(symbol)
         for symbol, minutes in list(self._minutes.items()):
@@ -213,7 +229,7 @@ class MarketData:
             raise HistoryUnavailable(symbol, CONTRACT_CODE_UNKNOWN, "unknown contract")
         async with self._history_slots:
             try:
-                return await self._ib.reqHistoricalDataAsync(
+                bars = await self._ib.reqHistoricalDataAsync(
                     contract,
                     endDateTime="",
                     durationStr=duration,
@@ -226,6 +242,13 @@ class MarketData:
                 )
             except RequestError as error:
                 raise HistoryUnavailable(symbol, error.code, error.message) from error
+            except ConnectionError as error:
+                raise BrokerUnavailable(f"the connection was lost while asking for bars of {symbol}") from error
+        if not bars:  # the library's way to say that time was up; no bars at all would be an error message
+            if keep_up_to_date:
+                self._ib.cancelHistoricalData(bars)
+            raise HistoryUnavailable(symbol, NO_ANSWER, "no answer to the request for bars")
+        return bars
 
 
 def _date_of(value: date) -> date:

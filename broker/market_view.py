@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 
 from broker.market_data import MarketData
@@ -11,6 +12,9 @@ from trading.indicators import AtrState, MinuteIndicators, atr_pct
 from trading.strategy import Market
 from trading.watchlist import ATR_CALENDAR_DAYS, atr_of
 
+log = logging.getLogger(__name__)
+
+NO_ATR = AtrState()
 STALE_S = 90  # without a tick in session hours
 
 
@@ -30,7 +34,7 @@ class MarketView:
     async def follow(self, symbol: str) -> str:
         """Daily ATR, minute bars and quotes of one symbol. What cannot be had is returned in words, else empty."""
         self._indicators[symbol] = MinuteIndicators()
-        self._atr[symbol] = AtrState()
+        self._atr[symbol] = NO_ATR
         try:
             self._atr[symbol] = atr_of(await self._data.daily_bars(symbol, self._session_date, ATR_CALENDAR_DAYS))
             if not await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
@@ -41,10 +45,13 @@ class MarketView:
         return ""
 
     async def follow_again(self) -> None:
-        """Ask once more for minute bars that the gateway did not have yet."""
+        """Ask once more for minute bars that the gateway did not have yet. A refusal is logged and asked again."""
         for symbol in list(self._unfollowed):
-            if await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
-                del self._unfollowed[symbol]
+            try:
+                if await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
+                    del self._unfollowed[symbol]
+            except HistoryUnavailable as error:
+                log.warning("%s", error)
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         """A minute bar is complete."""
@@ -54,11 +61,12 @@ class MarketView:
         """Epoch second of the oldest of all latest ticks; 0 while a symbol has none."""
         return min((self._data.quote(symbol).at_s for symbol in self._indicators), default=0)
 
-    def renew_stale(self, now_s: int, open_s: int) -> None:
+    def renew_stale(self, now_s: int) -> None:
         """Ask again for the quotes of symbols whose ticks stopped; at most once in that time each."""
         for symbol in self._indicators:
-            latest_s = max(self._data.quote(symbol).at_s, self._renewed_s.get(symbol, 0), open_s)
-            if now_s - latest_s > STALE_S and not self._data.quote(symbol).halted:
+            quote = self._data.quote(symbol)
+            latest_s = max(quote.at_s, self._renewed_s.get(symbol, 0), self._open_s)
+            if now_s - latest_s > STALE_S and not quote.halted:
                 self._renewed_s[symbol] = now_s
                 self._data.renew_quotes(symbol)
 
@@ -66,7 +74,7 @@ class MarketView:
         """What was published about a symbol until now."""
         quote = self._data.quote(symbol)
         indicators = self._indicators.get(symbol) or MinuteIndicators()
-        atr = self._atr.get(symbol, AtrState()) if self._daily_atr else indicators.atr
+        atr = self._atr.get(symbol, NO_ATR) if self._daily_atr else indicators.atr
         return Market(
             quote.last,
             quote.bid,

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from broker.client_library import IB, CommissionReport, Contract, Fill, RequestError, Trade
 from broker.market_data import MarketData
-from broker.translate import execution_from_ib, money_from_ib, order_to_ib, report_from_ib, resting_from_ib
+from broker.translate import execution_from_ib, is_set, money_from_ib, order_to_ib, report_from_ib, resting_from_ib
 from broker.values import BrokerListener, IntentStore, RestingOrder
 from trading.errors import BrokerUnavailable
 from trading.money import price_to_usd
-from trading.orders import IntentState, OrderIntent
+from trading.orders import IntentState, OrderIntent, OrderReport
 
 log = logging.getLogger(__name__)
 
@@ -133,12 +133,26 @@ class OrderDesk:
         """Orders of this client that are alive, as last reported."""
         return [resting_from_ib(trade) for trade in self._ib.openTrades()]
 
+    def held(self, symbol: str) -> int:
+        """Whole shares of `symbol` on the account as last reported; 0 when it is short. Nothing more may be sold."""
+        for position in self._ib.positions(self._account):
+            if position.contract.symbol == symbol and position.contract.secType == "STK":
+                return max(int(position.position), 0)
+        return 0
+
     def on_order_status(self, trade: Trade) -> None:
         """The library's order status event."""
         if trade.order.orderRef:
-            report = report_from_ib(trade)
-            self._store.reported(report)
-            self._listener.on_order(report)
+            self._tell(report_from_ib(trade))
+
+    def on_refused(self, trade: Trade, text: str) -> None:
+        """A rejection that the library takes for a warning: no order status will follow.
+
+        An order that was acknowledged before lives on: what was refused is its modification.
+        """
+        report = report_from_ib(trade)
+        if trade.order.orderRef and report.state is IntentState.SENT:
+            self._tell(report._replace(state=IntentState.REJECTED, detail=text))
 
     def on_execution(self, _trade: Trade, fill: Fill) -> None:
         """The library's execution event."""
@@ -146,15 +160,23 @@ class OrderDesk:
 
     def on_commission(self, _trade: Trade, fill: Fill, report: CommissionReport) -> None:
         """The library's commission event."""
-        self._listener.on_fee(fill.execution.execId, money_from_ib(report.commission))
+        if is_set(report.commission):
+            self._listener.on_fee(fill.execution.execId, money_from_ib(report.commission))
 
     def replay_executions(self) -> None:
-        """Tell the listener all executions that the gateway gave at connect, oldest first, with their fees."""
-        fills = sorted(self._ib.fills(), key=lambda fill: (fill.execution.time, fill.execution.execId))
+        """Tell the listener all executions that the gateway gave at connect, oldest first, with their fees.
+
+        Within a second purchases come first: what is sold was bought before.
+        """
+        fills = sorted(self._ib.fills(), key=lambda fill: (fill.execution.time, fill.execution.side))
         for fill in fills:
             self._listener.on_execution(execution_from_ib(fill))
-            if fill.commissionReport.execId:
+            if fill.commissionReport.execId and is_set(fill.commissionReport.commission):
                 self._listener.on_fee(fill.execution.execId, money_from_ib(fill.commissionReport.commission))
+
+    def _tell(self, report: OrderReport) -> None:
+        self._store.reported(report)
+        self._listener.on_order(report)
 
     async def _contract(self, symbol: str) -> Contract:
         contract = await self._data.contract(symbol)

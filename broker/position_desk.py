@@ -15,7 +15,7 @@ from trading.sync import HeldPosition, SyncPolicy, plan_sync
 from utils import HaltTrading
 
 SWEEP_AFTER_EOD_S = 20
-BREACH_S = 10
+BREACH_S = 10  # an untriggered stop is waited for this long
 CLOSE_COLLAR_BPS = 20  # how far under the bid a closing sale may go
 MOST_REPRICINGS = 3  # then cancel and sell at market
 TIME_EXIT_PATIENCE_S = 120  # a time exit that is selling is left alone this long
@@ -59,17 +59,23 @@ class PositionDesk:
             self._keeper.adopt(adoption, now_s)
 
     async def protect(self) -> None:
-        """Give every owned position resting exits if it has no live stop."""
-        for symbol, position in list(self._keeper.book.positions.items()):
+        """Give every owned position resting exits, or fit the live ones to what is owned now."""
+        for symbol in list(self._keeper.book.positions):
             bracket = self._keeper.brackets.get(symbol)
-            if bracket is not None and (bracket.has_live(Role.STOP) or bracket.has_live(Role.CLOSE)):
+            if bracket is not None and bracket.has_live(Role.CLOSE):
+                continue
+            if bracket is not None and bracket.has_live(Role.STOP):
+                self._keeper.fit_exits(bracket)
+                continue
+            quantity = self._sellable(symbol)
+            if quantity == 0:
                 continue
             legs = exit_legs(
                 new_id=self._new_id,
                 bracket_id=self._new_id(),
                 symbol=symbol,
-                quantity=position.quantity,
-                fill_price=position.average_price,
+                quantity=quantity,
+                fill_price=self._keeper.book.price_paid(symbol),
                 parameters=self._parameters,
                 eod_s=self._eod_s,
             )
@@ -94,7 +100,7 @@ class PositionDesk:
                 await self.close(symbol, Reason.STOP_LOSS)
 
     def _is_breached(self, symbol: str, now_s: int) -> bool:
-        """Whether the last price has been at or under the stop for `BREACH_S` seconds."""
+        """Whether the last price has been at or under an untriggered stop for `BREACH_S` seconds."""
         bracket, market = self._keeper.brackets.get(symbol), self._market_of(symbol)
         stop = bracket.legs.get(Role.STOP) if bracket is not None else None
         waits = stop is not None and stop.held and market is not None and market.last > 0
@@ -124,8 +130,8 @@ class PositionDesk:
             if not self._take_now(bracket, reason):
                 self._orders.cancel(bracket.live_exits()[0].intent.intent_id)  # takes its group with it
             return
-        position = self._keeper.book.positions.get(symbol, Position())
-        if position.quantity <= 0:
+        quantity = self._sellable(symbol)
+        if quantity == 0:
             return
         intent = OrderIntent(
             intent_id=self._new_id(),
@@ -134,12 +140,17 @@ class PositionDesk:
             reason=reason,
             symbol=symbol,
             action=Action.SELL,
-            quantity=position.quantity,
+            quantity=quantity,
             order_type="MKT",
             tif="DAY",
         )
         self._keeper.track((intent,))
         await self._orders.place((intent,))
+
+    def _sellable(self, symbol: str) -> int:
+        """Shares of the position that the account really holds: more would go short."""
+        position = self._keeper.book.positions.get(symbol, Position())
+        return min(position.quantity, self._orders.held(symbol))
 
     def _take_now(self, bracket: LiveBracket, reason: Reason) -> bool:
         """Re-price the live target to the bid less the collar. False when there is none, or no bid to price from."""
@@ -147,12 +158,13 @@ class PositionDesk:
         market = self._market_of(bracket.symbol)
         if target is None or target.is_over or market is None or market.bid <= 0:
             return False
-        if self._tries.get(target.intent.intent_id, 0) >= MOST_REPRICINGS:
+        intent_id = target.intent.intent_id
+        if self._tries.get(intent_id, 0) >= MOST_REPRICINGS:
             return False
-        price = floor_to_tick(market.bid * (BPS - CLOSE_COLLAR_BPS) // BPS)
-        if not self._orders.modify(target.intent.intent_id, quantity=target.quantity, limit_price=max(price, 1)):
+        price = max(floor_to_tick(market.bid * (BPS - CLOSE_COLLAR_BPS) // BPS), 1)
+        self._keeper.reasons[intent_id] = reason
+        if not self._orders.modify(intent_id, quantity=target.quantity, limit_price=price):
             return False
-        self._tries[target.intent.intent_id] = self._tries.get(target.intent.intent_id, 0) + 1
+        self._tries[intent_id] = self._tries.get(intent_id, 0) + 1
         target.limit_price = price
-        self._keeper.reasons[target.intent.intent_id] = reason
         return True

@@ -173,13 +173,13 @@ class TradingDesk:
         if self.supervisor.entries_given_up:
             self.keeper.stop_entries("entries are off: the connection was down too long")
         positions = self.keeper.book.positions
-        short = [symbol for symbol, owned in positions.items() if self.broker.held(symbol) < owned.quantity]
+        short = [symbol for symbol, owned in positions.items() if self.broker.orders.held(symbol) < owned.quantity]
         self._doubts = self._doubts + 1 if short else 0
         if self._doubts == DOUBTFUL_INSTANTS:
             log.warning("the broker holds fewer shares than the ledger owns: %s", ", ".join(short))
             self.supervisor.ask_for_sync()
             return
-        self.view.renew_stale(now_s, self._session.open_s)
+        self.view.renew_stale(now_s)
         if not self._options.dry_run:
             await self.positions.watch(now_s)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 
 from broker.client_library import BarData, Contract, Fill, Order, Trade
@@ -15,6 +14,7 @@ from trading.orders import Action, ExecutionReport, IntentState, OrderIntent, Or
 
 HALTED = (1, 2)  # tick 49: general halt, volatility pause
 DELAYED = (3, 4)  # market data types delayed and delayed-frozen
+UNSET_FROM_USD = 1e12  # more than any price or amount; the gateway's "none" is 1.797e308
 STATES: dict[str, IntentState] = {  # IB's status -> ours
     "PendingSubmit": IntentState.SENT,
     "ApiPending": IntentState.SENT,
@@ -28,13 +28,20 @@ STATES: dict[str, IntentState] = {  # IB's status -> ours
 }
 
 
+def is_set(usd: float) -> bool:
+    """Whether the gateway gave a number: it says NaN or the largest double for "none"."""
+    return abs(usd) < UNSET_FROM_USD
+
+
 def price_from_ib(usd: float) -> int:
-    """A quoted price to 1e-4 USD; 0 for NaN, zero and the -1 that stands for no quote."""
-    return round(usd * 10_000) if usd > 0 and not math.isinf(usd) else 0
+    """A quoted price to 1e-4 USD; 0 for none, zero and the -1 that stands for no quote."""
+    return round(usd * 10_000) if usd > 0 and is_set(usd) else 0
 
 
 def money_from_ib(usd: float) -> int:
-    """An amount to 1e-6 USD."""
+    """An amount to 1e-6 USD. Raises ValueError when it is not set: unknown is not zero."""
+    if not is_set(usd):
+        raise ValueError(f"the gateway gave no amount: {usd!r}")
     return round(usd * 1_000_000)
 
 

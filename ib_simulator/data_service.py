@@ -222,6 +222,7 @@ class DataService:
         if request.keep_up_to_date:
             line = BarLine(client, request.req_id, request.bar_size, request.format_date)
             self._bars.setdefault(stock.symbol, []).append(line)
+            self.market_of(stock.symbol)  # it must move, even if it was asked before the open
 
     def cancel_history(self, client: ClientConnection, request: CancelHistoricalData) -> None:
         for lines in self._bars.values():

@@ -61,7 +61,8 @@ def choose_sessions(
         chosen = calendar.sessions_between(last.date - reach, last.date)[-days:]
     if len(chosen) < days:
         since = f" from {start.date} on" if start else ""
-        raise Misconfigured(f"--days {days}: the market data has only {len(chosen)} sessions{since}")
+        count = "1 session" if len(chosen) == 1 else f"{len(chosen)} sessions"
+        raise Misconfigured(f"--days {days}: the market data has only {count}{since}")
     return tuple(chosen)
 
 

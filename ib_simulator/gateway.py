@@ -256,7 +256,7 @@ class Gateway:
         """The next second at which something happens, None when the session is over."""
         now_s = int(self._clock.now().timestamp())
         if not self.exchange.is_open:
-            return session.open_s if now_s <= session.open_s else None
+            return max(session.open_s, now_s) if now_s < session.close_s else None
         due = [session.close_s, now_s - now_s % REFRESH_S + REFRESH_S]
         if self._heap:
             due.append(self._heap[0][0])
@@ -273,7 +273,8 @@ class Gateway:
         if left_s <= 0:
             return True
         try:
-            await asyncio.wait_for(self._wake.wait(), left_s)
+            async with asyncio.timeout(left_s):
+                await self._wake.wait()
         except TimeoutError:
             return True
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import NamedTuple
 
 from records.migrations import checked_version, migrate
 from utils import Misconfigured, Retryable, TradingError
@@ -11,6 +12,15 @@ from utils import Misconfigured, Retryable, TradingError
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 CACHE_MB = 10
 BUSY_TIMEOUT_S = 10.0  # the other bot's process writes the same file in short transactions
+MIB = 1 << 20
+
+
+class Limits(NamedTuple):
+    """What a connection really works with, as SQLite reports it. Sizes in MB of 2**20 bytes."""
+
+    journal_mode: str
+    cache_mb: float
+    mmap_mb: float
 
 
 def open_for_writing(
@@ -31,7 +41,7 @@ def open_for_writing(
     connection = None
     try:
         connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA cache_size = -{cache_mb * 1024}")  # negative: KiB
+        _set_cache(connection, cache_mb)
         _switch_to_wal(connection, path)
         connection.execute("PRAGMA synchronous = NORMAL")
         migrate(connection, path)
@@ -44,8 +54,14 @@ def open_for_writing(
     return connection
 
 
-def open_for_reading(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    """A connection that cannot write; rows come as sqlite3.Row. Raises Misconfigured or Retryable."""
+def open_for_reading(
+    path: Path, *, cache_mb: int = CACHE_MB, mmap_mb: int = 0, busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> sqlite3.Connection:
+    """A connection that cannot write; rows come as sqlite3.Row. Raises Misconfigured or Retryable.
+
+    `mmap_mb` of the file are read through the system's page cache instead of being copied. Only readers do so:
+    an IO error of a mapped page is no error of SQLite but ends the process.
+    """
     connection = None
     try:
         connection = sqlite3.connect(
@@ -55,6 +71,8 @@ def open_for_reading(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> s
             isolation_level=None,
             check_same_thread=False,
         )
+        _set_cache(connection, cache_mb)
+        connection.execute(f"PRAGMA mmap_size = {mmap_mb * MIB}")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # the file is only opened now
     except sqlite3.Error as error:
         if connection is not None:
@@ -62,6 +80,16 @@ def open_for_reading(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> s
         raise opening_fault(path, error) from error
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def limits_of(connection: sqlite3.Connection) -> Limits:
+    """The limits that are active in `connection`; raises sqlite3.Error as it comes."""
+    journal_mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    cache = connection.execute("PRAGMA cache_size").fetchone()[0]  # pages, or KiB when negative
+    page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+    mapped = connection.execute("PRAGMA mmap_size").fetchone()  # no row where SQLite was built without it
+    cache_bytes = -cache * 1024 if cache < 0 else cache * page_bytes
+    return Limits(journal_mode, cache_bytes / MIB, mapped[0] / MIB if mapped else 0.0)
 
 
 def opening_fault(path: Path, error: sqlite3.Error) -> TradingError:
@@ -72,6 +100,10 @@ def opening_fault(path: Path, error: sqlite3.Error) -> TradingError:
     if primary_code == sqlite3.SQLITE_NOTADB:
         return Misconfigured(f"{path}: is not a database")
     return Misconfigured(f"{path}: cannot be used as a database: {error}")
+
+
+def _set_cache(connection: sqlite3.Connection, cache_mb: int) -> None:
+    connection.execute(f"PRAGMA cache_size = -{cache_mb * 1024}")  # negative: KiB
 
 
 def _switch_to_wal(connection: sqlite3.Connection, path: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from observability import TradingHistory
+from observability import QUERY_OF_INDEX, TradingHistory
 from records.connections import open_for_reading
 from records.rows import (
     DailyMetricsRow,
@@ -131,14 +134,59 @@ def test_another_mode_is_never_read(history: TradingHistory) -> None:
     assert (history.trades(), history.open_positions(), history.open_intents()) == ([], [], [])
 
 
-def test_trades_of_a_session_use_their_index(history: TradingHistory, path: Path) -> None:
+def test_trades_of_a_span_of_time_are_those_of_all_bots_without_its_end(history: TradingHistory) -> None:
+    for second in (0, 1, 2, 3):
+        history.record_trade(trade(f"e{second}", timestamp=OPEN + timedelta(seconds=second)))
+    history.record_trade(trade("theirs", bot="weekly", timestamp=OPEN + timedelta(seconds=1)))
+    history.record_trade(trade("unreal", mode="paper", timestamp=OPEN + timedelta(seconds=1)))
+    found = history.trades_between(OPEN + timedelta(seconds=1), OPEN + timedelta(seconds=3))
+    assert [row.exec_id for row in found] == ["e1", "theirs", "e2"]
+
+
+def test_latest_trades_of_a_symbol_come_newest_first(history: TradingHistory) -> None:
+    for second in (0, 1, 2):
+        history.record_trade(trade(f"e{second}", timestamp=OPEN + timedelta(seconds=second)))
+    history.record_trade(trade("other", symbol="F", timestamp=OPEN + timedelta(seconds=9)))
+    history.record_trade(trade("unreal", mode="paper", timestamp=OPEN + timedelta(seconds=9)))
+    assert [row.exec_id for row in history.latest_trades("AAPL", 2)] == ["e2", "e1"]
+
+
+def test_health_of_a_span_of_time_comes_back_as_it_was(history: TradingHistory) -> None:
+    sample = HealthRow(timestamp=OPEN, agent="day_trader", status="normal", ib_connected=True, loop_lag_ms=0.5)
+    later = replace(sample, timestamp=OPEN + timedelta(minutes=1), status="warning")
+    for row in (later, sample, replace(sample, mode="paper")):
+        history.record_health(row)
+    assert history.health_between(OPEN, OPEN + timedelta(minutes=1)) == [
+        replace(sample, bot="day_trader", mode="simulated")
+    ]
+
+
+def test_the_configuration_of_the_last_run_stands_with_what_is_active(path: Path) -> None:
+    for workers, cache_mb in ((6, 10), (8, 12)):
+        with TradingHistory(path, bot="day_trader", mode="simulated", cache_mb=cache_mb, mmap_mb=16) as history:
+            history.record_configuration({"watchlist_workers": workers, "sqlite_cache_mb": 99})
+    with closing(open_for_reading(path)) as reader:
+        (found,) = reader.execute("SELECT value FROM meta WHERE key = 'configuration.day_trader'").fetchall()
+    assert json.loads(found["value"]) == {"watchlist_workers": 8, "sqlite_cache_mb": 12, "sqlite_mmap_mb": 16}
+
+
+READERS: dict[str, Callable[[TradingHistory], object]] = {  # performance index -> the reader that needs it
+    "trades_timestamp": lambda history: history.trades_between(OPEN, OPEN),
+    "trades_symbol_timestamp": lambda history: history.latest_trades("AAPL"),
+    "trades_session_date_bot": lambda history: history.trades(DAY, "day_trader"),
+    "agent_health_timestamp": lambda history: history.health_between(OPEN, OPEN),
+}
+
+
+@pytest.mark.parametrize("index", QUERY_OF_INDEX)
+def test_a_reader_runs_the_query_that_its_index_is_there_for(history: TradingHistory, path: Path, index: str) -> None:
     seen: list[str] = []
-    history._reader.set_trace_callback(seen.append)
-    history.trades(DAY, "day_trader")
-    reader = open_for_reading(path)
-    plan = [row["detail"] for row in reader.execute(f"EXPLAIN QUERY PLAN {seen[-1]}")]
-    reader.close()
-    assert any("USING INDEX trades_session_date_bot (session_date=? AND bot=?)" in line for line in plan)
+    history._reader.set_trace_callback(seen.append)  # statements with their parameters filled in
+    READERS[index](history)
+    assert re.fullmatch(r"('[^']*'|\d+)".join(map(re.escape, QUERY_OF_INDEX[index].split("?"))), seen[-1])
+    with closing(open_for_reading(path)) as reader:
+        plan = [row["detail"] for row in reader.execute(f"EXPLAIN QUERY PLAN {seen[-1]}")]
+    assert f" USING INDEX {index} (" in plan[0]
 
 
 def test_intents_are_committed_together_or_not_at_all(history: TradingHistory) -> None:

@@ -5,12 +5,12 @@ Pure and synchronous: the agent feeds it executions, fees and bids; it answers w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from trading.ledger import Position, bought, sold, with_fee
-from trading.money import notional
+from trading.money import MONEY_PER_PRICE_UNIT, notional
 from trading.orders import Action, ExecutionReport, Reason
 from trading.risk import BookState, RiskLimits, SymbolState
 
@@ -21,6 +21,14 @@ class PendingEntry(NamedTuple):
     intent_id: str
     quantity: int
     collar: int
+
+
+class Recorded(NamedTuple):
+    """An execution that an earlier run counted. `fee` in 1e-6 USD, None while nobody reported it."""
+
+    execution: ExecutionReport
+    reason: Reason
+    fee: int | None
 
 
 class RoundTrip(NamedTuple):
@@ -87,7 +95,6 @@ class SessionBook:
     trough: int = 0  # deepest fall below the peak, <= 0
     _open_trips: dict[str, _Trip] = field(default_factory=dict)
     _executions: dict[str, ExecutionReport] = field(default_factory=dict)  # exec_id -> execution
-    _known: set[str] = field(default_factory=set)  # exec_ids of earlier runs
     _sales: dict[str, _Sale] = field(default_factory=dict)  # exec_id -> sale
     _fees: dict[str, int] = field(default_factory=dict)  # exec_id -> fee counted
     _trip_of: dict[str, _Trip] = field(default_factory=dict)  # exec_id -> its round trip
@@ -105,7 +112,7 @@ class SessionBook:
 
     def knows(self, exec_id: str) -> bool:
         """Whether this execution was counted already: brokers repeat themselves."""
-        return exec_id in self._executions or exec_id in self._known
+        return exec_id in self._executions
 
     def on_execution(self, execution: ExecutionReport, reason: Reason) -> Closing | None:
         """Count an execution once. A sale returns what it realised; a buy returns None.
@@ -160,24 +167,29 @@ class SessionBook:
             self.realised -= fee
         return None
 
-    def has_execution(self, exec_id: str) -> bool:
-        """Whether this run counted the execution itself, so that its fee can be booked."""
-        return exec_id in self._trip_of
+    def restore(self, earlier: Iterable[Recorded], today: Iterable[Recorded]) -> None:
+        """Count what earlier runs recorded, oldest first: of `earlier` sessions only what is still owned, then `today`.
 
-    def carry_over(self, symbol: str, position: Position, opened_s: int) -> None:
-        """A position that an earlier run left."""
-        self.positions[symbol] = position
-        trip = _Trip(opened_s, quantity=position.quantity, bought_for=position.cost)
-        self._open_trips[symbol] = trip
-
-    def remember(self, exec_id: str, symbol: str, *, bought: bool, at_s: int, pnl: int) -> None:
-        """An execution of today that an earlier run recorded: it limits this one, and is not counted again."""
-        self._known.add(exec_id)
-        self.realised += pnl
-        if bought:
+        `earlier` must begin where its symbols were flat. The result is that of a run that never ended, but for
+        entries that were tried and not filled.
+        """
+        for recorded in earlier:
+            self._count_again(recorded)
+        self.realised = 0
+        self.round_trips.clear()
+        self.last_exit_s.clear()
+        entered: dict[tuple[str, str], None] = {}  # (symbol, order reference) of today's entries
+        for recorded in today:
+            self._count_again(recorded)
+            if recorded.reason is Reason.ENTRY:
+                entered[recorded.execution.symbol, recorded.execution.order_ref] = None
+        for symbol, _ in entered:
             self.entries[symbol] = self.entries.get(symbol, 0) + 1
-        else:
-            self.last_exit_s[symbol] = at_s
+
+    def price_paid(self, symbol: str) -> int:
+        """Average price (1e-4 USD, rounded up) of the shares bought since `symbol` was last flat; 0 when it is."""
+        trip = self._open_trips.get(symbol)
+        return -(-trip.bought_for // (MONEY_PER_PRICE_UNIT * trip.quantity)) if trip else 0
 
     def mark(self, bids: Mapping[str, int]) -> None:
         """Value positions at bid and latch the loss and drawdown stops. Only called at agent instants.
@@ -248,6 +260,11 @@ class SessionBook:
             )
             for symbol, trip in self.round_trips
         )
+
+    def _count_again(self, recorded: Recorded) -> None:
+        self.on_execution(recorded.execution, recorded.reason)
+        if recorded.fee is not None:
+            self.on_fee(recorded.execution.exec_id, recorded.fee)
 
     def _shrink_pending(self, execution: ExecutionReport) -> None:
         entry = self.pending.get(execution.symbol)

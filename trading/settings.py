@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trading.money import BPS, MONEY_UNITS_PER_USD
 from trading.risk import RiskLimits
 from trading.strategy import Parameters
+from trading.watchlist import SYMBOL
 
 
 class StrategySettings(BaseModel):
@@ -36,6 +37,16 @@ class StrategySettings(BaseModel):
     watchlist_min_dollar_volume_usd: float = Field(
         1_000_000.0, description="least average daily turnover to consider", ge=0
     )
+
+    @field_validator("watchlist_universe")
+    @classmethod
+    def _check_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in symbols:
+            if not SYMBOL.fullmatch(symbol):
+                raise ValueError(f"{symbol!r} is not a symbol such as AAPL")
+            if symbols.count(symbol) > 1:
+                raise ValueError(f"{symbol} is named twice")
+        return symbols
 
     def parameters(self) -> Parameters:
         """The starting parameters in the units of the rules."""

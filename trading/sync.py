@@ -58,11 +58,12 @@ def plan_sync(
     halts = ""
     explained = {symbol: owned.get(symbol, 0) + of_others.get(symbol, 0) for symbol in {**owned, **of_others}}
     for position in held:
+        if not position.is_stock:
+            warnings.append(f"{position.quantity:g} {position.symbol} at the broker are no stock, left alone")
+            continue
         known = explained.get(position.symbol, 0)
         extra = position.quantity - known
-        if not position.is_stock or extra <= 0:
-            if position.quantity < 0 and position.is_stock:
-                warnings.append(f"{position.quantity:g} {position.symbol} at the broker: a short position, left alone")
+        if extra == 0 or (extra < 0 and position.symbol in explained):
             continue
         words = f"{position.quantity:g} {position.symbol} at the broker, {known} in the ledger"
         if policy.external == "halt":
@@ -86,8 +87,8 @@ def _refusal(symbol: str, extra: float, policy: SyncPolicy) -> str:
         return "NEVER_TRADE names it, left alone"
     if symbol not in policy.watchlist:
         return "not on the watchlist, left alone"
-    if extra != int(extra):
-        return "not whole shares, left alone"
+    if extra < 0 or extra != int(extra):
+        return "not whole long shares, left alone"
     if policy.external == "ask" and policy.consents.get(symbol, 0) != int(extra):
         return f"left alone; to hand them over start with --adopt {symbol}:{int(extra)}"
     if policy.external == "ignore":

@@ -120,12 +120,18 @@ class SyntheticFeed:
         return self.require_session(self._latest)
 
     def require_session(self, day: date) -> Session:
-        """The session of `day`. Raises Misconfigured when the exchange is closed or the date after the latest."""
+        """The session of `day`. Raises Misconfigured when the exchange is closed or the market has no such date."""
         session = self._session_or_none(day)
-        if session is None:
-            why = f"the market ends on {self._latest}" if day > self._latest else "the exchange is closed that day"
-            raise Misconfigured(f"no synthetic session on {day}: {why}")
-        return session
+        if session is not None:
+            return session
+        if day > self._latest:
+            why = f"the market ends on {self._latest}"
+        elif day < (first := self.session_dates()[0]):
+            why = f"the market begins on {first}"
+        else:
+            before, after = self._calendar.previous_session(day).date, self._calendar.next_session(day).date
+            why = f"the exchange is closed that day; the nearest sessions are {before} and {after}"
+        raise Misconfigured(f"no synthetic session on {day}: {why}")
 
     def tape(self, symbol: str, session: Session) -> SessionTape:
         """The tape of `symbol` in `session`. Raises LookupError when the market has no such symbol or session."""

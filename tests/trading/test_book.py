@@ -20,7 +20,7 @@ from tests.trading.examples import (
     execution,
     session_book,
 )
-from trading.book import PendingEntry, RoundTrip, SessionBook
+from trading.book import PendingEntry, Recorded, RoundTrip, SessionBook
 from trading.costs import BUY, SELL, fill_fees
 from trading.indicators import VwapState
 from trading.judgement import judge_entry
@@ -247,23 +247,61 @@ def test_fees_can_make_a_round_trip_a_loss() -> None:
 # What an earlier run left
 
 
-def test_a_position_carried_over_can_be_sold_here(book: SessionBook) -> None:
-    book.carry_over("AAA", Position(10, 1_001 * USD), OPEN_S - 86_400)
-    closing = book.on_execution(execution("s", Action.SELL, 10, 1_010_000, at_s=OPEN_S + 60), Reason.STOP_LOSS)
-    assert closing is not None
-    assert closing.pnl == 9 * USD
-    assert book.closed_round_trips()[0].opened_s == OPEN_S - 86_400
-
-
-def test_executions_of_an_earlier_run_limit_this_one_and_are_not_counted_again(book: SessionBook) -> None:
-    book.remember("b", "AAA", bought=True, at_s=OPEN_S, pnl=0)
-    book.remember("s", "AAA", bought=False, at_s=OPEN_S + 60, pnl=-500 * USD)
+def test_what_earlier_runs_of_the_day_recorded_counts_as_if_this_run_had_seen_it(book: SessionBook) -> None:
+    # bought 10 at 100.00 for a fee of 1.00, 4 of them sold at 101.00 for 1.00: 4 − 0.40 − 1.00 = 2.60
+    bought = execution("b", Action.BUY, 10, 1_000_000, ref="e")
+    sold = execution("s", Action.SELL, 4, 1_010_000, at_s=OPEN_S + 60)
+    book.restore([], [Recorded(bought, Reason.ENTRY, USD), Recorded(sold, Reason.STOP_LOSS, USD)])
     assert book.knows("b")
-    assert not book.has_execution("b")
+    assert book.positions == {"AAA": Position(6, 600_600_000)}
+    assert book.realised == 2_600_000
     assert book.symbol_state("AAA").entries == 1
+    assert book.price_paid("AAA") == 1_000_000
+    book.on_execution(execution("t", Action.SELL, 6, 1_010_000, at_s=OPEN_S + 120), Reason.STOP_LOSS)
+    (trip,) = book.closed_round_trips()
+    assert (trip.quantity, trip.fees, trip.pnl) == (10, 2 * USD, 8 * USD)
+
+
+def test_a_loss_of_an_earlier_run_of_the_day_latches_here(book: SessionBook) -> None:
+    bought = execution("b", Action.BUY, 10, 1_000_000)
+    sold = execution("s", Action.SELL, 10, 500_000, at_s=OPEN_S + 60)
+    book.restore([], [Recorded(bought, Reason.ENTRY, 0), Recorded(sold, Reason.STOP_LOSS, 0)])
     assert book.symbol_state("AAA").last_exit_s == OPEN_S + 60
     book.mark({})
     assert book.loss_latched
+
+
+def test_two_executions_of_one_order_are_one_entry_and_adopted_shares_are_none(book: SessionBook) -> None:
+    today = [
+        Recorded(execution("b1", Action.BUY, 4, 1_000_000, ref="e"), Reason.ENTRY, 0),
+        Recorded(execution("b2", Action.BUY, 6, 1_000_000, ref="e"), Reason.ENTRY, 0),
+        Recorded(execution("sync", Action.BUY, 5, 1_000_000), Reason.SYNC, 0),
+    ]
+    book.restore([], today)
+    assert book.symbol_state("AAA").entries == 1
+    assert book.positions["AAA"].quantity == 15
+
+
+def test_of_earlier_sessions_only_what_is_still_owned_counts(book: SessionBook) -> None:
+    yesterday = OPEN_S - 86_400
+    earlier = [
+        Recorded(execution("b0", Action.BUY, 10, 1_000_000, at_s=yesterday), Reason.ENTRY, USD),
+        Recorded(execution("s0", Action.SELL, 10, 500_000, at_s=yesterday + 60), Reason.STOP_LOSS, USD),
+        Recorded(execution("b1", Action.BUY, 10, 1_000_000, at_s=yesterday + 3_600), Reason.ENTRY, USD),
+    ]
+    book.restore(earlier, [])
+    assert book.positions == {"AAA": Position(10, 1_001 * USD)}
+    assert (book.realised, book.closed_round_trips(), book.entries, book.last_exit_s) == (0, (), {}, {})
+    closing = book.on_execution(execution("s1", Action.SELL, 10, 1_010_000, at_s=OPEN_S + 60), Reason.STOP_LOSS)
+    assert closing is not None
+    assert closing.pnl == 9 * USD
+    assert book.closed_round_trips()[0].opened_s == yesterday + 3_600
+
+
+def test_a_fee_that_no_earlier_run_heard_of_is_booked_when_it_comes(book: SessionBook) -> None:
+    book.restore([], [Recorded(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY, None)])
+    book.on_fee("b", USD)
+    assert book.positions == {"AAA": Position(10, 1_001 * USD)}
 
 
 # Properties

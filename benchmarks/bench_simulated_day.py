@@ -1,0 +1,218 @@
+"""One simulated synthetic day of the whole program: agents, rules, broker, ib_insync, TCP, gateway, database.
+
+    make bench    or    python benchmarks/bench_simulated_day.py [--symbols 1,10,30,100] [--repeat 3]
+
+Every run is a process of its own. Its time is that of `day_trader.main` once all modules are imported; it includes
+the exchange calendar, the making of the market with its daily history, and the closing of the database.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import cProfile
+import io
+import json
+import os
+import platform
+import pstats
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+GOAL_SYMBOLS, GOAL_S = 10, 3.0
+SESSION = "2025-10-07"
+ROOMS = {  # where a file lies, the most special first -> the line of the report it counts for
+    "ib_simulator/feeds": "synthetic market",
+    "ib_simulator/simulated_time": "simulated time",
+    "ib_simulator/embedded_connections": "simulated time",
+    "ib_simulator/outside_calls": "simulated time",
+    "ib_simulator": "gateway",
+    "broker": "broker",
+    "trading": "trading",
+    "records": "records",
+    "observability": "records",
+    "day_trad": "agents",
+    "self_evaluation": "agents",
+    "market_hours": "calendar",
+    "exchange_calendars": "calendar",
+    "ib_insync": "ib_insync",
+    "eventkit": "ib_insync",
+    "asyncio": "asyncio",
+    "selectors": "asyncio",
+}
+SAYS = {
+    "ib_insync": "decodes messages, keeps tickers, bars and orders, emits events",
+    "gateway": "moves prices, encodes messages, matches orders",
+    "synthetic market": "draws the day's tapes and the daily history",
+    "simulated time": "the loop's idea of waiting, bytes handed over, the clock",
+    "asyncio": "tasks, timers, sockets",
+    "broker": "translates quotes, bars and reports",
+    "agents": "the 5-second rhythm",
+    "trading": "indicators, judgements, the book",
+    "records": "rows made ready; the writer's thread comes on top",
+    "calendar": "exchange sessions",
+    "rest": "imports and all else",
+}
+CALLERS_UP = 8  # how far up the callers of a library function are asked whose work it was
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--symbols", default="1,10,30,100", help="sizes of the watchlist")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each size; the median counts")
+    parser.add_argument("--run", type=int, help=argparse.SUPPRESS)  # this process is one run of so many symbols
+    parser.add_argument("--profile", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.run is not None:
+        print(json.dumps(one_run(args.run, profiled=args.profile)))
+        return
+    report([int(size) for size in args.symbols.split(",")], args.repeat)
+
+
+def report(sizes: list[int], repeat: int) -> None:
+    """Run everything and print it."""
+    profile = in_own_process(GOAL_SYMBOLS, "--profile")
+    points = profile["points"] / GOAL_SYMBOLS
+    print(f"one simulated synthetic day, Python {platform.python_version()}, {os.cpu_count()} cores")
+    print("median of", repeat, "processes, imports not counted\n")
+    print("  symbols      wall       cpu  wall a symbol  path points/s  agent ticks/s  judgements/s  peak memory")
+    imports, goal_s = [], 0.0
+    for size in sizes:
+        runs = [in_own_process(size) for _ in range(repeat)]
+        imports += [run["imports_s"] for run in runs]
+        wall_s, cpu_s, peak_mb = (median(run[key] for run in runs) for key in ("wall_s", "cpu_s", "peak_mb"))
+        print(
+            f"  {size:7}  {wall_s:6.2f} s  {cpu_s:6.2f} s  {1_000 * wall_s / size:10.0f} ms  "
+            f"{points * size / wall_s:13,.0f}  {runs[0]['ticks'] / wall_s:13,.0f}  "
+            f"{runs[0]['judgements'] / wall_s:12,.0f}  {peak_mb:8.0f} MB"
+        )
+        goal_s = wall_s if size == GOAL_SYMBOLS else goal_s
+    print(f"\nimports {median(imports):.2f} s, then {profile['imports_mb']:.0f} MB in memory")
+    if goal_s:
+        print(f"goal    {GOAL_SYMBOLS} symbols within {GOAL_S:g} s: {'met' if goal_s <= GOAL_S else 'MISSED'}")
+    print(f"\nwhere the time of {GOAL_SYMBOLS} symbols goes (profiled, main thread)")
+    rooms = Counter(profile["rooms"])
+    for room, seconds in rooms.most_common():
+        print(f"  {room:16} {100 * seconds / rooms.total():5.1f} %  {SAYS[room]}")
+    print(f"other threads (the database's writer, the watchlist's pool): {profile['threads_s']:.2f} s of cpu")
+    print(f"{profile['messages']:,} messages from the gateway, {profile['turns']:,} turns of the event loop")
+
+
+def in_own_process(size: int, *options: str) -> dict[str, Any]:
+    """The figures of one run."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, __file__, "--run", str(size), *options],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def one_run(size: int, *, profiled: bool) -> dict[str, Any]:
+    """In this process and folder: import, run, measure."""
+    os.environ |= {
+        "WATCHLIST_SIZE": str(size),
+        "WATCHLIST_UNIVERSE": ",".join(f"S{number:03}" for number in range(size)),
+        "STRATEGY_ATR_FLOOR_PCT": "0",  # so that every symbol is on the list
+        "RISK_MAX_OPEN_POSITIONS": str(min(size, 100)),
+    }
+    began_s = time.perf_counter()
+    day_trader = import_everything()
+    imports_s, imports_mb = time.perf_counter() - began_s, peak_mb()
+    arguments = ["--allocation", "0.25", "--simulate", SESSION, "--db", "bench.db"]
+    profiler = cProfile.Profile()
+    with contextlib.redirect_stdout(io.StringIO()) as shown, profiler if profiled else contextlib.nullcontext():
+        began_s, cpu_s, thread_s = time.perf_counter(), time.process_time(), time.thread_time()
+        code = day_trader.main(arguments)
+        wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
+        thread_s = time.thread_time() - thread_s
+    if code != 0:
+        sys.exit(f"the day ended with exit code {code}\n{shown.getvalue()}")
+    day = json.loads(next(Path("logs").glob("*.json")).read_text())
+    figures = {
+        **{"imports_s": imports_s, "imports_mb": imports_mb, "peak_mb": peak_mb()},
+        **{"wall_s": wall_s, "cpu_s": cpu_s, "threads_s": cpu_s - thread_s},
+        **{"ticks": day["ticks"], "judgements": day["judgements"]},
+    }
+    return {**figures, **where_it_went(pstats.Stats(profiler))} if profiled else figures
+
+
+def import_everything() -> Any:
+    """The modules of a simulated day, of which the program loads most only when they are needed."""
+    from ib_simulator.simulated_time import simulated_loop
+
+    with contextlib.closing(simulated_loop()):  # the client library wants a loop when it is imported
+        import exchange_calendars  # noqa: F401
+
+        import day_trader
+        import day_trading_agents  # noqa: F401
+        import ib_simulator.embedded  # noqa: F401
+    return day_trader
+
+
+def where_it_went(stats: pstats.Stats) -> dict[str, Any]:
+    """Seconds by room, and how often some things happened."""
+    table: dict[Any, Any] = stats.stats  # type: ignore[attr-defined]
+    rooms: Counter[str] = Counter()
+
+    def spread(function: Any, seconds: float, up: int) -> None:
+        """Count `seconds` for the function's room; those of a library, for the rooms that called it."""
+        room = room_of(function[0])
+        callers = {} if room or not up else {caller: edge[2] for caller, edge in table[function][4].items()}
+        total = sum(callers.values())
+        if not total:
+            rooms[room or "rest"] += seconds
+        for caller, own_s in callers.items():
+            if total and own_s:
+                spread(caller, seconds * own_s / total, up - 1)
+
+    for function, (_, _, own_s, _, _) in table.items():
+        spread(function, own_s, CALLERS_UP)
+    return {
+        "rooms": rooms,
+        "points": calls_of(table, "ib_simulator/market.py", "step"),
+        "messages": calls_of(table, "ib_insync/decoder.py", "interpret"),
+        "turns": calls_of(table, "asyncio/base_events.py", "_run_once"),
+    }
+
+
+def room_of(file: str) -> str:
+    """The line of the report for a source file, empty for a library that works for others."""
+    path = Path(file)
+    inside = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
+    for start, room in ROOMS.items():
+        if inside.startswith(start) or (start in path.parts[:-1] or start == path.stem) and not _is_ours(inside):
+            return room
+    return ""
+
+
+def _is_ours(inside: str) -> bool:
+    return bool(inside) and not inside.startswith(".venv")
+
+
+def calls_of(table: dict[Any, Any], file: str, name: str) -> int:
+    """How often a function was called."""
+    return sum(row[1] for (path, _, function), row in table.items() if function == name and path.endswith(file))
+
+
+def peak_mb() -> float:
+    """The most memory that this process has held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+if __name__ == "__main__":
+    main()

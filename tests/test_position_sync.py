@@ -1,0 +1,375 @@
+"""Position sync and restarts of the day trader: what it adopts, what it leaves alone, what it takes up again.
+
+The days are those of `test_simulated_day`: 249 shares bought at 9:50:40 for 100.21, stop 99.40, target 101.62.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ib_simulator.orders import SimOrder
+from tests.gateway_world import (
+    LIVE,
+    MONDAY,
+    USD,
+    HandMadeFeed,
+    Played,
+    World,
+    in_world,
+    market_order,
+    minute,
+    play_day,
+    rows,
+    run_until,
+    run_until_killed,
+    second,
+    session_on,
+    warm_up,
+    what_is_left,
+)
+from trading.bars import Bar
+from trading.orders import Action
+from trading.settings import RiskSettings
+
+BOUGHT = ("09:50:40", "AAA", "BUY", 249, 100.21, "entry")
+
+
+def quiet() -> list[Bar]:
+    """A morning in which nothing is bought: the price never leaves the warm-up's range, always below its VWAP."""
+    return [*warm_up(), minute("09:50", 100.00, 100.02, 99.98, 100.00, 6_000)]
+
+
+def entered(*bars: Bar) -> list[Bar]:
+    """The morning in which 249 shares are bought, and what comes after."""
+    return [*warm_up(), minute("09:50", 100.00, 100.20, 99.98, 100.18, 6_000), *bars]
+
+
+RISE = minute("11:30", 101.00, 102.00, 100.90, 101.90, 6_000)  # 101.62 is passed at 11:30:40
+
+
+def terms(orders: list[SimOrder]) -> list[tuple[str, str, int, int, int, str]]:
+    """Symbol, type, shares, limit, stop and time in force of orders."""
+    return [(o.symbol, o.order_type, o.quantity, o.limit, o.stop, o.tif) for o in orders]
+
+
+# Adoption
+
+
+def test_external_shares_of_a_watchlist_symbol_are_adopted_and_protected(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[Played, list[SimOrder]]:
+        world.hold("AAA", 100, 99.50)
+        with world.history() as history:
+            report = await run_until(world, world.trader(history), ["AAA"], "09:51")
+        return what_is_left(world, report), world.resting()
+
+    day, resting = in_world(main, HandMadeFeed({"AAA": quiet()}), tmp_path)
+    assert day.told() == [("09:00:00", "AAA", "BUY", 100, 99.5, "sync")]
+    assert (day.trades[0].commission_usd, day.trades[0].order_ref) == (0.0, "")
+    # 99.50 · 0.992 = 98.704, down to 98.70; 99.50 · 1.014 = 100.893, up to 100.90
+    assert terms(resting) == [
+        ("AAA", "STP", 100, 0, 987_000, "GTC"),
+        ("AAA", "LMT", 100, 1_009_000, 0, "DAY"),
+        ("AAA", "MKT", 100, 0, 0, "GTC"),
+    ]
+    assert resting[2].good_after_s == second("15:55")
+    assert day.decisions[0]["kind"] == "sync"
+    assert day.report.positions_left == {"AAA": 100}
+
+
+def test_an_adopted_position_is_sold_at_eod_like_any_other(tmp_path: Path) -> None:
+    # Adopted at 99.50 without a fee. At 15:55 the last price is 100.00: bid 99.99.
+    # sold for 9,999.00; fees 1.00 + 100 · 0.000198 + 0.2059794 = 1.225779; P&L 9,999 − 9,950 − 1.225779 = 47.774221
+    day = play_day(HandMadeFeed({"AAA": quiet()}), tmp_path, prepare=lambda world: world.hold("AAA", 100, 99.50))
+    assert day.told()[1:] == [("15:55:00", "AAA", "SELL", 100, 99.99, "time_exit")]
+    assert day.trades[1].pnl_usd == 47.774221
+    assert (day.held, day.resting) == ({}, [])
+    assert day.cash == 100_000 * USD + 47_774_221
+
+
+def test_an_adopted_position_above_its_target_is_sold_once_at_the_open(tmp_path: Path) -> None:
+    # Target of 98.00: 99.372, up to 99.38. The first price is 100.00: the bid 99.99 is taken on the jump.
+    day = play_day(HandMadeFeed({"AAA": quiet()}), tmp_path, prepare=lambda world: world.hold("AAA", 100, 98.00))
+    assert day.told() == [
+        ("09:00:00", "AAA", "BUY", 100, 98.0, "sync"),
+        ("09:30:00", "AAA", "SELL", 100, 99.99, "profit_target"),
+    ]
+    assert (day.held, day.resting) == ({}, [])
+
+
+def test_shares_above_the_ledger_are_adopted_and_the_resting_exits_grow(tmp_path: Path) -> None:
+    # 249 shares are bought; 50 more appear on the account while the trader is away.
+    async def main(world: World) -> tuple[Played, list[int]]:
+        with world.history() as history:
+            await run_until(world, world.trader(history), ["AAA"], "10:00")
+            world.hold("AAA", 299, 100.20)
+            await world.until("11:00")
+            report = await run_until(world, world.trader(history), ["AAA"], "11:01")
+        return what_is_left(world, report), [order.quantity for order in world.resting()]
+
+    day, resting = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert [(row.action, row.quantity, row.reason) for row in day.trades] == [
+        ("BUY", 249, "entry"),
+        ("BUY", 50, "sync"),
+    ]
+    assert resting == [299, 299, 299]
+    assert day.report.positions_left == {"AAA": 299}
+
+
+@pytest.mark.parametrize(
+    ("symbol", "quantity", "warning"),
+    [
+        ("ZZZ", 30, "30 ZZZ at the broker, 0 in the ledger: not on the watchlist, left alone"),
+        ("AAA", -40, "-40 AAA at the broker"),
+        ("AAA", 10.5, "10.5 AAA at the broker, 0 in the ledger: not whole long shares, left alone"),
+    ],
+)
+def test_what_is_not_whole_long_watchlist_shares_is_left_alone_and_named(
+    tmp_path: Path, symbol: str, quantity: float, warning: str
+) -> None:
+    day = play_day(
+        HandMadeFeed({"AAA": quiet()}),
+        tmp_path,
+        prepare=lambda world: world.hold(symbol, quantity, 99.50),
+        world={"also_listed": ["ZZZ"]},
+    )
+    assert day.trades == []
+    assert day.intents == []
+    assert day.held == {symbol: quantity}
+    assert [text for text in day.report.warnings if text.startswith(warning)]
+
+
+def test_a_live_account_adopts_nothing(tmp_path: Path) -> None:
+    day = play_day(
+        HandMadeFeed({"AAA": quiet()}),
+        tmp_path,
+        prepare=lambda world: world.hold("AAA", 100, 99.50),
+        mode="live",
+        live=True,
+        world={"account_id": LIVE},
+    )
+    assert day.trades == []
+    assert day.intents == []
+    assert day.held == {"AAA": 100}
+    assert day.report.warnings == (
+        "100 AAA at the broker, 0 in the ledger: a live account's shares are not adopted unasked",
+    )
+
+
+def test_a_dry_run_sends_no_order_for_what_it_finds(tmp_path: Path) -> None:
+    day = play_day(
+        HandMadeFeed({"AAA": quiet()}),
+        tmp_path,
+        prepare=lambda world: world.hold("AAA", 100, 99.50),
+        dry_run=True,
+    )
+    assert day.intents == []
+    assert day.held == {"AAA": 100}
+
+
+# Shares that are not there any more
+
+
+def test_shares_that_left_the_account_are_never_sold_again(tmp_path: Path) -> None:
+    """The ledger has 249, the account none (sold by hand): an exit would go short."""
+
+    async def main(world: World) -> Played:
+        with world.history() as history:
+            await run_until(world, world.trader(history), ["AAA"], "10:00")
+            for order in world.resting():
+                world.gateway.exchange.cancel(order)
+            del world.gateway.account.holdings["AAA"]
+            await world.until("11:00")
+            report = await run_until(world, world.trader(history), ["AAA"])
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": entered(RISE)}), tmp_path)
+    assert day.told() == [BOUGHT]
+    assert day.held == {}
+    assert [text for text in day.report.warnings if text.startswith("0 AAA at the broker, 249 in the ledger")]
+
+
+# Restarts
+
+
+def restarted(
+    feed: HandMadeFeed,
+    folder: Path,
+    stop_at: str,
+    restart_at: str,
+    meanwhile: Callable[[World], None] = lambda _: None,
+    **options: Any,
+) -> tuple[Played, list[SimOrder], list[SimOrder]]:
+    """A day in two runs; the orders resting after the first and just after the second took over."""
+
+    async def main(world: World) -> tuple[Played, list[SimOrder], list[SimOrder]]:
+        with world.history() as history:
+            await run_until(world, world.trader(history, **options), ["AAA"], stop_at)
+            left = world.resting()
+            meanwhile(world)
+            await world.until(restart_at)
+            second_run = world.trader(history, **options)
+            taken: list[SimOrder] = []
+
+            async def look() -> None:
+                await world.until(restart_at + ":30")
+                taken.extend(world.resting())
+
+            async with asyncio.TaskGroup() as group:
+                group.create_task(look())
+                report = await run_until(world, second_run, ["AAA"])
+        return what_is_left(world, report), left, taken
+
+    return in_world(main, feed, folder)
+
+
+def test_a_restart_takes_up_the_position_and_its_exits_and_doubles_nothing(tmp_path: Path) -> None:
+    day, left, taken = restarted(HandMadeFeed({"AAA": entered(RISE)}), tmp_path, "11:00", "11:05")
+    assert [o.order_type for o in left] == ["STP", "LMT", "MKT"]
+    assert taken == left
+    assert day.told() == [BOUGHT, ("11:30:40", "AAA", "SELL", 249, 101.62, "profit_target")]
+    # as if nothing had happened: see test_the_target_fills_at_its_limit_when_the_bid_reaches_it
+    assert [(row.commission_usd, row.pnl_usd) for row in day.trades] == [(1.245747, None), (1.815552, 348.028701)]
+    assert day.cash == 100_000 * USD + 348_028_701
+    assert len(day.intents) == 4
+    assert [intent["state"] for intent in day.intents] == ["filled", "cancelled", "filled", "cancelled"]
+    assert (day.held, day.resting, day.report.warnings) == ({}, [], ())
+
+
+def test_the_report_after_a_restart_tells_the_whole_day(tmp_path: Path) -> None:
+    day, _, _ = restarted(HandMadeFeed({"AAA": entered(RISE)}), tmp_path, "11:00", "11:05")
+    (trip,) = day.report.round_trips
+    assert (trip["entry_price_usd"], trip["exit_price_usd"]) == (100.21, 101.62)
+    assert (trip["fees_usd"], trip["pnl_usd"]) == (3.061299, 348.028701)
+    assert day.report.metrics["commissions_usd"] == 3.061299
+
+
+def test_a_restart_remembers_the_entries_and_the_results_of_the_day(tmp_path: Path) -> None:
+    # Stopped out at 9:55:40 with −207.23 in the first run; at 11:30 the strategy wants to buy again.
+    bars = entered(
+        minute("09:55", 99.80, 99.90, 99.00, 99.10, 6_000), minute("11:30", 100.15, 100.15, 100.15, 100.15, 6_000)
+    )
+    one_entry = RiskSettings(risk_max_entries_per_symbol=1)
+    day, left, _ = restarted(HandMadeFeed({"AAA": bars}), tmp_path, "11:00", "11:05", risk=one_entry)
+    assert left == []
+    assert len(day.trades) == 2
+    assert day.report.funnel["AAA"]["entries_per_symbol"] > 0
+    assert day.report.metrics["total_pnl_usd"] == -207.22986
+    assert day.report.equity_at_open_usd == pytest.approx(100_000, abs=0.01)  # the gateway tells cents
+
+
+def test_a_fill_while_the_trader_was_away_is_booked_once_at_its_own_time(tmp_path: Path) -> None:
+    # The target fills at 11:30:40, nobody listens; the next run starts at 11:45.
+    day, left, taken = restarted(HandMadeFeed({"AAA": entered(RISE)}), tmp_path, "11:00", "11:45")
+    assert len(left) == 3
+    assert taken == []
+    assert day.told() == [BOUGHT, ("11:30:40", "AAA", "SELL", 249, 101.62, "profit_target")]
+    assert [(row.commission_usd, row.pnl_usd) for row in day.trades] == [(1.245747, None), (1.815552, 348.028701)]
+    assert (day.held, day.resting, day.report.positions_left) == ({}, [], {})
+
+
+def test_lost_exits_are_placed_again_at_the_restart(tmp_path: Path) -> None:
+    def lose_exits(world: World) -> None:
+        for order in world.resting():
+            world.gateway.exchange.cancel(order)
+
+    day, _, taken = restarted(HandMadeFeed({"AAA": entered(RISE)}), tmp_path, "11:00", "11:05", lose_exits)
+    assert terms(taken) == [  # priced from what was paid, as the first ones were
+        ("AAA", "STP", 249, 0, 994_000, "GTC"),
+        ("AAA", "LMT", 249, 1_016_200, 0, "DAY"),
+        ("AAA", "MKT", 249, 0, 0, "GTC"),
+    ]
+    assert day.told() == [BOUGHT, ("11:30:40", "AAA", "SELL", 249, 101.62, "profit_target")]
+    assert (day.held, day.resting) == ({}, [])
+
+
+def test_a_start_after_eod_time_flattens_what_it_owns_and_reports(tmp_path: Path) -> None:
+    def lose_exits(world: World) -> None:
+        for order in world.resting():
+            world.gateway.exchange.cancel(order)
+        world.hold("ZZZ", 30, 50.0)
+
+    feed = HandMadeFeed({"AAA": entered(minute("15:56", 100.30, 100.30, 100.30, 100.30, 6_000))})
+    day, _, _ = restarted(feed, tmp_path, "11:00", "15:57", lose_exits)
+    # the last price is 100.30: bid 100.29
+    assert day.told() == [BOUGHT, ("15:57:00", "AAA", "SELL", 249, 100.29, "eod")]
+    assert day.held == {"ZZZ": 30}
+    assert day.report.positions_left == {}
+    assert day.report.metrics["round_trips"] == 1
+
+
+def test_a_start_after_eod_time_without_positions_ends_at_once(tmp_path: Path) -> None:
+    day = play_day(HandMadeFeed({"AAA": quiet()}), tmp_path, world={"begins": "15:57"})
+    assert (day.trades, day.report.ticks) == ([], 0)
+    assert day.report.ended_because == "the session is over"
+
+
+def test_what_the_volume_left_over_is_told_and_sold_on_the_next_day(tmp_path: Path) -> None:
+    # The last minute published before EOD traded 600 shares: 100 may fill in a minute.
+    # 15:55:00  the time exit sells 100 at the bid 100.29
+    # 15:57:00  its patience is over: it is cancelled, and at 15:57:05 an order at market sells 100
+    # 16:00:00  that order expires, 49 shares are left
+    # Tuesday   they get exits priced from 100.21; the target 101.62 is passed at 9:30:40
+    tuesday = session_on(MONDAY.date + timedelta(days=1))
+    feed = HandMadeFeed(
+        {
+            "AAA": [
+                *entered(minute("15:50", 100.30, 100.30, 100.30, 100.30, 600)),
+                minute("09:30", 101.00, 102.00, 100.90, 101.90, 6_000, tuesday),
+            ]
+        }
+    )
+
+    async def main(world: World) -> tuple[Played, Played]:
+        with world.history() as history:
+            monday = await run_until(world, world.trader(history), ["AAA"])
+        left = what_is_left(world, monday)
+        with world.history() as history:
+            report = await run_until(world, world.trader(history, session=tuesday), ["AAA"])
+        return left, what_is_left(world, report)
+
+    monday, after = in_world(main, feed, tmp_path, following=[tuesday])
+    assert monday.told() == [
+        BOUGHT,
+        ("15:55:00", "AAA", "SELL", 100, 100.29, "time_exit"),
+        ("15:57:05", "AAA", "SELL", 100, 100.29, "eod"),
+    ]
+    assert (monday.report.positions_left, monday.held, monday.resting) == ({"AAA": 49}, {"AAA": 49}, [])
+    assert after.told()[3:] == [("09:30:40", "AAA", "SELL", 49, 101.62, "profit_target")]
+    # 4,979.38 − 49 · 100.215003 = 4,910.535147; fees 1.00 + 49 · 0.000198 + 0.102575228 = 1.112277
+    assert (after.trades[3].commission_usd, after.trades[3].pnl_usd) == (1.112277, 67.732576)
+    assert (after.held, after.resting, after.report.positions_left) == ({}, [], {})
+
+
+def test_an_entry_that_still_works_at_a_restart_is_not_doubled(tmp_path: Path) -> None:
+    # Another client sells all the 600 shares of the minute at 9:50:20. The entry of 9:50:40 gets none and works
+    # until 9:50:55; the price stands at 100.20, so that a new run would want to buy as well.
+    feed = HandMadeFeed({"AAA": entered()})
+
+    async def main(world: World) -> None:
+        other = world.broker(client_id=9)
+        await other.connect(live_allowed=False)
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(run_until_killed(world, world.trader(history), ["AAA"], "09:50:42"))
+                await world.until("09:50:20")
+                await other.orders.place([market_order("AAA", 600, Action.SELL)])
+            assert [(order.quantity, order.filled) for order in world.resting()] == [(249, 0)] * 4
+            await run_until_killed(world, world.trader(history), ["AAA"], "09:50:54")
+        other.disconnect()
+
+    in_world(main, feed, tmp_path)
+    told = rows(tmp_path / "history.db", "SELECT kind, rule FROM decisions WHERE bars = 20 ORDER BY rowid")
+    assert [(d["kind"], d["rule"]) for d in told] == [
+        ("deny", "not_above_vwap"),
+        ("enter", "approved"),
+        ("deny", "entry_pending"),  # of the second run
+    ]
+    intents = rows(tmp_path / "history.db", "SELECT role, state FROM order_intents ORDER BY rowid")
+    assert [intent["role"] for intent in intents] == ["entry", "stop", "target", "time_exit"]
+    assert {intent["state"] for intent in intents} == {"working"}

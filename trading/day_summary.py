@@ -1,0 +1,167 @@
+"""A session told in plain lines: no colours, fit for a narrow terminal and for a pipe."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any
+
+from trading.day_report import DayReport
+from trading.funnel import entries_in
+
+STRATEGY_RULES = ("no_price", "warming_up", "atr_not_above_floor", "not_above_vwap", "rsi_not_below_cap")
+HOLDING_RULES = ("position_open", "entry_pending")
+INDICATORS = ("atr", "rsi", "vwap")
+LABEL_WIDTH = 14
+LINE_WIDTH = 80
+ORDER_TYPES = {"STP": "stop", "LMT": "limit"}
+
+
+def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
+    """The day for the terminal; clock times are those of `zone`, the exchange's."""
+    title = f"Day trader, {report.mode} session {report.session_date:%A %Y-%m-%d}"
+    blocks = [
+        [title, "=" * len(title), *_account_lines(report)],
+        _trip_lines(report, zone),
+        _result_lines(report),
+        _funnel_lines(report),
+        _left_lines(report),
+        [
+            *(_labelled("warning", warning) for warning in report.warnings),
+            _labelled("ended", f"{report.ended_at.astimezone(zone):%H:%M}, {report.ended_because}"),
+            _labelled("day log", log_path),
+        ],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block).splitlines()
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:<{LABEL_WIDTH}}{text}"
+
+
+def _account_lines(report: DayReport) -> list[str]:
+    lines = [_labelled("account", report.account_id or "none: the gateway was not reached")]
+    if report.account_id:
+        lines.append(
+            _labelled(
+                "capital",
+                f"{100 * report.allocation:.4g} % of {report.equity_at_open_usd:,.2f} USD, "
+                f"{report.symbol_budget_usd:,.2f} a symbol",
+            )
+        )
+    lines.append(_labelled("prices", report.prices_from))
+    symbols = textwrap.wrap(" ".join(report.watchlist) or "empty", LINE_WIDTH - LABEL_WIDTH)
+    return lines + [_labelled("" if n else "watchlist", line) for n, line in enumerate(symbols)]
+
+
+def _trip_lines(report: DayReport, zone: tzinfo) -> list[str]:
+    if not report.round_trips:
+        return ["no round trips"]
+    lines = [f"{'symbol':<7}{'shares':>8}  {'entry':<17}{'exit':<16}{'P&L':>12}  reason"]
+    for trip in report.round_trips:
+        opened = _clock_text(trip["opened_s"], zone, report.session_date)
+        closed = _clock_text(trip["closed_s"], zone, report.session_date)
+        lines.append(
+            f"{trip['symbol']:<7}{trip['quantity']:>8,}  "
+            f"{opened} {_price_text(trip['entry_price_usd']):>10} {closed} {_price_text(trip['exit_price_usd']):>10} "
+            f"{trip['pnl_usd']:>+11,.2f}  {_words(trip['exit_reason'])}"
+        )
+    return lines
+
+
+def _clock_text(second: int, zone: tzinfo, session_date: date) -> str:
+    """`09:51`, or `10-06` when it was another day."""
+    when = datetime.fromtimestamp(second, UTC).astimezone(zone)
+    return f"{when:%H:%M}" if when.date() == session_date else f"{when:%m-%d}"
+
+
+def _price_text(price_usd: float) -> str:
+    """Four digits where an average needs them, else cents, with the points under each other."""
+    text = f"{price_usd:,.4f}"
+    return text[:-2] + "  " if text.endswith("00") else text
+
+
+def _result_lines(report: DayReport) -> list[str]:
+    metrics = report.metrics
+    if not metrics["round_trips"] and not report.positions_left:
+        return []
+    realised_usd, open_usd = metrics["total_pnl_usd"], report.unrealised_pnl_usd
+    fees = f"after {metrics['commissions_usd']:,.2f} of fees"
+    words = f"{realised_usd:+,.2f} USD {fees}"
+    if report.positions_left:
+        words = f"{realised_usd + open_usd:+,.2f} USD: {realised_usd:+,.2f} {fees}, {open_usd:+,.2f} open at the bid"
+    lines = [_labelled("day's P&L", words)]
+    if metrics["round_trips"]:
+        factor = metrics["profit_factor"]
+        lines.append(
+            _labelled(
+                "round trips",
+                f"{metrics['round_trips']:,}: {metrics['wins']:,} won, {metrics['losses']:,} lost"
+                + (f", profit factor {factor:.2f}" if factor is not None else ""),
+            )
+        )
+        lines.append(
+            _labelled("exits", ", ".join(f"{n:,} {_words(reason)}" for reason, n in metrics["exit_reasons"].items()))
+        )
+    lines.append(_labelled("max drawdown", f"{metrics['max_drawdown_usd']:,.2f} USD"))
+    return lines
+
+
+def _funnel_lines(report: DayReport) -> list[str]:
+    """Why it did not trade, from the widest refusal to the narrowest."""
+    totals = report.funnel_totals
+    if not totals:
+        return []
+    wanted = sum(n for rule, n in totals.items() if rule not in STRATEGY_RULES + HOLDING_RULES)
+    lines = [
+        _labelled("judged", f"{_count(report.judgements, 'time')} at {_count(report.ticks, 'instant')}"),
+        _labelled("wanted", f"to buy {_count(wanted, 'time')}; entries sent: {entries_in(totals):,}"),
+        "no entry because of",
+    ]
+    for rule, count in sorted(totals.items(), key=lambda item: -item[1]):
+        if rule == "approved":
+            continue
+        symbols = sorted(report.funnel, key=lambda s: -report.funnel[s].get(rule, 0))
+        most = ", ".join(f"{s} {report.funnel[s][rule]:,}" for s in symbols[:3] if report.funnel[s].get(rule))
+        lines.append(f"  {_words(rule):<22}{count:>9,}   most: {most}")
+    return lines
+
+
+def _left_lines(report: DayReport) -> list[str]:
+    """What this bot owns and what of its orders rests at the broker, symbol by symbol."""
+    positions, orders = report.positions_left, report.resting_orders
+    if orders is None:
+        owned = ", ".join(f"{quantity:,} {symbol}" for symbol, quantity in positions.items())
+        return [_labelled("at broker", "unknown, it could not be asked" + f"; the ledger has {owned}" * bool(owned))]
+    if not positions and not orders:
+        return [_labelled("at broker", "flat, no resting orders")]
+    lines = ["left at the broker"]
+    for symbol in dict.fromkeys([*positions, *(order["symbol"] for order in orders)]):
+        owned_shares = positions.get(symbol, 0)
+        resting = [order for order in orders if order["symbol"] == symbol]
+        texts = [_order_text(order, owned_shares) for order in resting]
+        if owned_shares and not any(order["order_type"] == "STP" for order in resting):
+            texts.append("NO STOP RESTS")
+        lines.append(f"  {symbol:<7}{owned_shares:>8,} shares   {', '.join(texts)}")
+    return lines
+
+
+def _order_text(order: Mapping[str, Any], owned: int) -> str:
+    """`stop 216.55 GTC`, with side and size where they are not those of selling what is owned."""
+    kind = ORDER_TYPES.get(order["order_type"])
+    if kind is None:  # a market order that rests waits for its time
+        kind = "time exit" if order["action"] == "SELL" else "market"
+    text = f"{kind} {_price_text(order['price_usd']).rstrip()}" if order["price_usd"] else kind
+    odd = order["action"] != "SELL" or order["quantity"] != owned
+    size = f"{order['action']} {order['quantity']:,g} " if odd else ""
+    return f"{size}{text} {order['tif']}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + "s" * (number != 1)
+
+
+def _words(name: str) -> str:
+    """A rule's or a reason's name as a reader says it: `not above VWAP`."""
+    return " ".join(word.upper() if word in INDICATORS else word for word in name.split("_"))
