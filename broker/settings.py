@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+MARKET_AROUND = (time(9, 0), time(16, 30))  # New York; a restart planned in there is a mistake
 
 
 class BrokerSettings(BaseModel):
@@ -21,3 +24,13 @@ class BrokerSettings(BaseModel):
     )
     ib_request_timeout_s: float = Field(30.0, description="limit for one historical or contract request", ge=1, le=300)
     ib_history_at_once: int = Field(20, description="historical requests in flight, IB allows 50", ge=1, le=50)
+    ib_restart_time: time | None = Field(
+        None, description="daily restart of the gateway in New York time, such as 23:45; nothing is sent around it"
+    )
+
+    @field_validator("ib_restart_time")
+    @classmethod
+    def _outside_the_session(cls, value: time | None) -> time | None:
+        if value is not None and MARKET_AROUND[0] <= value <= MARKET_AROUND[1]:
+            raise ValueError("a restart between 09:00 and 16:30 New York time would meet open positions")
+        return value

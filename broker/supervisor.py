@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from random import Random
 
 from broker.broker import Broker
 from broker.connection_state import Link, LinkEvent, next_link
-from market_hours import Clock, Session
+from market_hours import NEW_YORK, Clock, Session
 from trading.errors import BrokerUnavailable
 from utils import Retryable
 
@@ -25,6 +25,7 @@ HEARTBEAT_LIMIT_S = 5.0
 SYNC_LIMIT_S = 60.0
 FIRST_BACK_OFF_S = 0.25
 LONGEST_BACK_OFF_S = 2.0
+RESTART_MARGIN = timedelta(seconds=60)
 GIVE_UP_AFTER = timedelta(minutes=10)  # of outage while the exchange is open
 
 
@@ -39,6 +40,7 @@ class Supervisor:
         sync: Callable[[], Awaitable[None]],
         warn: Callable[[str], None],
         jitter: Random,
+        restart_time: time | None = None,
     ) -> None:
         self.state = Link.DISCONNECTED
         self.reconnects = 0
@@ -49,6 +51,7 @@ class Supervisor:
         self._sync = sync
         self._warn = warn
         self._jitter = jitter
+        self._restart_time = restart_time
         self._changed = asyncio.Event()
         self._failures = 0
         self._down_since = clock.now()
@@ -56,8 +59,17 @@ class Supervisor:
 
     @property
     def is_ready(self) -> bool:
-        """Whether orders may be sent."""
-        return self.state is Link.READY
+        """Whether orders may be sent: connected, in agreement, and no restart of the gateway is due."""
+        return self.state is Link.READY and not self._restart_is_due()
+
+    def _restart_is_due(self) -> bool:
+        """From a minute before the gateway's planned restart until a minute after it."""
+        restart = self._restart_time
+        if restart is None:
+            return False
+        now = self._clock.now().astimezone(NEW_YORK)
+        planned = datetime.combine(now.date(), restart, NEW_YORK)
+        return abs(now - planned) <= RESTART_MARGIN
 
     def on_event(self, event: LinkEvent) -> None:
         """Something happened to the connection."""

@@ -88,7 +88,13 @@ class TradingDesk:
         )
         self._reconciler = Reconciler(self.broker, self.keeper, self.intents, clock)
         self.supervisor = Supervisor(
-            self.broker, clock, session, self._synchronise, self.keeper.warn, Random(session.date.toordinal())
+            self.broker,
+            clock,
+            session,
+            self._synchronise,
+            self.keeper.warn,
+            Random(session.date.toordinal()),
+            options.broker.ib_restart_time,
         )
 
     @asynccontextmanager
