@@ -11,17 +11,18 @@ import heapq
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from typing import Any
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
 
 from ib_simulator import replies
 from ib_simulator.account import Account
 from ib_simulator.account_service import REFRESH_S, AccountService
-from ib_simulator.client import ClientConnection
+from ib_simulator.client import ClientConnection, Tap, Witness
 from ib_simulator.contracts import StockList
 from ib_simulator.data_service import DataService
 from ib_simulator.exchange import Exchange
 from ib_simulator.feeds.tape import Feed
+from ib_simulator.listener import Listener
 from ib_simulator.market import SymbolMarket
 from ib_simulator.order_service import OrderService
 from ib_simulator.request_types import (
@@ -56,6 +57,9 @@ from market_hours import NEW_YORK, Clock, Session, TradingCalendar, new_york_dat
 from trading.costs import fee_schedule_on
 from trading.matching import BAR_SECONDS
 
+if TYPE_CHECKING:
+    from ib_simulator.faults import FaultInjector
+
 log = logging.getLogger(__name__)
 
 POINT, PUBLICATION = 0, 1
@@ -75,6 +79,8 @@ class GatewayOptions:
     cash: int = 1_000_000_000_000
     host: str = "127.0.0.1"
     port: int = 0  # 0: any free port
+    speed: float = 1.0  # seconds of the clock that pass in one second of the event loop
+    stop_on_error: bool = True  # a request that cannot be served ends `play`; else the client alone hears of it
 
 
 class Gateway:
@@ -93,8 +99,11 @@ class Gateway:
         self._moved: dict[str, SymbolMarket] = {}  # symbols whose price moved in this second
         self._rank: dict[str, int] = {}  # symbol -> order in which its market was opened
         self._wake = asyncio.Event()
-        self._wake_s = 0
-        self._server: asyncio.Server | None = None
+        self._wake_s = 0.0
+        self.listener = Listener(self, options.host, options.port)
+        self.tap: Tap | None = None  # the faults, once there are any
+        self.witness: Witness | None = None
+        self.faults: FaultInjector | None = None
         self._stocks = StockList(symbols)
         self.account = Account(options.account_id, options.cash, self._price_of)
         self.orders = OrderService(self._stocks, options.account_id, clock.now, lambda: self._clients)
@@ -148,23 +157,40 @@ class Gateway:
     # Socket
 
     async def start(self) -> int:
-        """Listen; returns the port."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: ClientConnection(self), self._options.host, self._options.port)
-        return int(self._server.sockets[0].getsockname()[1])
+        """Listen; returns the port. Raises Misconfigured when it is taken."""
+        return await self.listener.open()
 
     async def stop(self) -> None:
         """Close the listener and all clients."""
-        if self._server is not None:
-            self._server.close()
-        for client in list(self._clients):
+        self.listener.close()
+        for client in list(self.listener.sockets):
             client.close()
+
+    def inject(self, faults: FaultInjector) -> None:
+        """Let these faults happen. Before `play`."""
+        self.faults = self.tap = faults
+        if self._session is not None:
+            faults.on_session(self._session)
+
+    def now(self) -> datetime:
+        """The clock's now."""
+        return self._clock.now()
+
+    def session_date(self) -> date:
+        """The day being played."""
+        return self._session.date if self._session is not None else new_york_date(self._clock.now())
+
+    @property
+    def clients(self) -> list[ClientConnection]:
+        """Connections that have said startApi, in that order."""
+        return self._clients
 
     def connection_time_text(self) -> str:
         return replies.exchange_time_text(replies.ZONED_TIMES_VERSION, self._clock.now())
 
     def on_start(self, client: ClientConnection, client_id: int) -> None:
-        if any(other.client_id == client_id for other in self._clients):
+        held = self.faults is not None and self.faults.holds_client_id(client_id)
+        if held or any(other.client_id == client_id for other in self._clients):
             client.error(
                 -1, 326, "Unable to connect as the client id is already in use. Retry with a unique client id."
             )
@@ -178,6 +204,8 @@ class Gateway:
         )
         for code, text in FARM_NOTICES:
             client.error(-1, code, text)
+        if self.faults is not None:
+            self.faults.on_started(client)
 
     def on_request(self, client: ClientConnection, request: Request) -> None:
         handler = self._handlers.get(type(request))
@@ -190,22 +218,32 @@ class Gateway:
         try:
             handler(client, request)
         except Exception as error:
-            log.exception("%s could not be served; the gateway stops", type(request).__name__)
-            self._fault = self._fault or error
-            self._wake.set()
+            log.exception("%s could not be served", type(request).__name__)
+            if self._options.stop_on_error:
+                self._fault = self._fault or error
+                self._wake.set()
+            else:
+                client.error(getattr(request, "req_id", -1), 320, "Error reading request:it could not be served")
             return
         condition_s = self.exchange.next_condition_s()
         if condition_s is not None and condition_s < self._wake_s:
             self._wake.set()
 
     def on_lost(self, client: ClientConnection) -> None:
+        self.listener.forget(client)
+        if self.faults is not None:
+            self.faults.on_lost(client)
         if client in self._clients:
             self._clients.remove(client)
         self.data.forget(client)
         self._accounts.forget(client)
 
+    def wake(self) -> None:
+        """Something new may be due before what `play` waits for."""
+        self._wake.set()
+
     def flush(self) -> None:
-        for client in self._clients:
+        for client in list(self._clients):
             client.write()
 
     def _auto_open_orders(self, client: ClientConnection, request: ReqAutoOpenOrders) -> None:
@@ -217,15 +255,37 @@ class Gateway:
     async def play(self, sessions: Sequence[Session]) -> None:
         """Run sessions one after the other. Between two of them the last one's prices stand."""
         for session in sessions:
-            await self._clock.sleep_until(self._midnight_before(session))
+            await self._wait_until(self._midnight_before(session))
             self._begin(session)
             while (second := self._next_second(session)) is not None:
-                slept = await self._sleep_until(second)
-                if self._fault is not None:
-                    raise self._fault
-                if slept:
+                if await self._reach(second):
                     self._act(session, second)
                     self.flush()
+
+    async def idle(self) -> None:
+        """Serve clients for ever while no session is played."""
+        while True:
+            await self._wait_until(self._clock.now() + timedelta(days=1))
+
+    async def _wait_until(self, when: datetime) -> None:
+        """Wait with no market."""
+        while self._clock.now() < when:
+            await self._reach(when.timestamp())
+
+    async def _reach(self, moment: float) -> bool:
+        """Wait for `moment` (epoch seconds) or what comes first: True when it is here. Faults come before all else."""
+        faults = self.faults
+        fault_s = faults.next_s() if faults is not None else None
+        slept = await self._sleep_until(moment if fault_s is None else min(moment, fault_s))
+        if self._fault is not None:
+            raise self._fault
+        if faults is None or fault_s is None or not slept or fault_s > moment:
+            return slept
+        faults.act(fault_s)
+        self.flush()
+        if faults.wants_listener and not self.listener.is_open:
+            await self.listener.open()
+        return fault_s == moment
 
     def begin(self, session: Session) -> None:
         """Make `session` the current one before `play` runs, so that clients can be served at once."""
@@ -242,6 +302,8 @@ class Gateway:
             return
         self._session = session
         self.data.session = session
+        if self.faults is not None:
+            self.faults.on_session(session)
         self.exchange.rates = fee_schedule_on(session.date)
         self.exchange.markets = {}
         self._heap.clear()
@@ -265,7 +327,7 @@ class Gateway:
             due.append(condition_s)
         return max(min(due), now_s)
 
-    async def _sleep_until(self, second: int) -> bool:
+    async def _sleep_until(self, second: float) -> bool:
         """True at `second`; False when something earlier came up."""
         self._wake_s = second
         self._wake.clear()
@@ -273,7 +335,7 @@ class Gateway:
         if left_s <= 0:
             return True
         try:
-            await asyncio.wait_for(self._wake.wait(), left_s)
+            await asyncio.wait_for(self._wake.wait(), left_s / self._options.speed)
         except TimeoutError:
             return True
         return False
