@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,7 @@ class GatewayOptions:
     speed: float = 1.0  # seconds of the clock that pass in one second of the event loop
     data: DataOptions = field(default_factory=DataOptions)
     limit_bands: bool = False  # limit up, limit down: see `market_phases`
+    refuses_when_halted: bool = False  # orders for a halted symbol: refused (154), else held with a warning (2128)
     stop_on_error: bool = True  # a request that cannot be served ends `play`; else the client alone hears of it
 
 
@@ -125,6 +126,8 @@ class Gateway:
         self.player.data = self.data
         self.orders.reports.on_fill = self._on_fill
         self.orders.open_market = self.player.market
+        self.orders.is_halted = lambda symbol: bool(self.player.phases.halt_of(symbol))
+        self.orders.refuses_when_halted = options.refuses_when_halted
         self.orders.next_open = self._next_open
         self._session: Session | None = None
         self._pnl_due_s = 0  # when a fill is told to those who follow profit and loss, 0 when there is none
@@ -286,7 +289,7 @@ class Gateway:
 
     # Sessions
 
-    async def play(self, sessions: Sequence[Session]) -> None:
+    async def play(self, sessions: Iterable[Session]) -> None:
         """Run sessions one after the other. Between two of them the last one's prices stand."""
         for session in sessions:
             await self._wait_until(self._midnight_before(session))

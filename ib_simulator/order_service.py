@@ -23,6 +23,8 @@ from ib_simulator.wire_order import WireOrder
 from market_hours import Session
 from trading.money import MONEY_UNITS_PER_USD
 
+HALTED = Refusal(154, "Orders cannot be transmitted for a halted security.")
+HELD_WHILE_HALTED = "Warning: you are submitting an order for a halted security. It is held until trading resumes."
 OUTSIDE_HOURS_IGNORED = (
     "Order Event Warning:Attribute 'Outside Regular Trading Hours' is ignored based on the order type and "
     "destination. PlaceOrder is now being processed."
@@ -52,6 +54,8 @@ class OrderService:
         self.open_market: Callable[[str], object] = lambda _: None  # an order needs a market that moves
         self.next_open: Callable[[], datetime] = now
         self.refusal_of: Callable[[SimOrder], Refusal | None] = lambda _: None
+        self.is_halted: Callable[[str], bool] = lambda _: False
+        self.refuses_when_halted = False  # else orders are held for the reopening
         self.session: Session | None = None
         self.exchange: Exchange
 
@@ -165,6 +169,8 @@ class OrderService:
             refusal = Refusal(201, "Order rejected - reason:OCA group is already filled")
         if self._is_locked(order):
             refusal = too_late(order.auction)
+        if self.refuses_when_halted and self.is_halted(order.symbol):
+            refusal = HALTED
         refusal = refusal or self.refusal_of(order)
         if refusal is not None:
             self.reports.on_refused(order, refusal)
@@ -175,6 +181,8 @@ class OrderService:
             self.exchange.transmit(order)
 
     def _warn(self, order: SimOrder, wire: WireOrder) -> None:
+        if self.is_halted(order.symbol):
+            self.reports.warn(order, 2128, HELD_WHILE_HALTED)
         if wire.outside_rth and not order.outside_rth:
             self.reports.warn(order, 2109, OUTSIDE_HOURS_IGNORED)
         if not self.exchange.is_open and not order.outside_rth:

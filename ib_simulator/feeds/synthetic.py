@@ -19,6 +19,7 @@ from zlib import crc32
 
 import numpy as np
 
+from ib_simulator.feeds.corporate_actions import Action
 from ib_simulator.feeds.tape import (
     MINUTE_S,
     Floats,
@@ -143,6 +144,10 @@ class SyntheticFeed:
             return ()
         earlier = self._sessions_before(symbol, before, date.min)[-sessions:]
         return tuple(bar for session in earlier for bar in self._tape(symbol, session).bars())
+
+    def actions(self, symbol: str) -> tuple[Action, ...]:
+        """None: synthetic stocks neither split nor pay."""
+        return ()
 
     def _session_or_none(self, day: date) -> Session | None:
         return self._calendar.session_on(day) if day <= self._latest else None

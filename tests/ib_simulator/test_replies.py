@@ -93,8 +93,8 @@ def fields_of(message: bytes) -> list[str]:
         (replies.no_depth_exchanges(), "mktDepthExchanges", ([],)),
         (replies.no_smart_components(9), "smartComponents", (9, [])),
         (replies.no_news_providers(), "newsProviders", ([],)),
-        (replies.no_histogram(9), "histogramData", (9, [])),
-        (replies.no_historical_ticks(9), "historicalTicks", (9, [], True)),
+        (replies.histogram(9, []), "histogramData", (9, [])),
+        (replies.historical_ticks(9, []), "historicalTicks", (9, [], True)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
