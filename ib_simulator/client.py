@@ -11,7 +11,7 @@ from typing import Protocol, cast
 from ib_simulator import replies
 from ib_simulator.request_types import Request, StartApi
 from ib_simulator.requests import RequestFault, UnreadableRequest, decode
-from ib_simulator.wire import ClientVersions, FrameReader, Handshake, MalformedFrame, WireFault, frame, negotiate
+from ib_simulator.wire import ClientVersions, FrameReader, Handshake, MalformedFrame, WireFault, frame
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,9 @@ class ClientHost(Protocol):
 
     tap: Tap | None
     witness: Witness | None
+
+    def agree(self, versions: ClientVersions) -> int | None:
+        """The version to speak with a client; None refuses it."""
 
     def connection_time_text(self) -> str:
         """The time that the handshake announces."""
@@ -175,7 +178,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._no_start_limit()
+        self.accept_start()
         self._host.on_lost(self)
         if self._host.witness is not None and self.version:
             self._host.witness.on_closed(self)
@@ -234,13 +237,13 @@ class ClientConnection(asyncio.Protocol):
             return
         if isinstance(request, StartApi):
             if self.client_id is None:
-                self._no_start_limit()
+                self.accept_start()
                 self._host.on_start(self, request.client_id)
         elif self.client_id is not None:
             self._host.on_request(self, request)
 
     def _agree(self, versions: ClientVersions) -> bool:
-        version = negotiate(versions.minimum, versions.maximum)
+        version = self._host.agree(versions)
         if version is None:
             log.warning("refused a client that speaks %s..%s", versions.minimum, versions.maximum)
             self.close()
@@ -257,7 +260,8 @@ class ClientConnection(asyncio.Protocol):
         log.warning("a client connected and sent no startApi in %s s; closing its socket", START_LIMIT_S)
         self.close()
 
-    def _no_start_limit(self) -> None:
+    def accept_start(self) -> None:
+        """startApi came in time."""
         if self._start_limit is not None:
             self._start_limit.cancel()
             self._start_limit = None

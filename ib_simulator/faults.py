@@ -187,7 +187,6 @@ class FaultInjector:
 
     def on_lost(self, client: ClientConnection) -> None:
         self.rules.forget(client)
-        self.orders.forget(client)
 
     # Tap
 
