@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ib_simulator import replies
@@ -22,6 +23,7 @@ from ib_simulator.contracts import StockList
 from ib_simulator.data_service import DataOptions, DataService
 from ib_simulator.exchange import Exchange
 from ib_simulator.feeds.tape import Feed
+from ib_simulator.journal import Journal
 from ib_simulator.listener import Listener
 from ib_simulator.market_phases import MarketEvent
 from ib_simulator.order_service import OrderService
@@ -52,6 +54,8 @@ from ib_simulator.request_types import (
     ReqPositions,
     Request,
 )
+from ib_simulator.splits import split_orders, split_position
+from ib_simulator.state import StateFile
 from ib_simulator.tape_player import TapePlayer
 from ib_simulator.wire import ClientVersions, negotiate
 from market_hours import NEW_YORK, Clock, Session, TradingCalendar, new_york_date, utc_from_epoch
@@ -82,11 +86,13 @@ class GatewayOptions:
     cash: int = 1_000_000_000_000
     master_client_id: int | None = None  # this client hears of the orders of all clients
     cancel_delay_s: int = 0  # until a cancel reaches the exchange
+    state_file: Path | None = None  # orders, positions and ids live on in it from one run to the next
     host: str = "127.0.0.1"
     port: int = 0  # 0: any free port
     speed: float = 1.0  # seconds of the clock that pass in one second of the event loop
     data: DataOptions = field(default_factory=DataOptions)
     limit_bands: bool = False  # limit up, limit down: see `market_phases`
+    splits_cancel_orders: bool = False  # resting orders at a split: cancelled as IBKR does, else adjusted
     refuses_when_halted: bool = False  # orders for a halted symbol: refused (154), else held with a warning (2128)
     stop_on_error: bool = True  # a request that cannot be served ends `play`; else the client alone hears of it
 
@@ -108,6 +114,7 @@ class Gateway:
         self.tap: Tap | None = None  # the faults, once there are any
         self.witness: Witness | None = None
         self.faults: FaultInjector | None = None
+        self.journal: Journal | None = None
         self._stocks = StockList(symbols)
         self.player = TapePlayer(feed, self._now_s, self._wake_for, limit_bands=options.limit_bands)
         names = (options.account_id, *options.other_accounts)
@@ -125,6 +132,8 @@ class Gateway:
         self.orders.exchange = self.player.exchange = self.exchange
         self.player.data = self.data
         self.orders.reports.on_fill = self._on_fill
+        self._state: StateFile | None = None
+        self._saved_changes = -1  # of the registry, when the state was saved last
         self.orders.open_market = self.player.market
         self.orders.is_halted = lambda symbol: bool(self.player.phases.halt_of(symbol))
         self.orders.refuses_when_halted = options.refuses_when_halted
@@ -160,6 +169,24 @@ class Gateway:
             CancelPnLSingle: self._pnl.unfollow,
         }
 
+        if options.state_file is not None:
+            self._load_state(options.state_file)
+
+    def _load_state(self, path: Path) -> None:
+        self._state = StateFile(path, self.accounts, self.orders.registry, self.exchange)
+        self._state.load(int(self._clock.now().timestamp()))
+
+    def begin_anew(self, *, from_file: bool) -> None:
+        """Forget what a process knows; then load the state file, or start with accounts that never traded."""
+        self.orders.registry.clear()
+        self.exchange.clear()
+        for account in self.accounts.values():
+            account.reset(self._options.cash)
+        if from_file and self._state is not None:
+            self._state.load(int(self._clock.now().timestamp()))
+        if self._session is not None:
+            self.accounts.new_session(self._session.date)
+
     def _next_open(self) -> datetime:
         """When the exchange opens next."""
         session, now = self._session, self._clock.now()
@@ -178,12 +205,21 @@ class Gateway:
         self.listener.close()
         for client in list(self.listener.sockets):
             client.close()
+        if self._state is not None:
+            self.flush()
+            self._state.close()
+            self._state = None
 
     def inject(self, faults: FaultInjector) -> None:
         """Let these faults happen. Before `play`."""
         self.faults = self.tap = faults
         if self._session is not None:
             faults.on_session(self._session)
+
+    def keep_journal(self, path: Path | None = None) -> Journal:
+        """Write down from now on what really happens at the exchange, in memory or in a file."""
+        self.journal = self.exchange.listener = Journal(self.exchange.listener, self._clock.now, path)
+        return self.journal
 
     def now(self) -> datetime:
         """The clock's now."""
@@ -278,6 +314,11 @@ class Gateway:
         self._wake.set()
 
     def flush(self) -> None:
+        """Write to all clients what they were told, once it is in the state file."""
+        if self._state is not None and self._saved_changes != self.orders.registry.n_changes:
+            session = self._session
+            self._state.save(session.close_s if session is not None and self.exchange.is_open else 0)
+            self._saved_changes = self.orders.registry.n_changes
         for client in list(self._clients):
             client.write()
 
@@ -339,7 +380,10 @@ class Gateway:
             return
         self._session = session
         self.data.begin(session)
-        self.player.begin(session)
+        for symbol, ratio in self.player.begin(session).items():
+            for account in self.accounts.values():
+                split_position(account, symbol, ratio)
+            split_orders(self.exchange, symbol, ratio, cancels=self._options.splits_cancel_orders)
         if self.faults is not None:
             self.faults.on_session(session)
         self.exchange.rates = fee_schedule_on(session.date)

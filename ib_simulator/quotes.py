@@ -16,8 +16,9 @@ from ib_simulator.delayed import DelayedView
 from ib_simulator.market import SymbolMarket
 from ib_simulator.market_data_permissions import DataType, Grant, Permissions, grant
 from ib_simulator.pacing import Pacing
-from ib_simulator.plausible import quote_shares, trade_shares
+from ib_simulator.plausible import ROUND_LOT, quote_shares, trade_shares
 from ib_simulator.request_types import CancelMktData, ReqMarketDataType, ReqMktData
+from trading.matching import half_spread_at
 
 BID, ASK, LAST, HIGH, LOW, CLOSE, OPEN, MARK = 1, 2, 4, 6, 7, 9, 14, 37  # tick types of prices
 BID_SIZE, ASK_SIZE, LAST_SIZE, VOLUME, SHORTABLE_SHARES = 0, 3, 5, 8, 89  # of sizes
@@ -279,22 +280,26 @@ class QuoteService:
 
     def _tell(self, line: QuoteLine, market: SymbolMarket) -> None:
         client, req_id = line.client, line.req_id
-        bid, ask, last, second = market.bid, market.ask, market.last, market.last_at_s
+        last, second = market.last, market.last_at_s
+        half = half_spread_at(last, market.recorded_half)
+        bid, ask = max(last - half, 1), last + half  # `bid_at` and `ask_at` with one spread
+        in_lots = client.version < replies.TICK_SIZES_IN_SHARES_VERSION
         if bid != line.bid:
             line.bid = bid
-            size = replies.market_data_size(client.version, quote_shares(bid, second))
-            client.send(replies.tick_price(req_id, BID, bid / 10_000, size), replies.tick_size(req_id, BID_SIZE, size))
+            size = quote_shares(bid, second)
+            size = size // ROUND_LOT if in_lots else size
+            client.send(replies.tick_price_and_size(req_id, BID, BID_SIZE, bid / 10_000, size))
         if ask != line.ask:
             line.ask = ask
-            size = replies.market_data_size(client.version, quote_shares(ask, second))
-            client.send(replies.tick_price(req_id, ASK, ask / 10_000, size), replies.tick_size(req_id, ASK_SIZE, size))
+            size = quote_shares(ask, second)
+            size = size // ROUND_LOT if in_lots else size
+            client.send(replies.tick_price_and_size(req_id, ASK, ASK_SIZE, ask / 10_000, size))
         client.send(replies.tick_string(req_id, LAST_TIME, str(second)))
         if last != line.last:
             line.last = last
-            size = replies.market_data_size(client.version, trade_shares(last, second))
-            client.send(
-                replies.tick_price(req_id, LAST, last / 10_000, size), replies.tick_size(req_id, LAST_SIZE, size)
-            )
+            size = trade_shares(last, second)
+            size = size // ROUND_LOT if in_lots else size
+            client.send(replies.tick_price_and_size(req_id, LAST, LAST_SIZE, last / 10_000, size))
             if market.high != line.high:
                 line.high = market.high
                 client.send(replies.tick_price(req_id, HIGH, market.high / 10_000, 0))

@@ -204,6 +204,13 @@ def tick_size(req_id: int, tick_type: int, size: int) -> bytes:
     return frame_text(f"2\x006\x00{req_id}\x00{tick_type}\x00{size}\x00")
 
 
+def tick_price_and_size(req_id: int, tick_type: int, size_type: int, price_usd: float, size: int) -> bytes:
+    """The two frames of a price: `tick_price`, then its size as a `tick_size` again. Both are below 128 bytes."""
+    price = f"1\x006\x00{req_id}\x00{tick_type}\x00{price_usd}\x00{size}\x000\x00"
+    repeated = f"2\x006\x00{req_id}\x00{size_type}\x00{size}\x00"
+    return f"\0\0\0{chr(len(price))}{price}\0\0\0{chr(len(repeated))}{repeated}".encode("ascii")
+
+
 def tick_generic(req_id: int, tick_type: int, value: float) -> bytes:
     return frame_text(f"45\x006\x00{req_id}\x00{tick_type}\x00{value}\x00")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from datetime import timedelta
+from fractions import Fraction
 
 from ib_simulator.bar_store import split_price
 from ib_simulator.data_service import DataService
@@ -36,9 +37,10 @@ class TapePlayer:
         self.exchange: Exchange
         self.data: DataService
 
-    def begin(self, session: Session) -> None:
-        """Forget the markets of the session before."""
+    def begin(self, session: Session) -> dict[str, Fraction]:
+        """Forget the markets of the session before. Returns splits since then: symbol -> new shares per old."""
         previous, self._session = self._session, session
+        splits: dict[str, Fraction] = {}
         self._heap.clear()
         self._rank.clear()
         self.exchange.markets = {}
@@ -47,7 +49,9 @@ class TapePlayer:
             for symbol, price in self._last_prices.items():
                 ratio = split_ratio(self._feed.actions(symbol), previous.date, session.date)
                 if ratio != 1:
+                    splits[symbol] = ratio
                     self._last_prices[symbol] = split_price(price, ratio)
+        return splits
 
     def schedule(self, event: MarketEvent) -> None:
         """Let something happen to a market or its data."""
