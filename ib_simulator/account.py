@@ -132,6 +132,11 @@ class Account:
         holding = self.holdings[symbol]
         return self.market_value(symbol) - holding.value_at_start + holding.flow
 
+    def reset(self, cash: int) -> None:
+        """An account that never traded."""
+        self.cash, self.fees_paid, self.unsettled, self.day = cash, 0, 0, None
+        self.holdings.clear()
+
     def new_session(self, day: date) -> None:
         """Begin a day: forget what was realised before and flat holdings; sales settle. A day begins once."""
         if day == self.day:

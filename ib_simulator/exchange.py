@@ -53,6 +53,29 @@ class Exchange:
         if order.oca_group:
             self._groups.setdefault(order.oca_group, {})[order.perm_id] = order
 
+    def adopt(self, order: SimOrder) -> None:
+        """Take a live order back that was placed before a restart, silently; it works as far as nothing holds it."""
+        self.place(order)
+        if order.transmitted:
+            self._watch_times(order)
+            if order.cancel_at_s:
+                heapq.heappush(self._conditions, (order.cancel_at_s, order.perm_id))
+            if self.is_open:
+                self._admit(order)
+
+    def clear(self) -> None:
+        """Forget all orders, silently."""
+        for held in (self.orders, self._by_symbol, self._groups, self._filled_groups, self._conditions, self._opening):
+            held.clear()
+
+    def filled_groups(self) -> list[str]:
+        """OCA groups that take no further order."""
+        return sorted(name for name in self._filled_groups if name)
+
+    def note_filled_group(self, oca_group: str) -> None:
+        """Close an OCA group."""
+        self._filled_groups.add(oca_group)
+
     def is_group_filled(self, oca_group: str) -> bool:
         """Whether a member of this OCA group is filled already."""
         return bool(oca_group) and oca_group in self._filled_groups
@@ -159,11 +182,9 @@ class Exchange:
             if _has_expired(order, second) and not order.is_done:
                 self._drop(order)
             elif order.transmitted and not order.active and not order.is_done:
-                self._activate(order)
+                self._admit(order)
                 if order.active:
                     self.listener.on_order(order)
-                elif order.auction is Auction.OPENING and not self._is_held(order):
-                    self._opening.setdefault(order.symbol, []).append(order)
 
     def close_session(self, second: int) -> None:
         """The close: DAY orders expire, GTC orders wait for the next session, also those of the same OCA group."""
@@ -205,6 +226,12 @@ class Exchange:
             market = self._open_market(order)
             if market is None or standing_fill(order, market) == NO_FILL:
                 order.status = Status.SUBMITTED
+
+    def _admit(self, order: SimOrder) -> None:
+        """Let an order into the session that is open, or into its opening auction."""
+        self._activate(order)
+        if order.auction is Auction.OPENING and not self._is_held(order):
+            self._opening.setdefault(order.symbol, []).append(order)
 
     def _open_market(self, order: SimOrder) -> SymbolMarket | None:
         """The market that the order may trade in now."""

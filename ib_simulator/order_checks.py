@@ -143,5 +143,5 @@ def instant(text: str) -> int | None:
         day_and_time, zone = text[:17], text[17:].strip()
         where = ZoneInfo(zone) if zone else NEW_YORK
         return int(datetime.strptime(day_and_time, "%Y%m%d %H:%M:%S").replace(tzinfo=where).timestamp())
-    except (ValueError, ZoneInfoNotFoundError, OSError, OverflowError):  # a zone named like a directory: IsADirectoryError
+    except (ValueError, ZoneInfoNotFoundError, OSError, OverflowError):  # OSError: a zone named like a directory
         return None

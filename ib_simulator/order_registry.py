@@ -37,8 +37,19 @@ class OrderRegistry:
     executions: list[Filed] = field(default_factory=list)
     completed: list[tuple[SimOrder, datetime]] = field(default_factory=list)
     from_before: dict[int, None] = field(default_factory=dict)  # perm ids of orders that survived a restart
+    n_changes: int = 0  # of ids and reports: a state file compares it
     _by_key: dict[OrderKey, SimOrder] = field(default_factory=dict)
     _unknown: dict[OrderKey, None] = field(default_factory=dict)  # orders dropped for their contract
+
+    def clear(self) -> None:
+        """Forget everything, also the counters."""
+        self.next_perm_id = FIRST_PERM_ID
+        self.n_changes += 1
+        for held in (
+            *(self.orders, self.last_order_id, self.executions, self.completed, self.from_before),
+            *(self._by_key, self._unknown),
+        ):
+            held.clear()
 
     def new_perm_id(self) -> int:
         """The permanent id of one more order."""
@@ -56,6 +67,7 @@ class OrderRegistry:
     def use(self, client_id: int, order_id: int) -> None:
         """Count an id as used or seen by this client."""
         self.last_order_id[client_id] = max(self.last_order_id.get(client_id, 0), order_id)
+        self.n_changes += 1
 
     def add(self, order: SimOrder) -> None:
         """Remember an order. One without an order id has no key until it is bound."""
@@ -90,6 +102,7 @@ class OrderRegistry:
 
     def new_session(self, day: date) -> None:
         """Midnight: executions and finished orders of earlier days are no longer told."""
+        self.n_changes += 1
         self.executions = [
             filed for filed in self.executions if new_york_date(utc_from_epoch(filed.execution.at_s)) == day
         ]

@@ -28,7 +28,7 @@ API_CANCELLED = "ApiCancelled"  # cancelled before it was transmitted
 
 
 class OrderReports:
-    """An ExchangeListener that tells clients. `on_fill` hears of every execution, `on_change` of everything."""
+    """An ExchangeListener that tells clients. `on_fill` hears of every execution."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class OrderReports:
     def on_order(self, order: SimOrder) -> None:
         """Order state, then the commissions that waited for it."""
         registry = self._registry
+        registry.n_changes += 1
         if order.status is Status.FILLED and not (registry.completed and registry.completed[-1][0] is order):
             registry.completed.append((order, self._now()))
         commissions = [message for owner, message in self._commissions if owner is order]
@@ -62,6 +63,7 @@ class OrderReports:
 
     def on_modified(self, order: SimOrder) -> None:
         """The new terms, twice as recorded."""
+        self._registry.n_changes += 1
         for client in self._audience(order):
             pair = (open_order(client.version, order), order_status(order))
             client.send(*pair, *pair)
@@ -78,6 +80,7 @@ class OrderReports:
 
     def on_cancelled(self, order: SimOrder, reason: str) -> None:
         """The status first, then code 202; no openOrder, as recorded."""
+        self._registry.n_changes += 1
         if order.transmitted:
             self._registry.completed.append((order, self._now()))
         for client in self._audience(order):
@@ -87,6 +90,7 @@ class OrderReports:
     def on_refused(self, order: SimOrder, refusal: Refusal) -> None:
         """Inactive, the error, Inactive again."""
         order.status = Status.INACTIVE
+        self._registry.n_changes += 1
         for client in self._audience(order):
             self.tell(client, order)
             client.error(order.order_id, *refusal)
