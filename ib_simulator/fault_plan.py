@@ -33,10 +33,10 @@ from utils import Misconfigured
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtTime:
-    """A moment in New York. Without `date`: in the first session, or in every one."""
+    """A moment in New York. Without `day`: in the first session, or in every one."""
 
     time: time
-    date: date | None = None
+    day: date | None = None
     every_session: bool = False
 
     def on(self, day: date) -> float:
@@ -110,7 +110,7 @@ def _trigger(values: dict[str, Any]) -> AtTime | AfterMessage | None:
     if at is not None:
         moment = at if isinstance(at, time) else time.fromisoformat(str(at))
         on = day if day is None or isinstance(day, date) else date.fromisoformat(str(day))
-        return AtTime(time=moment, date=on, every_session=bool(every))
+        return AtTime(time=moment, day=on, every_session=bool(every))
     if after is None:
         return None
     if not isinstance(after, dict) or not isinstance(after.get("message"), str):

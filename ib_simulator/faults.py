@@ -18,7 +18,7 @@ from ib_simulator.fault_plan import AfterMessage, AtTime, PlannedFault
 from ib_simulator.message_names import Direction, name_of
 from ib_simulator.message_rules import Message, MessageRule, MessageRules
 from ib_simulator.order_faults import OrderFaults
-from ib_simulator.wire import frame
+from ib_simulator.wire import frame, single_frames
 from market_hours import Session
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class FaultInjector:
         self.outage_codes: list[int] = []  # connectivity codes in force: who connects hears them
         self.wants_listener = True
         self.rules = MessageRules(self._later, self._tell_of_rule)
-        self.orders = OrderFaults(self)
+        self.orders: OrderFaults = OrderFaults(self)
         self.next_valid_ids: list[tuple[int | None, Callable[[int], int]]] = []  # (client id, truth -> told)
         self.serving: tuple[ClientConnection, list[str], int] | None = None  # client, fields, frames queued before
         self._due: list[tuple[float, int, Callable[[], None]]] = []  # heap of (epoch second, number, what to do)
@@ -92,11 +92,11 @@ class FaultInjector:
             when = entry.when
             if when is None:
                 moment = now_s if self._is_first_session else None
-            elif isinstance(when, AfterMessage) or (when.date is not None and not self._is_first_session):
+            elif isinstance(when, AfterMessage) or (when.day is not None and not self._is_first_session):
                 moment = None
             else:
-                wanted = when.every_session or when.date is not None or self._is_first_session
-                moment = when.on(when.date or session.date) if wanted else None
+                wanted = when.every_session or when.day is not None or self._is_first_session
+                moment = when.on(when.day or session.date) if wanted else None
             if moment is None:
                 continue
             if moment < now_s:
@@ -131,7 +131,7 @@ class FaultInjector:
         if isinstance(when, AfterMessage):
             self._armed.append(_Armed(when, planned.fault, when.count))
         elif isinstance(when, AtTime):
-            moment = when.on(when.date or self.gateway.session_date())
+            moment = when.on(when.day or self.gateway.session_date())
             if moment < self.now_s:
                 self.tell(planned.fault, f"not fired: its time was {int(self.now_s - moment)} s ago")
             else:
@@ -219,7 +219,7 @@ class FaultInjector:
             client.transmit(frames)
             return
         going: list[bytes] = []
-        for message in frames:
+        for message in single_frames(frames):
             message_id = _number(message[4 : message.index(b"\0", 4)])
             if message_id == NEXT_VALID_ID and self.next_valid_ids:
                 message = self._other_next_valid_id(client, message)

@@ -10,6 +10,7 @@ from ib_simulator.client import ClientConnection
 from ib_simulator.fault_kinds import FillAfterCancel, LoseAcknowledgement, Reject
 from ib_simulator.message_names import GROUPS, REPLIES, REQUESTS
 from ib_simulator.orders import Refusal, SimOrder, Status
+from ib_simulator.wire import single_frames
 from trading.money import price_to_usd
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class OrderFaults:
         active = _first(self._lost, client.client_id, _field(fields, 3))
         if active is None:
             return
-        frames = client.take_queued(self._injector.serving[2])
+        frames = single_frames(client.take_queued(self._injector.serving[2]))
         kept = [message for message in frames if _message_id(message) not in REPORTS]
         client.send(*kept)
         _count(self._lost, active)

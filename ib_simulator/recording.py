@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ib_simulator.client import ClientConnection
-from ib_simulator.wire import ClientVersions
+from ib_simulator.wire import ClientVersions, single_frames
 from utils import Misconfigured
 
 FORMAT = "ib_simulator recording"
@@ -50,7 +50,7 @@ class Recorder:
         self._event(client, "in", fields)
 
     def on_sent(self, client: ClientConnection, frames: list[bytes]) -> None:
-        for each in frames:
+        for each in single_frames(frames):
             self._event(client, "out", each[4:-1].decode("ascii").split("\0"))
 
     def on_closed(self, client: ClientConnection) -> None:
@@ -90,7 +90,7 @@ def read_recording(path: Path) -> tuple[RecordedConnection, ...]:
     """The connections of a recording in the order in which they were opened. Raises Misconfigured with one line."""
     opened: dict[int, dict[str, Any]] = {}  # connection -> its first line
     messages: dict[int, list[RecordedMessage]] = {}  # connection -> what passed it
-    number = 1
+    number = 1  # of the line being read
     try:
         with path.open(encoding="utf-8") as lines:
             header = json.loads(next(lines, "null"))
@@ -98,7 +98,8 @@ def read_recording(path: Path) -> tuple[RecordedConnection, ...]:
                 raise Misconfigured(f"{path}: not a recording of this simulator")
             if header.get("version") != VERSION:
                 raise Misconfigured(f"{path}: version {header.get('version')}, this program reads {VERSION}")
-            for number, text in enumerate(lines, start=2):
+            for text in lines:
+                number += 1
                 line = json.loads(text)
                 connection = line["c"]
                 if "open" in line:

@@ -38,6 +38,9 @@ REPLY_ID_AT = {  # outbound message id -> index of the request or order id it an
 }
 OPEN_ORDER_REQUESTS = (5, 15, 16)
 ORDER_REQUESTS = (3, 4)
+ENDS = frozenset(
+    [REPLIES[name] for name in ("openOrderEnd", "completedOrdersEnd", "positionEnd", "accountDownloadEnd")]
+)
 ANSWERS_TO = {  # outbound message without an id -> the kinds of request that it answers
     15: (71, 17),
     9: (71, 8),
@@ -83,7 +86,7 @@ def steps_of(recorded: RecordedConnection) -> list[_Step]:
         elif steps:
             step = _asked_by(steps, kind, message.fields, recorded.version)
             step.answers.append(message)
-            step.is_over = step.is_over or kind == REPLIES["openOrderEnd"]
+            step.is_over = step.is_over or kind in ENDS
     return steps
 
 
@@ -91,7 +94,8 @@ def _asked_by(steps: list[_Step], kind: int, fields: tuple[str, ...], version: i
     """The request that an outbound message answers; the last one when nothing says which."""
     latest = reversed(steps)
     if kind in ANSWERS_TO:
-        return next((step for step in latest if step.kind in ANSWERS_TO[kind]), steps[-1])
+        asked = next((step for step in latest if step.kind in ANSWERS_TO[kind]), steps[-1])
+        return steps[-1] if asked.is_over else asked  # behind the end of a list come updates
     its_id = _reply_id(kind, fields, version)
     if kind in (REPLIES["openOrder"], REPLIES["orderStatus"]):
         listing = next((step for step in reversed(steps) if step.kind in OPEN_ORDER_REQUESTS), None)

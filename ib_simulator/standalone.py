@@ -9,11 +9,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from ib_simulator.control import LOOPBACK, open_control_port
+from ib_simulator.data_service import DataOptions
 from ib_simulator.embedded import RecordedOrSynthetic, recorded_feed, synthetic_feed
 from ib_simulator.fault_plan import AfterMessage, read_fault_plan
 from ib_simulator.faults import FaultInjector
 from ib_simulator.feeds.replay import ReplayFeed
 from ib_simulator.gateway import Gateway, GatewayOptions
+from ib_simulator.pacing import PacingLimits
 from ib_simulator.recording import Recorder, read_recording
 from ib_simulator.replaying import ReplayServer
 from ib_simulator.shifted_clock import ShiftedClock
@@ -22,6 +24,7 @@ from market_hours import NEW_YORK, Session, TradingCalendar, new_york_calendar, 
 from utils import Misconfigured
 
 SYNTHETIC_AHEAD = timedelta(days=365)
+BAR_UPDATE_S = 5  # of the unfinished bar, as on the real gateway
 Say = Callable[[str], None]
 
 
@@ -98,6 +101,10 @@ def gateway_options(options: StandaloneOptions) -> GatewayOptions:
     """The gateway's share of the command line."""
     return GatewayOptions(
         account_id=options.accounts[0],
+        other_accounts=options.accounts[1:],
+        master_client_id=options.master_client,
+        state_file=options.state,
+        data=DataOptions(bar_update_s=BAR_UPDATE_S, pacing=PacingLimits(enforced=options.pacing)),
         cash=round(options.cash_usd * 1_000_000),
         host=options.host,
         port=options.port,

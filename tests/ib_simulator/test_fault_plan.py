@@ -47,7 +47,7 @@ def test_a_file_gives_faults_in_its_order(tmp_path: Path) -> None:
     assert second.fault == LoseAcknowledgement()
     assert second.when == AfterMessage(direction=Direction.IN, ids=frozenset([3]), count=3)
     assert third.fault == StaleQuotes(symbols=("AAPL", "MSFT"))
-    assert third.when == AtTime(time=time(23, 45), date=date(2025, 10, 8))
+    assert third.when == AtTime(time=time(23, 45), day=date(2025, 10, 8))
 
 
 def test_a_time_is_new_york_time_on_both_sides_of_daylight_saving() -> None:
@@ -85,13 +85,13 @@ def test_a_bad_entry_is_named(entry: dict[str, object], complaint: str) -> None:
 
 def test_a_bad_file_is_one_line_with_its_entry(tmp_path: Path) -> None:
     path = _written(tmp_path, '[[fault]]\nkind = "drop"\n[[fault]]\nkind = "halt"\n')
-    with pytest.raises(Misconfigured, match=r"faults.toml: fault 2: halt needs symbol$"):
+    with pytest.raises(Misconfigured, match=r"faults\.toml: fault 2: halt needs symbol$"):
         read_fault_plan(path)
     with pytest.raises(Misconfigured, match="cannot be read"):
         read_fault_plan(tmp_path / "absent.toml")
     with pytest.raises(Misconfigured, match="only"):
         read_fault_plan(_written(tmp_path, "kind = 1"))
-    with pytest.raises(Misconfigured, match="faults.toml"):
+    with pytest.raises(Misconfigured, match=r"faults\.toml"):
         read_fault_plan(_written(tmp_path, "[[fault]"))
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 
 from ib_simulator.fault_kinds import (
     ClientIdInUse,
     Connectivity,
+    Crash,
     Delay,
     Drop,
     Duplicate,
     Farm,
     Fault,
     FillAfterCancel,
+    Halt,
     Lose,
     LoseAcknowledgement,
     NextValidId,
@@ -28,7 +31,7 @@ from ib_simulator.fault_kinds import (
     StaleQuotes,
 )
 from ib_simulator.fault_plan import AfterMessage, AtTime, PlannedFault
-from ib_simulator.gateway import Gateway
+from ib_simulator.gateway import Gateway, GatewayOptions
 from ib_simulator.message_names import REPLIES, REQUESTS, Direction
 from ib_simulator.simulated_time import SimulatedClock, SimulatedTimeLoop
 from market_hours import NEW_YORK
@@ -66,7 +69,7 @@ def _log(gateway: Gateway) -> list[str]:
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_dropped_socket_closes_and_the_order_lives_on(reset: bool) -> None:
     async def scenario(loop: SimulatedTimeLoop) -> None:
-        async with simulated_gateway(loop, _planned(10, 1, Drop(client=1, reset=reset))) as (gateway, port, clock):
+        async with simulated_gateway(loop, _planned(10, 1, Drop(client=1, reset=reset))) as (_, port, clock):
             client, other = await _ready(port, clock), await WireClient.connect(port, 2)
             client.place(1, "AAA", "BUY", 100, "LMT", 1.0)
             await clock.sleep_until(_at(10, 0, 59))
@@ -131,7 +134,8 @@ def test_the_nightly_restart_falls_between_two_sessions() -> None:
             await clock.sleep_until(_at(10, 0) + timedelta(days=1))
             order = gateway.orders.find(1, 1)
             assert order is not None and order.active
-            return [event.at.astimezone(NEW_YORK).isoformat() for event in gateway.faults.log]  # type: ignore[union-attr]
+            assert gateway.faults is not None
+            return [event.at.astimezone(NEW_YORK).isoformat() for event in gateway.faults.log]
 
     assert in_simulated_time(scenario) == ["2025-10-07T23:45:00-04:00", "2025-10-07T23:47:00-04:00"]
 
@@ -340,7 +344,7 @@ def test_a_fill_comes_after_the_cancel_was_confirmed() -> None:
             told = client.take()
             assert [message[0] for message in told] == ["3", "4"]
             assert told[0][2] == "Cancelled" and told[1][3] == "202"
-            assert gw.exchange.accounts.first.holdings["AAA"].quantity == 100
+            assert gw.accounts.first.holdings["AAA"].quantity == 100
             await asyncio.sleep(5)
             late = client.take()
             assert EXECUTION in [int(message[0]) for message in late]
@@ -474,3 +478,71 @@ def test_a_fault_whose_time_is_over_is_logged_and_left_out() -> None:
             return _log(gateway)
 
     assert in_simulated_time(scenario) == ["not fired: its time was 2700 s ago"]
+
+
+@pytest.mark.parametrize(("keeps", "shares", "next_id"), [("servers", 10, "3"), ("file", 10, "2"), ("nothing", 0, "1")])
+def test_a_crash_keeps_what_it_is_told_to_keep(tmp_path: Path, keeps: str, shares: int, next_id: str) -> None:
+    """It dies after the second order was taken and before anything of it was saved or told."""
+
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        plan = _after("placeOrder", Crash(keeps=keeps, refused_s=20), count=2)
+        options = GatewayOptions(state_file=tmp_path / "state.db")
+        async with simulated_gateway(loop, plan, options=options) as (_, port, clock):
+            client = await _ready(port, clock)
+            client.place(1, "AAA", "BUY", 10, "MKT")
+            await asyncio.sleep(1)
+            client.take()
+            client.place(2, "BBB", "BUY", 10, "LMT", 1.0, tif="GTC")
+            await asyncio.sleep(1)
+            assert client.is_closed and client.heard == []
+            with pytest.raises(ConnectionRefusedError):
+                await WireClient.connect(port, 1)
+            await clock.sleep_until(_at(10, 1))
+            again = await WireClient.connect(port, 1)
+            assert ["9", "1", next_id] in again.heard
+            again.take()
+            again.send(61, 1)
+            again.send(5, 1)
+            await asyncio.sleep(1)
+            held = [float(message[14]) for message in again.heard if message[0] == "61"]
+            assert held == ([shares] if shares else [])
+            assert [message[1] for message in again.heard if message[0] == "3"] == (["2"] if keeps == "servers" else [])
+            again.place(7, "AAA", "BUY", 10, "MKT")
+            await asyncio.sleep(1)
+            assert "Filled" in [message[2] for message in again.heard if message[0] == "3"]
+
+    in_simulated_time(scenario)
+
+
+def test_a_halt_stops_trading_and_ends() -> None:
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        async with simulated_gateway(loop, _planned(10, 1, Halt(symbol="AAA", seconds=300))) as (gateway, port, clock):
+            client = await _ready(port, clock)
+            client.follow_quotes(5, "AAA")
+            await clock.sleep_until(_at(10, 1, 2))
+            assert ["45", "6", "5", "49", "2.0"] in client.heard or ["45", "6", "5", "49", "2"] in client.heard
+            client.place(1, "AAA", "BUY", 10, "MKT")
+            await clock.sleep_until(_at(10, 5, 59))
+            order = gateway.orders.find(1, 1)
+            assert order is not None and order.filled == 0
+            await clock.sleep_until(_at(10, 7))
+            assert order.filled == 10
+
+    in_simulated_time(scenario)
+
+
+def test_a_fault_at_a_whole_second_comes_before_the_market_of_that_second() -> None:
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        lose = Lose(message="ticks", seconds=1)  # from 10:01:00, the first path point of a minute, to 10:01:01
+        async with simulated_gateway(loop, _planned(10, 1, lose)) as (_, port, clock):
+            client = await _ready(port, clock)
+            client.follow_quotes(5, "AAA")
+            await clock.sleep_until(_at(10, 0, 59))
+            await asyncio.sleep(0.5)
+            client.heard.clear()
+            await clock.sleep_until(_at(10, 1, 19))
+            assert [message for message in client.heard if message[0] == "1"] == []
+            await clock.sleep_until(_at(10, 1, 21))
+            assert [message for message in client.heard if message[0] == "1"] != []
+
+    in_simulated_time(scenario)
