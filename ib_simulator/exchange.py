@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ib_simulator.account import Account
 from ib_simulator.auctions import trades_at
 from ib_simulator.market import PathPoint, SymbolMarket
+from ib_simulator.order_book import OrderBook
 from ib_simulator.order_matching import is_reached, path_fill, standing_fill, trigger
 from ib_simulator.order_types import AT_ONCE_TYPES, IMMEDIATE, STOP_TYPES, TRAILING_TYPES, works_outside_hours
 from ib_simulator.orders import BUY, Auction, ExchangeListener, Refusal, SimExecution, SimOrder, Status
@@ -34,24 +35,17 @@ class Exchange:
         self.rates = rates
         self.cancel_delay_s = 0
         self.markets: dict[str, SymbolMarket] = {}  # symbol -> its market today
-        self.orders: dict[int, SimOrder] = {}  # perm_id -> order that is not done
+        self.book = OrderBook()
+        self.orders = self.book.orders  # perm_id -> order that is not done
         self.is_open = False
         self.now_s = 0
-        self._by_symbol: dict[str, dict[int, SimOrder]] = {}  # symbol -> perm_id -> order that is not done
-        self._groups: dict[str, dict[int, SimOrder]] = {}  # OCA group -> perm_id -> order that is not done
-        self._filled_groups: set[str] = set()  # OCA groups with a complete member: they take no further order
         self._conditions: list[tuple[int, int]] = []  # heap of (second, perm_id): good-after, good-till, cancels
         self._opening: dict[str, list[SimOrder]] = {}  # symbol -> orders that wait for its first price
         self.n_executions = 0
 
     def place(self, order: SimOrder) -> None:
         """Take a valid order. It waits untransmitted until a sibling or itself says transmit."""
-        self.orders[order.perm_id] = order
-        self._by_symbol.setdefault(order.symbol, {})[order.perm_id] = order
-        if order.parent is not None:
-            order.parent.children.append(order)
-        if order.oca_group:
-            self._groups.setdefault(order.oca_group, {})[order.perm_id] = order
+        self.book.add(order)
 
     def adopt(self, order: SimOrder) -> None:
         """Take a live order back that was placed before a restart, silently; it works as far as nothing holds it."""
@@ -65,20 +59,12 @@ class Exchange:
 
     def clear(self) -> None:
         """Forget all orders, silently."""
-        for held in (self.orders, self._by_symbol, self._groups, self._filled_groups, self._conditions, self._opening):
+        for held in (self.book, self._conditions, self._opening):
             held.clear()
-
-    def filled_groups(self) -> list[str]:
-        """OCA groups that take no further order."""
-        return sorted(name for name in self._filled_groups if name)
-
-    def note_filled_group(self, oca_group: str) -> None:
-        """Close an OCA group."""
-        self._filled_groups.add(oca_group)
 
     def is_group_filled(self, oca_group: str) -> bool:
         """Whether a member of this OCA group is filled already."""
-        return bool(oca_group) and oca_group in self._filled_groups
+        return self.book.is_group_closed(oca_group)
 
     def transmit(self, order: SimOrder) -> None:
         """Send an order to the exchange, with the parent and siblings that waited for it."""
@@ -135,14 +121,14 @@ class Exchange:
         if order.is_done:
             return
         self._drop(order, reason)
-        for other in list(self._groups.get(order.oca_group, {}).values()):
+        for other in self.book.in_group(order.oca_group):
             self.cancel(other, reason)
 
     def on_point(self, market: SymbolMarket, point: PathPoint) -> None:
         """The price of a symbol moved or jumped: match every order that it reaches, oldest first."""
         if self._opening:
             self._cross_opening(market.symbol, point)
-        for order in list(self._by_symbol.get(market.symbol, {}).values()):
+        for order in self.book.in_symbol(market.symbol):
             if not order.active or order.is_done:
                 continue
             price = path_fill(order, market, point)
@@ -162,7 +148,7 @@ class Exchange:
                 continue
             if order.cancel_at_s and order.cancel_at_s <= second:
                 self.cancel(order)
-            elif _has_expired(order, second):
+            elif order.has_expired(second):
                 self._drop(order)
             elif not order.active and self.is_open:
                 self._activate(order)
@@ -179,7 +165,7 @@ class Exchange:
         self.is_open = True
         self.now_s = second
         for order in list(self.orders.values()):
-            if _has_expired(order, second) and not order.is_done:
+            if order.has_expired(second) and not order.is_done:
                 self._drop(order)
             elif order.transmitted and not order.active and not order.is_done:
                 self._admit(order)
@@ -197,7 +183,7 @@ class Exchange:
             if order.auction is Auction.CLOSING:
                 self._cross_closing(order, second)
         for order in list(self.orders.values()):
-            over = order.tif == "DAY" or (order.tif in IMMEDIATE and order.active) or _has_expired(order, second)
+            over = order.tif == "DAY" or (order.tif in IMMEDIATE and order.active) or order.has_expired(second)
             if over and not order.is_done:
                 self._drop(order)
         for order in self.orders.values():
@@ -273,7 +259,7 @@ class Exchange:
             trigger(order)
         if order.triggered:
             order.status = Status.SUBMITTED
-        quantity = min(_allowed(order), market.volume_left(second))
+        quantity = min(order.fillable, market.volume_left(second))
         least = order.remaining if order.all_or_none or order.tif == "FOK" else 0
         if order.filled == 0:
             least = max(least, min(order.min_quantity, order.remaining))
@@ -302,7 +288,7 @@ class Exchange:
             self._cross(order, market.last, second)
 
     def _cross(self, order: SimOrder, price: int, second: int) -> None:
-        quantity = _allowed(order)
+        quantity = order.fillable
         if order.is_done or quantity <= 0:
             return
         if trades_at(order, price):
@@ -313,9 +299,9 @@ class Exchange:
     def fill_now(self, order: SimOrder) -> bool:
         """Fill what an order may still fill at the standing far quote, whatever it waits for: what faults do."""
         market = self.markets.get(order.symbol)
-        if market is None or not market.last or order.is_done or _allowed(order) <= 0:
+        if market is None or not market.last or order.is_done or order.fillable <= 0:
             return False
-        self._execute(order, _allowed(order), market.ask if order.side == BUY else market.bid, self.now_s)
+        self._execute(order, order.fillable, market.ask if order.side == BUY else market.bid, self.now_s)
         return True
 
     def _execute(self, order: SimOrder, quantity: int, price: int, second: int) -> None:
@@ -329,7 +315,7 @@ class Exchange:
             order.limit = price
         if order.remaining == 0:
             self._finish(order, Status.FILLED)
-            self._filled_groups.add(order.oca_group)
+            self.book.close_group(order.oca_group)
         else:
             order.status = Status.SUBMITTED
         realised = self.accounts[order.account].execute(order.symbol, order.side, quantity, price, fees)
@@ -355,7 +341,7 @@ class Exchange:
 
     def _reduce_group(self, order: SimOrder, quantity: int) -> None:
         """One cancels all: a fill reduces the other members, or cancels them when it is complete."""
-        for other in list(self._groups.get(order.oca_group, {}).values()):
+        for other in self.book.in_group(order.oca_group):
             if other is order or other.is_done:
                 continue
             other.quantity -= quantity
@@ -388,21 +374,4 @@ class Exchange:
     def _finish(self, order: SimOrder, status: Status) -> None:
         order.status = status
         order.active = False
-        self.orders.pop(order.perm_id, None)
-        self._by_symbol.get(order.symbol, {}).pop(order.perm_id, None)
-        group = self._groups.get(order.oca_group)
-        if group is not None:
-            group.pop(order.perm_id, None)
-            if not group:
-                del self._groups[order.oca_group]
-
-
-def _has_expired(order: SimOrder, second: int) -> bool:
-    return order.tif == "GTD" and 0 < order.good_till_s <= second
-
-
-def _allowed(order: SimOrder) -> int:
-    """Shares the order may still fill: a bracket's children together sell no more than their parent bought."""
-    if order.parent is None:
-        return order.remaining
-    return min(order.remaining, order.parent.filled - sum(child.filled for child in order.parent.children))
+        self.book.remove(order)

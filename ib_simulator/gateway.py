@@ -151,11 +151,13 @@ class Gateway:
             PlaceOrder: self.orders.place,
             CancelOrder: self.orders.cancel,
             ReqGlobalCancel: lambda _client, _: self.orders.cancel_all(),
-            ReqOpenOrders: lambda client, _: self.orders.tell_open(client, all_clients=False),
-            ReqAllOpenOrders: lambda client, _: self.orders.tell_open(client, all_clients=True),
-            ReqAutoOpenOrders: lambda client, request: self.orders.auto_bind(client, request.auto_bind),
-            ReqCompletedOrders: lambda client, request: self.orders.tell_completed(client, api_only=request.api_only),
-            ReqExecutions: self.orders.tell_executions,
+            ReqOpenOrders: lambda client, _: self.orders.queries.tell_open(client, all_clients=False),
+            ReqAllOpenOrders: lambda client, _: self.orders.queries.tell_open(client, all_clients=True),
+            ReqAutoOpenOrders: lambda client, request: self.orders.queries.auto_bind(client, request.auto_bind),
+            ReqCompletedOrders: lambda client, request: self.orders.queries.tell_completed(
+                client, api_only=request.api_only
+            ),
+            ReqExecutions: self.orders.queries.tell_executions,
             ReqPositions: lambda client, _: self._account_service.tell_positions(client),
             CancelPositions: lambda client, _: self._account_service.stop_positions(client),
             ReqAccountUpdates: self._account_service.follow_updates,

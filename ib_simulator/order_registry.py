@@ -109,6 +109,7 @@ class OrderRegistry:
         self.completed = [(order, at) for order, at in self.completed if new_york_date(at) == day]
         kept = {filed.execution.order.perm_id for filed in self.executions}
         kept |= {order.perm_id for order, _ in self.completed}
+        kept |= {order.parent.perm_id for order in self.live() if order.parent is not None}
         self.orders = {perm_id: order for perm_id, order in self.orders.items() if not order.is_done or perm_id in kept}
         self._by_key = {key: order for key, order in self._by_key.items() if order.perm_id in self.orders}
         self._unknown.clear()

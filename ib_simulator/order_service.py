@@ -13,12 +13,13 @@ from ib_simulator.client import ClientConnection
 from ib_simulator.contracts import Stock, StockList
 from ib_simulator.exchange import Exchange
 from ib_simulator.funds import funds_refusal, preview
-from ib_simulator.order_checks import OrderTerms, check_order, instant
-from ib_simulator.order_registry import UNBOUND, Filed, OrderRegistry
+from ib_simulator.order_checks import OrderTerms, check_order
+from ib_simulator.order_queries import MANUAL_CLIENT, OrderQueries
+from ib_simulator.order_registry import UNBOUND, OrderRegistry
 from ib_simulator.order_reports import OrderReports
 from ib_simulator.order_types import auction_of, works_outside_hours
-from ib_simulator.orders import BUY, Refusal, SimExecution, SimOrder, Status
-from ib_simulator.request_types import CancelOrder, PlaceOrder, ReqExecutions
+from ib_simulator.orders import BUY, Refusal, SimOrder, Status
+from ib_simulator.request_types import CancelOrder, PlaceOrder
 from ib_simulator.wire_order import WireOrder
 from market_hours import Session
 from trading.money import MONEY_UNITS_PER_USD
@@ -30,7 +31,6 @@ OUTSIDE_HOURS_IGNORED = (
     "destination. PlaceOrder is now being processed."
 )
 NOT_MATCHING = Refusal(105, "Order being modified does not match original order")
-MANUAL_CLIENT = 0  # the client that may bind orders which were not placed through the API
 
 
 class OrderService:
@@ -47,10 +47,9 @@ class OrderService:
         self._stocks = stocks
         self._accounts = accounts
         self._now = now
-        self._clients = clients
-        self._binds = False  # client 0 asked for orders that were not placed through the API
         self.registry = OrderRegistry()
         self.reports = OrderReports(self.registry, now, clients, master_client_id)
+        self.queries = OrderQueries(self.registry, self.reports, clients)
         self.open_market: Callable[[str], object] = lambda _: None  # an order needs a market that moves
         self.next_open: Callable[[], datetime] = now
         self.refusal_of: Callable[[SimOrder], Refusal | None] = lambda _: None
@@ -105,8 +104,8 @@ class OrderService:
         if isinstance(order, Refusal):
             raise ValueError(order.text)
         self._take(order)
-        if self._binds:
-            self._bind()
+        if self.queries.binds:
+            self.queries.bind()
         return order
 
     def _checked(self, client_id: int, request: PlaceOrder) -> SimOrder | Refusal:
@@ -288,64 +287,6 @@ class OrderService:
         """Whether the auction that the order waits for is too near."""
         return is_closed_to_orders(order.auction, self.session, self.exchange.now_s)
 
-    # Questions
-
-    def tell_open(self, client: ClientConnection, *, all_clients: bool) -> None:
-        """Answer reqOpenOrders (this client's; client 0 binds manual ones) and reqAllOpenOrders (binds none).
-
-        A client that saw other clients' order ids must use higher ones from then on.
-        """
-        client_id = client.client_id or 0
-        if not all_clients and client_id == MANUAL_CLIENT:
-            self._bind(tell=False)
-        for order in self.registry.live():
-            if not order.transmitted:
-                continue
-            if order.client_id == client_id and order.order_id != UNBOUND:
-                self.reports.tell(client, order)
-            elif all_clients and (order.order_id == UNBOUND or order.perm_id in self.registry.from_before):
-                self.reports.tell_as_foreign(client, order)
-            elif all_clients:
-                self.registry.use(client_id, order.order_id)
-                self.reports.tell(client, order)
-        client.send(replies_orders.open_order_end())
-
-    def auto_bind(self, client: ClientConnection, wanted: bool) -> None:
-        """Answer reqAutoOpenOrders: whether client 0 gets the orders that were not placed through the API."""
-        if client.client_id != MANUAL_CLIENT:
-            text = "Only API connections with clientId set to 0 can set the auto bind orders property."
-            client.error(-1, 327, text)
-            return
-        self._binds = wanted
-        if wanted:
-            self._bind()
-
-    def _bind(self, *, tell: bool = True) -> None:
-        """Give manual orders to client 0, which hears so."""
-        for order in self.registry.unbound():
-            self.registry.bind(order, MANUAL_CLIENT)
-            for client in self._clients():
-                if client.client_id == MANUAL_CLIENT:
-                    client.send(replies_orders.order_bound(order.perm_id, MANUAL_CLIENT, order.order_id))
-                    if tell:
-                        self.reports.tell(client, order)
-
-    def tell_completed(self, client: ClientConnection, *, api_only: bool) -> None:
-        """Answer reqCompletedOrders: today's filled and cancelled orders."""
-        for order, at in self.registry.completed:
-            if order.order_id != UNBOUND or not api_only:
-                client.send(order_reports.completed_order(client.version, order, at))
-        client.send(replies_orders.completed_orders_end())
-
-    def tell_executions(self, client: ClientConnection, request: ReqExecutions) -> None:
-        """Answer reqExecutions: the day's executions of all clients that pass the filter, each with its fee."""
-        since_s = _filter_second(request.time)
-        for filed in self.registry.executions:
-            if filed.execution.at_s >= since_s and _passes(filed, request):
-                message = order_reports.exec_details(client.version, request.req_id, filed)
-                client.send(message, order_reports.commission(filed.execution))
-        client.send(replies_orders.exec_details_end(request.req_id))
-
 
 def _restate(order: SimOrder, terms: OrderTerms, wire: WireOrder) -> None:
     """Give an order the terms of its latest request, all but its size. A new type starts from the beginning."""
@@ -373,23 +314,3 @@ def _never_placed(client_id: int, order_id: int) -> bytes:
         perm_id=0,
         client_id=client_id,
     )
-
-
-def _passes(filed: Filed, request: ReqExecutions) -> bool:
-    """Whether an execution passes the filter; its empty and zero attributes let everything pass."""
-    execution: SimExecution = filed.execution
-    order = execution.order
-    side = "BUY" if execution.side == BUY else "SELL"
-    return (
-        request.client_id in (0, order.client_id)
-        and request.account in ("", order.account)
-        and request.symbol in ("", order.symbol)
-        and request.sec_type in ("", "STK")
-        and request.exchange in ("", "SMART", order_reports.VENUE)
-        and side.startswith(request.side.upper())
-    )
-
-
-def _filter_second(text: str) -> int:
-    """The earliest second that a filter lets pass; 0 when it is empty or unreadable, as on the real gateway."""
-    return instant(text) or 0

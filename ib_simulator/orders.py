@@ -87,6 +87,17 @@ class SimOrder:
     def is_done(self) -> bool:
         return self.status in DONE
 
+    def has_expired(self, second: int) -> bool:
+        """Whether its good-till time is reached."""
+        return self.tif == "GTD" and 0 < self.good_till_s <= second
+
+    @property
+    def fillable(self) -> int:
+        """Shares it may still fill: a bracket's children together sell no more than their parent bought."""
+        if self.parent is None:
+            return self.remaining
+        return min(self.remaining, self.parent.filled - sum(child.filled for child in self.parent.children))
+
     @property
     def told_status(self) -> Status:
         """What reports say: an order whose cancel is on its way is pending, whatever else happens to it."""

@@ -171,7 +171,7 @@ class StateFile:
             "completed": _by_key(
                 1, [(order.perm_id, at.isoformat()) for order, at in registry.completed if order.perm_id in stored]
             ),
-            "filled_groups": _by_key(1, [(name,) for name in sorted(self._exchange.filled_groups())]),
+            "filled_groups": _by_key(1, [(name,) for name in self._exchange.book.closed_groups()]),
         }
 
     def _order_row(self, order: SimOrder) -> tuple[Any, ...]:
@@ -200,8 +200,8 @@ class StateFile:
     def _load_orders(self) -> None:
         registry, exchange = self._registry, self._exchange
         registry.last_order_id.update(self._database.execute("SELECT client_id, last_order_id FROM clients"))
-        for name in self._database.execute("SELECT name FROM filled_groups ORDER BY name"):
-            exchange.note_filled_group(name[0])
+        for name in self._database.execute("SELECT name FROM filled_groups ORDER BY rowid"):
+            exchange.book.close_group(name[0])
         for perm_id, parent_perm_id, body, request in self._database.execute(
             "SELECT perm_id, parent_perm_id, body, request FROM orders ORDER BY perm_id"
         ):

@@ -155,5 +155,5 @@ class Desk:
         }
         listener = client or self.client
         listener.calls()
-        self.orders.tell_executions(listener, ReqExecutions(**{**empty, **terms}))
+        self.orders.queries.tell_executions(listener, ReqExecutions(**{**empty, **terms}))
         return [line for line in listener.story() if line.startswith("execDetails ")]

@@ -264,7 +264,7 @@ def test_which_changes_are_refused() -> None:
     desk = desk_at()
     bracket(desk, 9.5)
     desk.place(4, "BUY", 10, "LMT", limit_price=9.0, oca_group="mine")
-    changes = [
+    changes: list[tuple[int, dict[str, Any], int]] = [
         (1, {"action": "SELL", "limit_price": 9.6}, 105),
         (1, {"symbol": "BBB", "limit_price": 9.6}, 105),
         (1, {"limit_price": 9.605}, 110),
@@ -273,7 +273,7 @@ def test_which_changes_are_refused() -> None:
     ]
     for order_id, terms, code in changes:
         desk.client.calls()
-        desk.place(order_id, **{"action": "BUY", "quantity": 100, "order_type": "LMT", **terms})
+        desk.place(order_id, terms.pop("action", "BUY"), 100, "LMT", **terms)
         assert desk.client.story() == [f"error {order_id} {code}"]
 
 
@@ -305,7 +305,7 @@ def test_an_order_that_was_not_transmitted_is_api_cancelled() -> None:
     desk.place(1, "BUY", 100, transmit=False)
     desk.cancel(1)
     assert desk.client.story() == ["orderStatus 1 ApiCancelled 0/100", "error 1 202"]
-    desk.orders.tell_completed(desk.client, api_only=False)
+    desk.orders.queries.tell_completed(desk.client, api_only=False)
     assert desk.client.story() == ["completedOrdersEnd"]
 
 
@@ -313,7 +313,7 @@ def test_nobody_cancels_the_order_of_another_client() -> None:
     desk = desk_at()
     other = desk.connect(2)
     desk.place(1, "BUY", 100, "LMT", limit_price=9.5)
-    desk.orders.tell_open(other, all_clients=True)
+    desk.orders.queries.tell_open(other, all_clients=True)
     assert other.story() == ["openOrder 1 Submitted", "orderStatus 1 Submitted 0/100", "openOrderEnd"]
     desk.cancel(1, other)
     assert other.story() == ["error 1 10147"]
@@ -324,7 +324,7 @@ def test_ids_seen_in_all_open_orders_are_used_up() -> None:
     other = desk.connect(2)
     desk.place(7, "BUY", 100, "LMT", limit_price=9.5)
     assert desk.orders.next_valid_id(2) == 1
-    desk.orders.tell_open(other, all_clients=True)
+    desk.orders.queries.tell_open(other, all_clients=True)
     assert desk.orders.next_valid_id(2) == 8
 
 
@@ -334,7 +334,7 @@ def test_open_orders_are_those_of_the_client() -> None:
     desk.place(1, "BUY", 100, "LMT", limit_price=9.5)
     desk.place(1, "BUY", 50, "LMT", limit_price=9.5, client=other)
     other.calls()
-    desk.orders.tell_open(other, all_clients=False)
+    desk.orders.queries.tell_open(other, all_clients=False)
     assert other.story() == ["openOrder 1 Submitted", "orderStatus 1 Submitted 0/50", "openOrderEnd"]
 
 
@@ -353,12 +353,12 @@ def test_a_manual_order_is_bound_to_client_0() -> None:
     order = desk.orders.place_manual(
         "DU1", "AAA", WireOrder(action="BUY", quantity=10, order_type="LMT", limit_price=9.5, transmit=True)
     )
-    desk.orders.tell_open(desk.client, all_clients=True)
+    desk.orders.queries.tell_open(desk.client, all_clients=True)
     assert desk.client.story() == ["openOrder 0 Submitted", "orderStatus 0 Submitted 0/10", "openOrderEnd"]
     assert zero.calls() == []
-    desk.orders.auto_bind(desk.client, True)
+    desk.orders.queries.auto_bind(desk.client, True)
     assert desk.client.story() == ["error -1 327"]
-    desk.orders.auto_bind(zero, True)
+    desk.orders.queries.auto_bind(zero, True)
     assert zero.story() == [
         f"orderBound {order.perm_id} 0 1",
         "openOrder 1 Submitted",
@@ -404,11 +404,11 @@ def test_executions_pass_the_filter() -> None:
 def test_executions_and_completed_orders_are_those_of_the_day() -> None:
     desk = desk_at()
     desk.place(1, "BUY", 10)
-    desk.orders.tell_completed(desk.client, api_only=True)
+    desk.orders.queries.tell_completed(desk.client, api_only=True)
     assert "completedOrder" in [name for name, _ in desk.client.calls()]
     desk.begin(DAY + timedelta(days=1))
     assert desk.executions() == []
-    desk.orders.tell_completed(desk.client, api_only=True)
+    desk.orders.queries.tell_completed(desk.client, api_only=True)
     assert desk.client.story() == ["completedOrdersEnd"]
     assert answer_of(desk, 1) == ["error 1 103"]
 

@@ -74,7 +74,7 @@ def test_orders_positions_cash_and_ids_survive(path: Path) -> None:
     again.exchange.now_s = OPEN_S + 10
     again.exchange.open_session(OPEN_S + 10)
     again.client.calls()
-    again.orders.tell_open(again.client, all_clients=False)
+    again.orders.queries.tell_open(again.client, all_clients=False)
     statuses = [(a[0], a[1], a[5], a[9]) for name, a in again.client.calls() if name == "orderStatus"]
     assert statuses == [(4, "Submitted", 1_000_000_002, ""), (5, "PreSubmitted", 1_000_000_003, "trigger")]
     again.place(6, "BUY", 1)
@@ -90,7 +90,7 @@ def test_executions_and_completed_orders_of_the_day_survive(path: Path) -> None:
     again = restarted(path)
     again.begin(DAY)
     assert again.executions() == before == ["execDetails 9 100 at 10.01"]
-    again.orders.tell_completed(again.client, api_only=True)
+    again.orders.queries.tell_completed(again.client, api_only=True)
     [(_, (_, order, state)), _] = again.client.calls()
     assert (order.orderRef, order.permId, state.status) == ("entry", 1_000_000_001, "Filled")
     again.begin(DAY + timedelta(days=1))
@@ -114,7 +114,7 @@ def test_orders_of_other_clients_from_before_are_nobodys(path: Path) -> None:
     desk = busy_desk()
     saved(desk, path)
     again = restarted(path)
-    again.orders.tell_open(again.client, all_clients=True)
+    again.orders.queries.tell_open(again.client, all_clients=True)
     told = [(a[0], a[8]) for name, a in again.client.calls() if name == "orderStatus"]
     assert told == [(4, 1), (5, 1), (0, 0)]
     owner = again.connect(2)
