@@ -337,6 +337,7 @@ class Gateway:
         for session in sessions:
             await self._wait_until(self._midnight_before(session))
             self._begin(session)
+            self.flush()
             while (second := self._next_second(session)) is not None:
                 if await self._reach(second):
                     self._act(session, second)

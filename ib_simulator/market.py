@@ -64,6 +64,7 @@ class SymbolMarket:
         self._filled_this_minute = 0
         self._later_points: list[PathPoint] = []  # while halted: what the tape has behind the cursor
         self._later_bars: list[Bar] = []
+        self._cut: Bar | None = None  # the minute in which the halt began, as the tape has it
 
     @property
     def bid(self) -> int:
@@ -165,7 +166,8 @@ class SymbolMarket:
             self._later_bars = self._bars[kept:]
             del self._point_s[cursor:], self._point_price[cursor:], self._point_jump[cursor:], self._bars[kept:]
             if self.building is not None:
-                self._redraw(self._bars[-1])
+                self._cut = self._bars[-1]
+                self._redraw(self._cut)
         self.halt = halt
 
     def reopen(self, second: int, jump_bps: int) -> None:
@@ -191,8 +193,10 @@ class SymbolMarket:
         reopened_s = second - second % BAR_SECONDS
         if first < len(self._bars) and self._bars[first].start_s == reopened_s:
             self._redraw(self._bars[first])
-        elif self._bars and self._bars[-1].start_s == reopened_s:  # halted and reopened within one minute
-            self._redraw(self._bars[-1])
+        elif self._cut is not None and self._cut.start_s == reopened_s and first > self._next_bar:
+            self._bars[first - 1] = self._cut  # halted and reopened within one minute
+            self._redraw(self._cut)
+        self._cut = None
         self._minute_volume = None
 
     def amend(self, price: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ib_simulator import replies
 from ib_simulator.client import ClientConnection
 from ib_simulator.contracts import NO_SECURITY, StockList
-from ib_simulator.delayed import DelayedView
+from ib_simulator.delayed import DelayedLine
 from ib_simulator.market import SymbolMarket
 from ib_simulator.market_data_permissions import DataType, Grant, Permissions, grant
 from ib_simulator.pacing import Pacing
@@ -24,13 +24,6 @@ BID, ASK, LAST, HIGH, LOW, CLOSE, OPEN, MARK = 1, 2, 4, 6, 7, 9, 14, 37  # tick 
 BID_SIZE, ASK_SIZE, LAST_SIZE, VOLUME, SHORTABLE_SHARES = 0, 3, 5, 8, 89  # of sizes
 BID_EXCHANGE, ASK_EXCHANGE, LAST_TIME, RT_VOLUME, LAST_EXCHANGE = 32, 33, 45, 48, 84  # of strings
 SHORTABLE, HALTED = 46, 49  # of numbers
-DELAYED_BID, DELAYED_ASK, DELAYED_LAST, DELAYED_HIGH, DELAYED_LOW, DELAYED_CLOSE, DELAYED_OPEN = (
-    *(66, 67, 68),
-    *(72, 73, 75, 76),
-)
-DELAYED_BID_SIZE, DELAYED_ASK_SIZE, DELAYED_LAST_SIZE, DELAYED_VOLUME, DELAYED_TIME = 69, 70, 71, 74, 88
-
-DELAY_S = 900
 EASY_TO_BORROW = 3.0  # tick 46 above 2.5: at least 1000 shares can be shorted
 SHARES_TO_BORROW = 1_000_000
 EXCHANGE_LETTER = "Q"
@@ -73,7 +66,7 @@ class QuoteLine:
     last: int = 0
     high: int = 0
     low: int = 0
-    delayed: DelayedView | None = None
+    delayed: DelayedLine | None = None
 
 
 LineKey = tuple[ClientConnection, int]  # connection, request id
@@ -183,7 +176,8 @@ class QuoteService:
         for line in self._delayed:
             market = self._market_of(line.symbol)
             if market is not None and not self.is_stale(line.symbol):
-                self._tell_delayed(line, market, second)
+                line.delayed = line.delayed or DelayedLine(line.client, line.req_id, market)
+                line.delayed.tell(second)
 
     def new_session(self) -> None:
         """Midnight: what was told of the day before does not count any more."""
@@ -318,36 +312,6 @@ class QuoteService:
             client.send(replies.tick_string(req_id, RT_VOLUME, f"{price};{size};{second * 1000};{total};{vwap};true"))
         if "232" in line.generic:
             client.send(replies.tick_price(req_id, MARK, (market.bid + market.ask) / 20_000, 0))
-
-    def _tell_delayed(self, line: QuoteLine, market: SymbolMarket, second: int) -> None:
-        """What changed 15 minutes ago."""
-        client, req_id = line.client, line.req_id
-        is_first = line.delayed is None
-        view = line.delayed = line.delayed or DelayedView(market)
-        before = view.state
-        now = view.move_to(second - DELAY_S)
-        if is_first and market.previous_close:
-            client.send(replies.tick_price(req_id, DELAYED_CLOSE, market.previous_close / 10_000, 0))
-        if now is None or now == before:
-            return
-        sizes = [quote_shares(price, now.at_s) for price in (now.bid, now.ask)] + [trade_shares(now.last, now.at_s)]
-        rows = zip(
-            (DELAYED_BID, DELAYED_ASK, DELAYED_LAST),
-            (DELAYED_BID_SIZE, DELAYED_ASK_SIZE, DELAYED_LAST_SIZE),
-            (now.bid, now.ask, now.last),
-            [replies.market_data_size(client.version, shares) for shares in sizes],
-            strict=True,
-        )
-        for price_type, size_type, price, size in rows:
-            client.send(
-                replies.tick_price(req_id, price_type, price / 10_000, size), replies.tick_size(req_id, size_type, size)
-            )
-        client.send(
-            replies.tick_string(req_id, DELAYED_TIME, str(now.at_s)),
-            replies.tick_size(req_id, DELAYED_VOLUME, replies.market_data_size(client.version, now.volume)),
-        )
-        for kind, price in ((DELAYED_HIGH, now.high), (DELAYED_LOW, now.low), (DELAYED_OPEN, now.open)):
-            client.send(replies.tick_price(req_id, kind, price / 10_000, 0))
 
 
 def _generic_id(text: str) -> str:

@@ -102,6 +102,32 @@ def test_message_arrives(version: int, message: bytes, name: str, arguments: tup
     assert heard(version, message) == [(name, arguments)]
 
 
+@pytest.mark.parametrize("version", ENDS)
+def test_historical_ticks_arrive_with_their_times_prices_and_sizes(version: int) -> None:
+    at = datetime.fromtimestamp(1_759_843_800, UTC)
+    messages = [
+        replies.historical_ticks(9, [(1_759_843_800, 10.005)]),
+        replies.historical_ticks_bid_ask(9, [(1_759_843_800, 10.0, 10.01, 300, 400)]),
+        replies.historical_ticks_last(9, [(1_759_843_800, 10.01, 200)], "NASDAQ", ""),
+    ]
+    (_, mid), (_, quote), (_, last) = heard(version, *messages)
+    assert (mid[0], mid[2], mid[1][0].time, mid[1][0].price) == (9, True, at, 10.005)
+    told = quote[1][0]
+    assert (told.time, told.priceBid, told.priceAsk, told.sizeBid, told.sizeAsk) == (at, 10.0, 10.01, 300, 400)
+    assert (last[1][0].price, last[1][0].size, last[1][0].exchange) == (10.01, 200, "NASDAQ")
+
+
+@pytest.mark.parametrize("version", ENDS)
+def test_a_histogram_arrives_with_prices_and_shares(version: int) -> None:
+    ((_, (_, rows)),) = heard(version, replies.histogram(9, [(10.5, 300), (11.0, 5)]))
+    assert [(row.price, row.count) for row in rows] == [(10.5, 300), (11.0, 5)]
+
+
+def test_a_price_and_its_size_are_the_two_messages() -> None:
+    both = replies.tick_price_and_size(1_000_000_007, 4, 5, 1234567.89, 1600)
+    assert both == replies.tick_price(1_000_000_007, 4, 1234567.89, 1600) + replies.tick_size(1_000_000_007, 5, 1600)
+
+
 @pytest.mark.parametrize(("version", "reject"), [(157, ""), (165, ""), (166, '{"a":1}'), (176, '{"a":1}')])
 def test_error_carries_the_reject_json_from_166(version: int, reject: str) -> None:
     message = replies.error(version, -1, 201, "Order rejected - reason:\nnaïve", '{"a":1}')
