@@ -30,9 +30,11 @@ EXCHANGE_LETTER = "Q"
 GENERIC_TICKS = {
     "100": "Option Volume",
     "101": "Option Open Interest",
+    "104": "Historical Volatility",
     "105": "Average Opt Volume",
     "106": "impvolat",
     "165": "Misc. Stats",
+    "221": "Mark Price",
     "225": "Auction",
     "232": "Mark Price",
     "233": "RTVolume",
@@ -46,6 +48,8 @@ GENERIC_TICKS = {
     "375": "RTTrdVolume",
     "411": "rthistvol",
     "456": "IBDividends",
+    "586": "IPOHLMTD",
+    "588": "Futures Open Interest",
     "595": "ShortTermVolume",
 }
 INVALID = "Error validating request.-'bQ' : cause - "
@@ -310,7 +314,7 @@ class QuoteService:
             total = replies.market_data_size(client.version, market.day_volume)
             price, vwap = market.last / 10_000, round(market.day_vwap_usd, 6)
             client.send(replies.tick_string(req_id, RT_VOLUME, f"{price};{size};{second * 1000};{total};{vwap};true"))
-        if "232" in line.generic:
+        if "232" in line.generic or "221" in line.generic:
             client.send(replies.tick_price(req_id, MARK, (market.bid + market.ask) / 20_000, 0))
 
 

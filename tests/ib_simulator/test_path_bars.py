@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ib_simulator.bar_store import BarStore, tape_view
+from ib_simulator.feeds.replay import ReplayFeed
+from ib_simulator.history import Duration
 from ib_simulator.path_bars import TapeView
 from ib_simulator.plausible import WINDOWS_PER_MINUTE, quote_shares, trade_shares, trades_in, window_volumes
+from market_hours import new_york_calendar
 from trading.bars import Bar
 
 OPEN_S = 1_759_843_800  # 2025-10-07 13:30 UTC
@@ -98,3 +106,40 @@ def test_a_view_of_nothing_has_no_bars() -> None:
 
 def test_a_bar_of_one_price_is_flat() -> None:
     assert view(volume=0).bar(OPEN_S, OPEN_S + 5) == Bar(OPEN_S, 100_000, 100_000, 100_000, 100_000, 0)
+
+
+@pytest.fixture(scope="module")
+def recorded() -> ReplayFeed:
+    directory = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    if not directory.is_dir():
+        pytest.skip("no recorded market data beside the repository")
+    return ReplayFeed(directory, new_york_calendar(date(2025, 10, 8)))
+
+
+def test_recorded_five_second_bars_come_back_as_recorded_and_sum_to_minutes(recorded: ReplayFeed) -> None:
+    session = recorded.require_session(date(2025, 10, 7))
+    tape = recorded.tape("AAPL", session)
+    fives = list(tape_view(tape).bars(session.open_s, session.close_s, 5))
+    assert len(fives) == 4_680
+    assert tape.window_volume is not None
+    assert [bar.volume for bar in fives] == tape.window_volume.tolist()
+    opens, closes = tape.point_price[0::4].tolist(), tape.point_price[3::4].tolist()
+    assert [(bar.open, bar.close) for bar in fives] == list(zip(opens, closes, strict=True))
+    minutes = list(tape_view(tape).bars(session.open_s, session.close_s, 60))
+    assert [bar.volume for bar in minutes] == [bar.volume for bar in tape.bars()]
+    # the minute file leaves 5-second bars without volume out: its opens differ by a few cents now and then
+    assert sum(made.open == bar.open for made, bar in zip(minutes, tape.bars(), strict=True)) > 370
+    assert all(abs(made.close - bar.close) <= 100 for made, bar in zip(minutes, tape.bars(), strict=True))
+
+
+def test_recorded_history_before_a_split_is_adjusted_for_it(recorded: ReplayFeed) -> None:
+    calendar = new_york_calendar(date(2025, 10, 8))
+    session = calendar.session_on(date(2014, 6, 10))  # AAPL split seven for one on 9 June
+    assert session is not None
+    store = BarStore(recorded, calendar, lambda _: None, session)
+    friday, monday = store.bars("AAPL", "1 day", Duration(2, "D"), session.open_s)
+    raw_friday, raw_monday = recorded.daily("AAPL", date(2014, 6, 10), date(2014, 6, 6))
+    assert raw_friday.close == 6_455_700
+    assert friday.close == 922_200  # 645.57 / 7 = 92.224
+    assert friday.volume == raw_friday.volume * 7
+    assert monday == raw_monday
