@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ib_simulator import replies_account as replies
 from ib_simulator.account import Account
-from ib_simulator.account_values import ValueRow, value_rows
+from ib_simulator.account_values import ValueRow, is_total, value_rows
 from ib_simulator.accounts import Accounts
 from ib_simulator.client import ClientConnection
 from ib_simulator.contracts import StockList
@@ -156,7 +156,7 @@ class AccountService:
             client.send(self._position(account, symbol))
         for updates in self._updates:
             if updates.account is account:
-                self._tell_updates(updates, [symbol])
+                self._tell_updates(updates, [symbol], [row for row in value_rows(account) if is_total(row)])
 
     def refresh(self) -> None:
         """The three-minute refresh."""
@@ -166,9 +166,9 @@ class AccountService:
         for summary in self._summaries:
             self._tell_summary(summary)
 
-    def _tell_updates(self, updates: Updates, symbols: list[str]) -> None:
+    def _tell_updates(self, updates: Updates, symbols: list[str], rows: list[ValueRow] | None = None) -> None:
         account, send = updates.account, updates.client.send
-        for key, value, currency in updates.told.changes(value_rows(account)):
+        for key, value, currency in updates.told.changes(value_rows(account) if rows is None else rows):
             send(replies.account_value(key, value, currency, account.account_id))
         time_text = f"{self._now().astimezone(NEW_YORK):%H:%M}"
         for symbol in symbols:

@@ -17,6 +17,11 @@ _PER_CURRENCY_ZERO = (
 )
 
 
+def is_total(row: ValueRow) -> bool:
+    """Whether a value follows every fill; segments and forecasts repeat the totals and wait for the next refresh."""
+    return not row[0].endswith(("-S", "-C")) and not row[0].startswith(("Full", "LookAhead"))
+
+
 def value_rows(account: Account) -> list[ValueRow]:
     """All values, sorted by key. Amounts in USD with two digits."""
     net = account.net_liquidation()

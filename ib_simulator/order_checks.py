@@ -55,8 +55,14 @@ def check_order(order: WireOrder, account_id: str, now: datetime) -> OrderTerms 
     refusal = check_kind(order.order_type, order.tif or "DAY")
     if refusal is not None:
         return refusal
-    if order.conditions:
-        return _invalid("Conditional orders are not simulated")
+    for is_used, kind in (
+        (bool(order.conditions), "Conditional"),
+        (bool(order.adjusted_order_type), "Adjustable"),
+        (bool(order.hedge_type), "Hedging"),
+        (bool(order.scale_price_increment), "Scale"),
+    ):
+        if is_used:  # taking one as a plain order would fill what the client did not mean
+            return _invalid(f"{kind} orders are not simulated")
     if order.account and order.account != account_id:
         return _invalid(f"Invalid account code '{order.account}'.")
     prices = _prices(order)

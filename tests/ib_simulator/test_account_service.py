@@ -72,6 +72,9 @@ def test_later_only_changes_are_told(desk: Desk) -> None:
     told = {key: value for key, value, *_ in calls}
     assert told["TotalCashValue"] == "998998.00"  # 1,001 and a fee of 1.0003
     assert "AccountReady" not in told
+    assert "TotalCashValue-S" not in told  # repeats a total: with the next refresh
+    desk.values.refresh()
+    assert "TotalCashValue-S" in [arguments[0] for name, arguments in desk.client.calls() if len(arguments) == 4]
 
 
 def test_a_position_that_closed_is_told_once_with_zero(desk: Desk) -> None:

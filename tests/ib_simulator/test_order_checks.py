@@ -216,6 +216,13 @@ def test_a_conditional_order_is_refused_not_executed_at_once() -> None:
     assert code(conditions=(TimeCondition(conjunction="a", is_more=True, time="20251007 15:00:00"),)) == 321
 
 
+@pytest.mark.parametrize(
+    "changes", [{"adjusted_order_type": "TRAIL"}, {"hedge_type": "D"}, {"scale_price_increment": 0.1}]
+)
+def test_what_is_not_simulated_is_refused(changes: dict[str, Any]) -> None:
+    assert code(**changes) == 321
+
+
 @pytest.mark.parametrize("field", ["limit_price", "aux_price"])
 def test_an_absurd_price_is_refused(field: str) -> None:
     assert code(order_type="STP LMT", **{"aux_price": 300.0, field: 1e300}) == 110
