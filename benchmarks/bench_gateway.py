@@ -110,7 +110,7 @@ async def _ticks() -> bool:
         await asyncio.sleep(0)  # let the socket write
     elapsed_s = time.perf_counter() - started
     await gateway.stop()
-    count = await _said(ours)
+    count: int = await _said(ours)
     process.join()
     rate = count / elapsed_s
     print(f"ticks      {count:>9,} messages to one client in {elapsed_s:.2f} s: {rate:>9,.0f}/s (>= {TICKS_PER_S:,}/s)")

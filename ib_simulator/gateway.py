@@ -8,52 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ib_simulator import replies
-from ib_simulator.account import Account, AccountKind
+from ib_simulator.account import Account
 from ib_simulator.account_service import REFRESH_S, AccountService
 from ib_simulator.accounts import Accounts
 from ib_simulator.client import ClientConnection, Tap, Witness
 from ib_simulator.contracts import StockList
-from ib_simulator.data_service import DataOptions, DataService
+from ib_simulator.data_service import DataService
+from ib_simulator.dispatch import request_handlers
 from ib_simulator.exchange import Exchange
 from ib_simulator.feeds.tape import Feed
+from ib_simulator.gateway_options import GatewayOptions
 from ib_simulator.journal import Journal
 from ib_simulator.listener import Listener
 from ib_simulator.market_phases import MarketEvent
 from ib_simulator.order_service import OrderService
 from ib_simulator.orders import SimExecution
 from ib_simulator.pnl_service import PnLService
-from ib_simulator.request_types import (
-    CancelAccountSummary,
-    CancelAccountUpdatesMulti,
-    CancelOrder,
-    CancelPnL,
-    CancelPnLSingle,
-    CancelPositions,
-    PlaceOrder,
-    ReqAccountSummary,
-    ReqAccountUpdates,
-    ReqAccountUpdatesMulti,
-    ReqAllOpenOrders,
-    ReqAutoOpenOrders,
-    ReqCompletedOrders,
-    ReqCurrentTime,
-    ReqExecutions,
-    ReqGlobalCancel,
-    ReqIds,
-    ReqManagedAccounts,
-    ReqOpenOrders,
-    ReqPnL,
-    ReqPnLSingle,
-    ReqPositions,
-    Request,
-)
+from ib_simulator.request_types import Request
 from ib_simulator.splits import split_orders, split_position
 from ib_simulator.state import StateFile
 from ib_simulator.tape_player import TapePlayer
@@ -64,6 +41,8 @@ from trading.costs import fee_schedule_on
 if TYPE_CHECKING:
     from ib_simulator.faults import FaultInjector
 
+__all__ = ["Gateway", "GatewayOptions"]
+
 log = logging.getLogger(__name__)
 
 FARM_NOTICES = (
@@ -71,30 +50,6 @@ FARM_NOTICES = (
     (2106, "HMDS data farm connection is OK:ushmds"),
     (2158, "Sec-def data farm connection is OK:secdefil"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayOptions:
-    """How the simulated accounts and socket are set up. Money in 1e-6 USD.
-
-    All accounts start with the same cash. Paper accounts are named `DU...`, live ones `U...`.
-    """
-
-    account_id: str = "DU1000001"
-    other_accounts: tuple[str, ...] = ()
-    account_kind: AccountKind = AccountKind.MARGIN
-    cash: int = 1_000_000_000_000
-    master_client_id: int | None = None  # this client hears of the orders of all clients
-    cancel_delay_s: int = 0  # until a cancel reaches the exchange
-    state_file: Path | None = None  # orders, positions and ids live on in it from one run to the next
-    host: str = "127.0.0.1"
-    port: int = 0  # 0: any free port
-    speed: float = 1.0  # seconds of the clock that pass in one second of the event loop
-    data: DataOptions = field(default_factory=DataOptions)
-    limit_bands: bool = False  # limit up, limit down: see `market_phases`
-    splits_cancel_orders: bool = False  # resting orders at a split: cancelled as IBKR does, else adjusted
-    refuses_when_halted: bool = False  # orders for a halted symbol: refused (154), else held with a warning (2128)
-    stop_on_error: bool = True  # a request that cannot be served ends `play`; else the client alone hears of it
 
 
 class Gateway:
@@ -141,36 +96,9 @@ class Gateway:
         self._session: Session | None = None
         self._pnl_due_s = 0  # when a fill is told to those who follow profit and loss, 0 when there is none
         self._fault: Exception | None = None  # of a request; raised where the sessions are played
-        self._handlers: dict[type[Request], Callable[[ClientConnection, Any], None]] = {
-            ReqCurrentTime: lambda client, _: client.send(replies.current_time(int(clock.now().timestamp()))),
-            ReqManagedAccounts: lambda client, _: client.send(replies.managed_accounts(list(self.accounts))),
-            ReqIds: lambda client, _: client.send(
-                replies.next_valid_id(self.orders.next_valid_id(client.client_id or 0))
-            ),
-            **self.data.handlers(),
-            PlaceOrder: self.orders.place,
-            CancelOrder: self.orders.cancel,
-            ReqGlobalCancel: lambda _client, _: self.orders.cancel_all(),
-            ReqOpenOrders: lambda client, _: self.orders.queries.tell_open(client, all_clients=False),
-            ReqAllOpenOrders: lambda client, _: self.orders.queries.tell_open(client, all_clients=True),
-            ReqAutoOpenOrders: lambda client, request: self.orders.queries.auto_bind(client, request.auto_bind),
-            ReqCompletedOrders: lambda client, request: self.orders.queries.tell_completed(
-                client, api_only=request.api_only
-            ),
-            ReqExecutions: self.orders.queries.tell_executions,
-            ReqPositions: lambda client, _: self._account_service.tell_positions(client),
-            CancelPositions: lambda client, _: self._account_service.stop_positions(client),
-            ReqAccountUpdates: self._account_service.follow_updates,
-            ReqAccountUpdatesMulti: self._account_service.tell_multi,
-            ReqAccountSummary: self._account_service.follow_summary,
-            CancelAccountUpdatesMulti: lambda client, request: None,  # the first answer was all
-            CancelAccountSummary: lambda client, request: self._account_service.stop_summary(client, request.req_id),
-            ReqPnL: self._pnl.follow,
-            CancelPnL: self._pnl.unfollow,
-            ReqPnLSingle: self._pnl.follow_single,
-            CancelPnLSingle: self._pnl.unfollow,
-        }
-
+        self._handlers = request_handlers(
+            clock.now, self.accounts, self.orders, self.data, self._account_service, self._pnl
+        )
         if options.state_file is not None:
             self._load_state(options.state_file)
 
