@@ -11,6 +11,7 @@ import dataclasses
 import json
 import sqlite3
 from datetime import date, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ CREATE TABLE filled_groups (name TEXT PRIMARY KEY);
 """
 _LINKS = frozenset({"parent", "children", "request", "active", "trailed"})  # not stored with the order's own fields
 _ORDER_FIELDS = tuple(field.name for field in dataclasses.fields(SimOrder) if field.name not in _LINKS)
+_order_values = attrgetter(*_ORDER_FIELDS)
 _HOLDING_FIELDS = tuple(field.name for field in dataclasses.fields(Holding))
 _EXECUTION_FIELDS = tuple(name for name in SimExecution._fields if name != "order")
 
@@ -57,7 +59,7 @@ class StateFile:
         self._registry = registry
         self._exchange = exchange
         self._saved: Rows = {table: {} for table in _KEYS}
-        self._request_texts: dict[int, tuple[object, str]] = {}  # perm_id -> request and its text
+        self._order_rows: dict[int, tuple[object, object, tuple[Any, ...]]] = {}  # perm_id -> request, values, row
         try:
             self._database = sqlite3.connect(path, isolation_level=None, timeout=1.0)
         except sqlite3.Error as error:
@@ -121,6 +123,8 @@ class StateFile:
         except sqlite3.Error as error:
             raise self._unusable(str(error)) from error
         self._saved = rows
+        for perm_id in [perm_id for perm_id in self._order_rows if (perm_id,) not in rows["orders"]]:
+            del self._order_rows[perm_id]
 
     def _create_or_check(self) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -175,11 +179,14 @@ class StateFile:
         }
 
     def _order_row(self, order: SimOrder) -> tuple[Any, ...]:
-        known = self._request_texts.get(order.perm_id)
-        if known is None or known[0] is not order.request:
-            known = self._request_texts[order.perm_id] = (order.request, _request_text(order.request))
-        body = json.dumps([getattr(order, name) for name in _ORDER_FIELDS])
-        return order.perm_id, order.parent.perm_id if order.parent else None, body, known[1]
+        values = _order_values(order)
+        known = self._order_rows.get(order.perm_id)
+        if known is not None and known[0] is order.request and known[1] == values:
+            return known[2]
+        parent = order.parent.perm_id if order.parent else None
+        row = order.perm_id, parent, json.dumps(values), _request_text(order.request)
+        self._order_rows[order.perm_id] = (order.request, values, row)
+        return row
 
     # Back
 
