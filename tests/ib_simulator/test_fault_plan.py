@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date, time
 from pathlib import Path
 
@@ -99,3 +100,11 @@ def test_every_kind_has_an_action_and_a_description() -> None:
     assert set(ACTIONS) == set(KINDS.values())
     assert all(kind.__doc__ for kind in KINDS.values())
     assert planned_fault({"kind": "halt", "symbol": "AAPL"}).fault == Halt(symbol="AAPL")
+
+
+def test_the_table_of_faults_names_every_kind_and_field() -> None:
+    table = (Path(__file__).resolve().parents[2] / "Documentation" / "GATEWAY_FAULTS.md").read_text()
+    rows = {line.split("`")[1]: line for line in table.splitlines() if line.startswith("| `")}
+    assert list(rows) == list(KINDS)
+    for name, kind in KINDS.items():
+        assert [field.name for field in fields(kind) if f"`{field.name}`" not in rows[name]] == []
