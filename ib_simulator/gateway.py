@@ -34,6 +34,7 @@ from ib_simulator.request_types import Request
 from ib_simulator.splits import split_orders, split_position
 from ib_simulator.state import StateFile
 from ib_simulator.tape_player import TapePlayer
+from ib_simulator.unserved import NotServed
 from ib_simulator.wire import ClientVersions, negotiate
 from market_hours import NEW_YORK, Clock, Session, TradingCalendar, new_york_date, utc_from_epoch
 from trading.costs import fee_schedule_on
@@ -368,4 +369,5 @@ class Gateway:
 
 
 def _not_served(request: Request) -> str:
-    return f"{type(request).__name__} is not served by the simulated gateway"
+    name = request.name if isinstance(request, NotServed) else type(request).__name__
+    return f"{name} is not served by the simulated gateway"
