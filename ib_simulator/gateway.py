@@ -345,7 +345,8 @@ class Gateway:
         if left_s <= 0:
             return True
         try:
-            await asyncio.wait_for(self._wake.wait(), left_s / self._options.speed)
+            async with asyncio.timeout(left_s / self._options.speed):
+                await self._wake.wait()
         except TimeoutError:
             return True
         return False
