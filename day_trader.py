@@ -165,7 +165,9 @@ def _fail(error: TradingError | OSError) -> int:
     code = FAULT
     if isinstance(error, Misconfigured | HaltTrading):
         code = WRONG_USAGE if isinstance(error, Misconfigured) else STOPPED_BY_RULE
-    words = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    words = str(error)
+    if isinstance(error, OSError) and error.filename:
+        words = f"{error.filename2 or error.filename}: {error.strerror}"
     log.info("ended with exit code %s", code, exc_info=error)
     print("day_trader.py:", *words.split(), file=sys.stderr)
     return code
@@ -205,7 +207,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = _clock_text(session.open - PREPARE_BEFORE_OPEN)
-                print(f"Waiting until {start}, half an hour before the open.", flush=True)
+                print(f"Waiting until {start}, then the program connects.", flush=True)
             _stop_on_signals(loop, trader)
             report = runner.run(trader.run(options.strategy.watchlist_universe))
             _tell(report)
@@ -220,14 +222,14 @@ def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) 
 
     loop = simulated_loop(args.speed)  # set before the client library is imported
     try:
-        return loop.run_until_complete(_simulate_sessions(args, environment, clock, loop))
+        return loop.run_until_complete(_simulate_sessions(args, _options(args, environment), clock, loop))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 
 async def _simulate_sessions(
-    args: argparse.Namespace, environment: Environment, clock: Clock, loop: asyncio.AbstractEventLoop
+    args: argparse.Namespace, options: TraderOptions, clock: Clock, loop: asyncio.AbstractEventLoop
 ) -> int:
     from dataclasses import replace
     from random import Random
@@ -241,7 +243,6 @@ async def _simulate_sessions(
     from observability import start_afresh
 
     assert isinstance(loop, SimulatedTimeLoop)
-    options = _options(args, environment)
     today = new_york_date(clock.now())
     calendar = new_york_calendar(today)
     first = None if args.simulate == LATEST else args.simulate
@@ -312,7 +313,6 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
     from platform import python_version
 
     from broker.settings import BrokerSettings
-    from day_trading_agents import TraderOptions
     from performance_config import PerformanceSettings, read_hardware, tuned
     from trading.settings import RiskSettings, StrategySettings
 
@@ -320,8 +320,12 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         log.warning(line)
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")
+    strategy, risk = load_settings(StrategySettings, environment), load_settings(RiskSettings, environment)
+    broker, performance = load_settings(BrokerSettings, environment), load_settings(PerformanceSettings, environment)
     simulated = args.simulate is not None
     database = args.db or (SIMULATED_DATABASE if simulated else LIVE_DATABASE)
+    from day_trading_agents import TraderOptions  # what takes long to load comes after what may be refused
+
     return TraderOptions(
         allocation=args.allocation,
         client_id=args.client_id,
@@ -336,10 +340,10 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
             "python": python_version(),
             **{name: version(name) for name in ("ib_insync", "numpy", "exchange_calendars")},
         },
-        strategy=load_settings(StrategySettings, environment),
-        risk=load_settings(RiskSettings, environment),
-        performance=tuned(load_settings(PerformanceSettings, environment), read_hardware(database.parent)),
-        broker=load_settings(BrokerSettings, environment),
+        strategy=strategy,
+        risk=risk,
+        performance=tuned(performance, read_hardware(database.parent)),
+        broker=broker,
     )
 
 

@@ -104,8 +104,8 @@ class Broker:
         symbol = contract.symbol if contract else ""
         log.info("gateway %s %s (%s) %s", number, known.meaning, symbol or request_id, text)
         self._listener.on_message(number, text, trade.order.orderRef if trade else "")
-        if trade is not None and known.policy is Policy.REJECT_ORDER:
-            self.orders.on_refused(trade, text)
+        if trade is not None:
+            self.orders.on_message(trade, number, text)
 
     def _on_disconnected(self) -> None:
         if not self._closing:
