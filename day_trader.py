@@ -173,7 +173,9 @@ def _fail(error: TradingError | OSError) -> int:
     code = FAULT
     if isinstance(error, Misconfigured | HaltTrading):
         code = WRONG_USAGE if isinstance(error, Misconfigured) else STOPPED_BY_RULE
-    words = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    words = str(error)
+    if isinstance(error, OSError) and error.filename:
+        words = f"{error.filename2 or error.filename}: {error.strerror}"
     log.info("ended with exit code %s", code, exc_info=error)
     print("day_trader.py:", *words.split(), file=sys.stderr)
     return code
@@ -213,7 +215,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = _clock_text(session.open - PREPARE_BEFORE_OPEN)
-                print(f"Waiting until {start}, half an hour before the open.", flush=True)
+                print(f"Waiting until {start}, then the program connects.", flush=True)
             _stop_on_signals(loop, trader)
             report = runner.run(trader.run(options.strategy.watchlist_universe))
             _tell(report)
@@ -228,14 +230,14 @@ def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) 
 
     loop = simulated_loop(args.speed)  # set before the client library is imported
     try:
-        return loop.run_until_complete(_simulate_sessions(args, environment, clock, loop))
+        return loop.run_until_complete(_simulate_sessions(args, _options(args, environment), clock, loop))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 
 async def _simulate_sessions(
-    args: argparse.Namespace, environment: Environment, clock: Clock, loop: asyncio.AbstractEventLoop
+    args: argparse.Namespace, options: TraderOptions, clock: Clock, loop: asyncio.AbstractEventLoop
 ) -> int:
     from dataclasses import replace
     from random import Random
@@ -249,7 +251,6 @@ async def _simulate_sessions(
     from observability import start_afresh
 
     assert isinstance(loop, SimulatedTimeLoop)
-    options = _options(args, environment)
     today = new_york_date(clock.now())
     calendar = new_york_calendar(today)
     first = None if args.simulate == LATEST else args.simulate
@@ -321,18 +322,21 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
     from platform import python_version
 
     from broker.settings import BrokerSettings
-    from broker.trading_desk import DeskOptions
-    from day_trading_agents import TraderOptions
     from performance_config import PerformanceSettings, read_hardware, tuned
     from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
     for line in unknown_variables(environment, settings_classes()):
         log.warning(line)
-    strategy = load_settings(StrategySettings, environment)
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")
+    strategy, risk = load_settings(StrategySettings, environment), load_settings(RiskSettings, environment)
+    broker, performance = load_settings(BrokerSettings, environment), load_settings(PerformanceSettings, environment)
+    safety = load_settings(SafetySettings, environment)
     simulated = args.simulate is not None
     database = args.db or (SIMULATED_DATABASE if simulated else LIVE_DATABASE)
+    from broker.trading_desk import DeskOptions  # what takes long to load comes after what may be refused
+    from day_trading_agents import TraderOptions
+
     return TraderOptions(
         allocation=args.allocation,
         flatten_on_exit=args.flatten_on_exit,
@@ -345,14 +349,14 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
             **{name: version(name) for name in ("ib_insync", "numpy", "exchange_calendars")},
         },
         strategy=strategy,
-        risk=load_settings(RiskSettings, environment),
-        performance=tuned(load_settings(PerformanceSettings, environment), read_hardware(database.parent)),
+        risk=risk,
+        performance=tuned(performance, read_hardware(database.parent)),
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,
             dry_run=args.dry_run,
-            broker=load_settings(BrokerSettings, environment),
-            safety=load_settings(SafetySettings, environment),
+            broker=broker,
+            safety=safety,
             consents=dict(args.adopt or ()),
             daily_atr=strategy.atr_timeframe == "day",
         ),

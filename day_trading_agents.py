@@ -124,8 +124,8 @@ def known_watchlist(options: TraderOptions, session: Session, calendar: TradingC
         known = watchlist_from_json(read_json(file))
     except ValueError as error:
         raise Misconfigured(f"{file}: {error}") from error
-    made_for, oldest = known.session_date, calendar.previous_session(session.date).date
-    if made_for is None or oldest <= made_for <= session.date:
+    made_for = known.session_date
+    if made_for is None or calendar.previous_session(session.date).date <= made_for <= session.date:
         return known
     if may_analyse:
         return None

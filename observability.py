@@ -285,12 +285,13 @@ def start_afresh(path: Path) -> None:
     """Make room for a simulated run: an earlier simulated database is kept as `NAME.previous.db`.
 
     A simulated account begins anew with every run, so its history must too. Raises Misconfigured when the file
-    holds live or paper trades: those are never moved, and never mixed with simulated ones.
+    holds live or paper days: those are never moved, and never mixed with simulated ones.
     """
     if not path.exists():
         return
     with closing(open_for_writing(path)) as connection:
-        found = connection.execute("SELECT DISTINCT mode FROM trades UNION SELECT DISTINCT mode FROM order_intents")
+        tables = ("trades", "order_intents", "decisions", "agent_health")
+        found = connection.execute(" UNION ".join(f"SELECT mode FROM {table}" for table in tables))
         real = sorted(mode for (mode,) in found if mode != SIMULATED)
     if real:
         raise Misconfigured(

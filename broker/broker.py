@@ -165,8 +165,8 @@ class Broker:
         elif number in SERVER_BACK:
             self.on_link(LinkEvent.SERVER_BACK)
         self._listener.on_message(number, text, trade.order.orderRef if trade else "")
-        if trade is not None and known.policy is Policy.REJECT_ORDER:
-            self.orders.on_refused(trade, text)
+        if trade is not None:
+            self.orders.on_message(trade, number, text)
 
     def _on_disconnected(self) -> None:
         if not self._closing:

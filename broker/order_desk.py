@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from broker.client_library import IB, CommissionReport, Contract, Fill, RequestError, Trade
+from broker.codes import Policy, code
 from broker.market_data import MarketData
 from broker.translate import execution_from_ib, is_set, money_from_ib, order_to_ib, report_from_ib, resting_from_ib
 from broker.values import BrokerListener, IntentStore, RestingOrder
 from trading.errors import BrokerUnavailable
 from trading.money import price_to_usd
-from trading.orders import IntentState, OrderIntent, OrderReport
+from trading.orders import TERMINAL, IntentState, OrderIntent, OrderReport
 
 log = logging.getLogger(__name__)
 
-
+ORDER_CANCELLED = 202
 READ_LIMIT_S = 10.0
 
 
@@ -95,9 +96,9 @@ class OrderDesk:
         return True
 
     def cancel(self, intent_id: str) -> bool:
-        """Ask for a cancel. False when there is nothing alive to cancel."""
+        """Ask for a cancel. False when there is nothing alive to cancel; what may be alive is cancelled too."""
         trade = self._trades.get(intent_id)
-        if trade is None or trade.isDone() or not self._ib.isConnected():
+        if trade is None or report_from_ib(trade).state in TERMINAL or not self._ib.isConnected():
             return False
         self._ib.cancelOrder(trade.order)
         return True
@@ -145,14 +146,15 @@ class OrderDesk:
         if trade.order.orderRef:
             self._tell(report_from_ib(trade))
 
-    def on_refused(self, trade: Trade, text: str) -> None:
-        """A rejection that the library takes for a warning: no order status will follow.
-
-        An order that was acknowledged before lives on: what was refused is its modification.
-        """
+    def on_message(self, trade: Trade, number: int, text: str) -> None:
+        """An error message about an order, where the library's own status leaves open what became of it."""
         report = report_from_ib(trade)
-        if trade.order.orderRef and report.state is IntentState.SENT:
-            self._tell(report._replace(state=IntentState.REJECTED, detail=text))
+        if not report.order_ref:
+            return
+        if report.state is IntentState.SENT and code(number).policy is Policy.REJECT_ORDER:
+            self._tell(report._replace(state=IntentState.REJECTED, detail=text))  # a mere warning to the library
+        elif report.state is IntentState.UNKNOWN and number == ORDER_CANCELLED:
+            self._tell(report._replace(state=IntentState.CANCELLED, detail=text))
 
     def on_execution(self, _trade: Trade, fill: Fill) -> None:
         """The library's execution event."""

@@ -125,14 +125,18 @@ def execution_from_ib(fill: Fill) -> ExecutionReport:
 
 
 def report_from_ib(trade: Trade) -> OrderReport:
-    """An order's state. A cancel that the library only inferred from an error is judged by the error's code."""
+    """An order's state. A cancel that the library only inferred from an error is judged by the error's code.
+
+    An error about an order that was alive may be about its modification: then nobody knows, until the broker says.
+    """
     status = trade.orderStatus
     state = STATES.get(status.status, IntentState.UNKNOWN)
     detail = status.whyHeld
     error = trade.log[-1].errorCode if trade.log else 0
     if state is IntentState.CANCELLED and error:
         detail = trade.log[-1].message
-        rejects = code(error).policy is Policy.REJECT_ORDER
+        was_alive = any(STATES.get(entry.status) is IntentState.WORKING for entry in trade.log)
+        rejects = code(error).policy is Policy.REJECT_ORDER and not was_alive
         state = IntentState.REJECTED if rejects else IntentState.UNKNOWN
     elif state is IntentState.REJECTED and "locate" in status.whyHeld:
         state = IntentState.WORKING

@@ -82,7 +82,9 @@ def random_fault(rng: Random) -> Fault:
     return rng.choice(makers)()
 
 
-def chaotic_days(directory: Path, *, seed: int, days: int, faults_a_day: int, crashes_a_day: int, symbols: int) -> Verdict:
+def chaotic_days(
+    directory: Path, *, seed: int, days: int, faults_a_day: int, crashes_a_day: int, symbols: int
+) -> Verdict:
     """Run and judge. Deterministic in all its arguments."""
     loop = simulated_loop()
     try:
@@ -121,7 +123,19 @@ async def _run(
                 schedule = _schedule(rng, session, faults_a_day)
                 async with asyncio.TaskGroup() as group:
                     faults = group.create_task(_fire(schedule, injector, world.clock))
-                    await _day(options, session, calendar, world.clock, history, new_id, feed, gateway, rng, crashes_a_day, verdict)
+                    await _day(
+                        options,
+                        session,
+                        calendar,
+                        world.clock,
+                        history,
+                        new_id,
+                        feed,
+                        gateway,
+                        rng,
+                        crashes_a_day,
+                        verdict,
+                    )
                     faults.cancel()
                 _judge(verdict, session, gateway, history, journal.entries())
         verdict.faults = Counter(event.kind for event in injector.log)
@@ -216,14 +230,18 @@ def _judge(
     bought: Counter[str] = Counter()
     for entry in executions:
         bought[entry.order_ref] += entry.shares
-    quantity = {entry.order_ref: max(e.quantity for e in entries if e.order_ref == entry.order_ref) for entry in executions}
+    quantity = {
+        entry.order_ref: max(e.quantity for e in entries if e.order_ref == entry.order_ref) for entry in executions
+    }
     verdict.broken += [f"{ref}: {n} filled of {quantity[ref]}" for ref, n in bought.items() if n > quantity[ref]]
     refs = Counter(e.order_ref for e in {(e.perm_id, e.order_ref): e for e in entries if e.order_ref}.values())
     verdict.broken += [f"{ref}: sent {n} times" for ref, n in refs.items() if n > 1]
     recorded = Counter(row.exec_id for row in history.trades())
     for entry in executions:
         if recorded[entry.exec_id] != 1:
-            verdict.broken.append(f"{entry.at}: execution {entry.exec_id} of {entry.symbol} recorded {recorded[entry.exec_id]} times")
+            verdict.broken.append(
+                f"{entry.at}: execution {entry.exec_id} of {entry.symbol} recorded {recorded[entry.exec_id]} times"
+            )
     owned = {row.symbol: row.quantity for row in history.open_positions("day_trader")}
     truth = {symbol: shares for symbol, shares in net.items() if shares}
     if owned != truth:

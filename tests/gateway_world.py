@@ -77,8 +77,8 @@ def minute(
     clock_text: str, open_: float, high: float, low: float, close: float, volume: int, session: Session = MONDAY
 ) -> Bar:
     """One minute bar; prices in USD."""
-    prices = (price_from_usd(usd) for usd in (open_, high, low, close))
-    return Bar(second(clock_text, session), *prices, volume)
+    open_price, high_price, low_price, close_price = map(price_from_usd, (open_, high, low, close))
+    return Bar(second(clock_text, session), open_price, high_price, low_price, close_price, volume)
 
 
 def warm_up(session: Session = MONDAY, base_usd: float = 100.0, volume: int = 6_000) -> list[Bar]:
@@ -90,14 +90,10 @@ def warm_up(session: Session = MONDAY, base_usd: float = 100.0, volume: int = 6_
     0.10 and gain + loss = 1, the gain is 0.5 · 13/14 = 0.464286 (down), (0.464286 · 13 + 1)/14 = 0.502551 (up),
     0.466655 (down), 0.504751 (up), 0.468697 (down): RSI 46.8697 after the 20th bar.
     """
-    low, high = base_usd, base_usd + 0.10
+    low, high = price_from_usd(base_usd), price_from_usd(base_usd + 0.10)
+    rising, falling = (low, high, low, high), (high, high, low, low)
     return [
-        Bar(
-            session.open_s + 60 * i,
-            *(price_from_usd(usd) for usd in ((low, high, low, high) if i % 2 == 0 else (high, high, low, low))),
-            volume,
-        )
-        for i in range(20)
+        Bar._make((session.open_s + 60 * number, *(falling if number % 2 else rising), volume)) for number in range(20)
     ]
 
 

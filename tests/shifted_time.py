@@ -1,7 +1,7 @@
 """The programs on the machine's own clock, shifted to a session, for tests of what simulated time does not do.
 
-    shifted_time.py trader SHIFT_S [argument of day_trader.py ...]
-    shifted_time.py gateway SHIFT_S ACCOUNT_ID SYMBOL ...       prints its port and serves until it is ended
+shifted_time.py trader SHIFT_S [argument of day_trader.py ...]
+shifted_time.py gateway SHIFT_S ACCOUNT_ID SYMBOL ...       prints its port and serves until it is ended
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def serve(clock: ShiftedClock, account_id: str, symbols: Sequence[str]) ->
     gateway = Gateway(feed, calendar, clock, symbols, GatewayOptions(account_id=account_id))
     session = feed.latest_session()
     gateway.begin(session)
-    print(await gateway.start(), flush=True)
+    print(await gateway.start(), flush=True)  # noqa: T201 (the test reads it)
     await gateway.play((session,))
 
 

@@ -106,7 +106,7 @@ def test_the_bracket_rests_at_the_gateway_as_it_is_on_record(tmp_path: Path) -> 
     ]
     assert len({order.oca_group for order in day.resting}) == 1
     assert day.report.positions_left == {"AAA": 249}
-    assert [order["order_type"] for order in day.report.resting_orders] == ["STP", "LMT", "MKT"]
+    assert [order["order_type"] for order in day.report.resting_orders or ()] == ["STP", "LMT", "MKT"]
 
 
 # The exits

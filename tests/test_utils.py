@@ -258,6 +258,18 @@ class TestLogging:
         self.log.handle(record)
         assert (tmp_path / "log").read_text(encoding="utf-8") == "2025-11-28T14:31:07.250Z WARNING x: text\n"
 
+    def test_a_logger_for_the_file_only_is_silent_on_the_terminal(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        setup_logging(tmp_path / "log", secrets=(), file_only=("tests.library",))
+        logging.getLogger("tests.library").error("told twice")
+        logging.getLogger("tests.library.deeper").error("told once")
+        assert [line.split(": ")[1] for line in (tmp_path / "log").read_text(encoding="utf-8").splitlines()] == [
+            "told twice",
+            "told once",
+        ]
+        assert [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()] == ["told once"]
+
     def test_lower_level_reaches_both(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         setup_logging(tmp_path / "log", "debug", secrets=())
         self.log.debug("wire")

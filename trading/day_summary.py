@@ -102,7 +102,7 @@ def _result_lines(report: DayReport) -> list[str]:
             )
         )
         lines.append(
-            _labelled("exits", ", ".join(f"{n:,} {_words(reason)}" for reason, n in metrics["exit_reasons"].items()))
+            _labelled("exits", ", ".join(f"{_words(reason)} {n:,}" for reason, n in metrics["exit_reasons"].items()))
         )
     lines.append(_labelled("max drawdown", f"{metrics['max_drawdown_usd']:,.2f} USD"))
     return lines

@@ -62,7 +62,7 @@ def test_messages_about_a_modification_leave_the_order_alive() -> None:
 
 
 def test_the_library_knows_only_these_rejections_as_warnings() -> None:
-    """They get no order status from it: `OrderDesk.on_refused` tells them."""
+    """They get no order status from it: `OrderDesk.on_message` tells them."""
     rejections = {number for number, known in CODES.items() if known.policy is Policy.REJECT_ORDER}
     assert rejections & WARNINGS_OF_THE_LIBRARY == {110, 434}
 

@@ -15,8 +15,7 @@ from broker.broker import Broker
 from broker.market_data import BAR_GRACE_S, MinuteBars
 from broker.values import Quote
 from ib_simulator.client import ClientConnection
-from ib_simulator.request_types import ReqContractDetails, ReqHistoricalData, ReqMktData
-from ib_simulator.requests import Request
+from ib_simulator.request_types import ReqContractDetails, ReqHistoricalData, ReqMktData, Request
 from market_hours import utc_from_epoch
 from tests.gateway_world import MONDAY, HandMadeFeed, World, in_world, minute, second, session_on, warm_up
 from trading.bars import Bar

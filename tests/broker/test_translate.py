@@ -176,6 +176,17 @@ def test_a_cancel_that_the_library_made_up_from_an_error_is_judged_by_its_code(c
     assert (report.state, report.detail) == (state, f"Error {code}: words")
 
 
+def test_an_error_about_an_order_that_was_alive_leaves_its_state_open() -> None:
+    """It may be about a modification: a stop that is taken for dead while it rests would be sold twice."""
+    log = [
+        TradeLogEntry(NOON, "PendingSubmit", "", 0),
+        TradeLogEntry(NOON, "PreSubmitted", "", 0),
+        TradeLogEntry(NOON, "Cancelled", "Error 201: words", 201),
+    ]
+    assert report_from_ib(ib_trade("Cancelled", *log)).state is IntentState.UNKNOWN
+    assert report_from_ib(ib_trade("Inactive", *log)).state is IntentState.REJECTED  # this the gateway said itself
+
+
 def test_a_cancel_that_the_gateway_reported_is_one() -> None:
     assert report_from_ib(ib_trade("Cancelled", TradeLogEntry(NOON, "Cancelled", "", 0))).state is IntentState.CANCELLED
 

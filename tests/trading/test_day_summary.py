@@ -73,7 +73,7 @@ def test_a_whole_day_reads_like_this() -> None:
         "",
         "day's P&L     +7.00 USD after 2.00 of fees",
         "round trips   2: 1 won, 1 lost, profit factor 8.00",
-        "exits         1 profit target, 1 time exit",
+        "exits         profit target 1, time exit 1",
         "max drawdown  0.00 USD",
         "",
         "judged        1,483 times at 4,624 instants",

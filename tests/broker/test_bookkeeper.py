@@ -1,0 +1,302 @@
+"""The book and the record in step with reports: each counted once, exits fitted, foreign ones left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from broker.bookkeeper import Bookkeeper
+from broker.order_desk import OrderDesk
+from observability import TradingHistory
+from records.intent_log import IntentLog
+from tests.gateway_world import MONDAY, USD, HandMadeFeed, World, in_world, rows, second, warm_up
+from trading.book import PendingEntry, SessionBook
+from trading.money import notional
+from trading.orders import (
+    Action,
+    ExecutionReport,
+    IntentState,
+    OrderIntent,
+    OrderReport,
+    Role,
+    entry_bracket,
+)
+from trading.settings import RiskSettings
+from trading.strategy import Parameters
+from trading.sync import Adoption
+
+EOD_S = int(MONDAY.eod.timestamp())
+OPEN_S = MONDAY.open_s
+
+
+class RecordingDesk(OrderDesk):
+    """Answers every modification with success and keeps it."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[str, int, int, int]] = []
+
+    def modify(self, intent_id: str, *, quantity: int, limit_price: int = 0, stop_price: int = 0) -> bool:
+        self.changes.append((intent_id, quantity, limit_price, stop_price))
+        return True
+
+
+class Kept:
+    """A bookkeeper over a real database, with one bracket of 249 shares on its way."""
+
+    def __init__(self, history: TradingHistory) -> None:
+        self.history = history
+        numbers = itertools.count(1)
+        self.desk = RecordingDesk()
+
+        async def now(job: Future[None]) -> None:
+            job.result()
+
+        day = MONDAY.date.isoformat()
+        intents = IntentLog(history, now=lambda: MONDAY.open, await_off_loop=now, session_date=lambda: day)
+        self.keeper = Bookkeeper(
+            history=history,
+            intents=intents,
+            session_date=day,
+            book=SessionBook(100_000 * USD, 250_000, MONDAY.close_s, RiskSettings().limits(25_000 * USD)),
+            parameters=Parameters(),
+            market_of=lambda _: None,
+            new_id=lambda: f"id{next(numbers)}",
+        )
+        self.keeper.orders = self.desk
+        self.entry, self.stop, self.target, self.time_exit = self.legs = entry_bracket(
+            new_id=lambda: f"id{next(numbers)}",
+            symbol="AAA",
+            quantity=249,
+            collar=1_003_100,
+            expected_fill=1_002_100,
+            parameters=Parameters(),
+            good_till_s=OPEN_S + 15,
+            eod_s=EOD_S,
+            decision_id="d",
+        )
+        self.keeper.track(self.legs)
+        self.keeper.book.add_pending("AAA", PendingEntry(self.entry.intent_id, 249, 1_003_100))
+
+    def executed(self, exec_id: str, intent: OrderIntent, quantity: int, price: int, at_s: int = OPEN_S) -> None:
+        self.keeper.on_execution(
+            ExecutionReport(exec_id, intent.intent_id, "AAA", intent.action, quantity, price, at_s, 1, 1)
+        )
+
+    def reported(self, intent: OrderIntent, state: IntentState, filled: int = 0, detail: str = "") -> None:
+        remaining = intent.quantity - filled
+        self.keeper.on_order(OrderReport(intent.intent_id, state, filled, remaining, 0, 1, 1, detail))
+
+    def trades(self) -> list[tuple[str, int, float | None, float | None]]:
+        return [(row.exec_id, row.quantity, row.commission_usd, row.pnl_usd) for row in self.history.trades()]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    with TradingHistory(tmp_path / "history.db", bot="day_trader", mode="simulated") as history:
+        yield Kept(history)
+
+
+# Executions and fees
+
+
+def test_an_execution_that_is_repeated_counts_once(kept: Kept) -> None:
+    for _ in range(3):
+        kept.executed("e1", kept.entry, 249, 1_002_100)
+    assert kept.keeper.executions == 1
+    assert kept.keeper.book.positions["AAA"].quantity == 249
+    assert kept.trades() == [("e1", 249, None, None)]
+
+
+def test_executions_of_others_are_counted_and_left_alone(kept: Kept) -> None:
+    for order_ref in ("", "weekly-bot-order"):
+        kept.keeper.on_execution(
+            ExecutionReport(f"x{order_ref}", order_ref, "AAA", Action.SELL, 50, 1_002_100, OPEN_S, 9, 9)
+        )
+    assert (kept.keeper.foreign, kept.keeper.executions) == (2, 0)
+    assert kept.keeper.book.positions == {}
+    assert kept.trades() == []
+
+
+def test_a_fee_is_booked_once_however_often_it_is_told(kept: Kept) -> None:
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    for _ in range(3):
+        kept.keeper.on_fee("b", 1_245_747)
+    assert kept.keeper.book.positions["AAA"].cost == notional(1_002_100, 249) + 1_245_747
+    assert kept.trades() == [("b", 249, 1.245747, None)]
+
+
+def test_a_revised_fee_replaces_the_former(kept: Kept) -> None:
+    # bought for 24,952.29 + 1.245747, sold for 25,303.38: 349.844253 before the sale's own fee
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    kept.keeper.on_fee("b", 1_245_747)
+    kept.executed("s", kept.target, 249, 1_016_200, OPEN_S + 60)
+    kept.keeper.on_fee("s", 2 * USD)
+    assert kept.trades()[1] == ("s", 249, 2.0, 347.844253)
+    kept.keeper.on_fee("s", 1_815_552)
+    assert kept.trades()[1] == ("s", 249, 1.815552, 348.028701)
+    assert kept.keeper.book.realised == 348_028_701
+
+
+def test_a_fee_of_an_execution_nobody_counted_is_ignored(kept: Kept) -> None:
+    kept.keeper.on_fee("unknown", 1_000_000)
+    assert kept.trades() == []
+    assert kept.keeper.book.realised == 0
+
+
+def test_a_sale_of_more_than_is_owned_is_a_fault(kept: Kept) -> None:
+    kept.executed("b", kept.entry, 100, 1_002_100)
+    with pytest.raises(ValueError, match="sold 249 shares of 100 owned"):
+        kept.executed("s", kept.stop, 249, 994_000)
+    assert [row[0] for row in kept.trades()] == ["b"]
+
+
+def test_a_sale_is_a_decision_on_record_with_its_reason(kept: Kept, tmp_path: Path) -> None:
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    kept.executed("s", kept.stop, 249, 993_900, OPEN_S + 60)
+    kept.history.flush().result()
+    (told,) = rows(tmp_path / "history.db", "SELECT kind, rule, quantity, timestamp FROM decisions")
+    assert (told["kind"], told["rule"], told["quantity"]) == ("exit", "stop_loss", 249)
+    assert told["timestamp"] == "2026-09-28T13:31:00.000000+00:00"
+
+
+# Entries and their exits
+
+
+def test_exits_take_the_prices_of_the_real_fill(kept: Kept) -> None:
+    # filled a cent lower than expected: 100.20 · 0.992 = 99.3984, down; 100.20 · 1.014 = 101.6028, up
+    kept.executed("b", kept.entry, 249, 1_002_000)
+    kept.reported(kept.entry, IntentState.FILLED, 249)
+    assert kept.desk.changes == [
+        (kept.stop.intent_id, 249, 0, 993_900),
+        (kept.target.intent_id, 249, 1_016_100, 0),
+    ]
+    kept.reported(kept.entry, IntentState.FILLED, 249)
+    assert len(kept.desk.changes) == 2  # said once
+
+
+def test_exits_that_fit_already_are_left_as_they_are(kept: Kept) -> None:
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    kept.reported(kept.entry, IntentState.FILLED, 249)
+    assert kept.desk.changes == []
+
+
+def test_a_partly_filled_entry_that_expires_shrinks_its_exits_to_the_average_of_its_fills(kept: Kept) -> None:
+    # 60 at 100.21 and 40 at 100.25: 10,022.60 for 100, average 100.226
+    # 100.226 · 0.992 = 99.424192, down to 99.42; 100.226 · 1.014 = 101.629164, up to 101.63
+    kept.executed("b1", kept.entry, 60, 1_002_100)
+    kept.executed("b2", kept.entry, 40, 1_002_500)
+    assert kept.keeper.book.pending["AAA"].quantity == 149
+    kept.reported(kept.entry, IntentState.CANCELLED, 100)
+    assert kept.desk.changes == [
+        (kept.stop.intent_id, 100, 0, 994_200),
+        (kept.target.intent_id, 100, 1_016_300, 0),
+        (kept.time_exit.intent_id, 100, 0, 0),
+    ]
+    assert kept.keeper.book.pending == {}
+
+
+def test_an_entry_that_expires_unfilled_frees_its_capital_and_changes_no_exit(kept: Kept) -> None:
+    free = kept.keeper.book.free_capital
+    kept.reported(kept.entry, IntentState.CANCELLED)
+    assert kept.keeper.book.free_capital == free + notional(1_003_100, 249)
+    assert kept.desk.changes == []
+    assert kept.keeper.warnings == []
+
+
+@pytest.mark.parametrize("role", [Role.ENTRY, Role.STOP])
+def test_a_rejected_order_is_named_in_the_report(kept: Kept, role: Role) -> None:
+    intent = next(leg for leg in kept.legs if leg.role is role)
+    kept.reported(intent, IntentState.REJECTED, detail="no funds")
+    kept.reported(intent, IntentState.REJECTED, detail="no funds")
+    assert kept.keeper.warnings == [f"AAA: {role} order rejected no funds"]
+    assert (role is Role.ENTRY) == (not kept.keeper.book.pending)
+
+
+def test_orders_of_others_are_nobodys_business(kept: Kept) -> None:
+    kept.keeper.on_order(OrderReport("weekly-bot-order", IntentState.REJECTED, 0, 10, 0, 1, 1))
+    assert kept.keeper.warnings == []
+
+
+# Messages
+
+
+def test_messages_about_our_orders_are_named_once_and_answers_to_cancels_never(kept: Kept) -> None:
+    for _ in range(2):
+        kept.keeper.on_message(399, "will not be placed until the open", kept.stop.intent_id)
+    for code in (202, 10147, 10148, 161):
+        kept.keeper.on_message(code, "cancelled", kept.stop.intent_id)
+    kept.keeper.on_message(399, "not ours", "weekly-bot-order")
+    kept.keeper.on_message(2103, "farm", "")
+    assert kept.keeper.warnings == [
+        "AAA: gateway message 399 about its stop order: will not be placed until the open",
+    ]
+
+
+def test_a_disconnect_is_remembered(kept: Kept) -> None:
+    assert not kept.keeper.disconnected
+    kept.keeper.on_disconnected()
+    assert kept.keeper.disconnected
+
+
+# Adoption and what earlier runs left
+
+
+def test_adopted_shares_are_a_trade_without_a_fee_and_a_decision(kept: Kept, tmp_path: Path) -> None:
+    kept.keeper.adopt(Adoption("BBB", 100, 995_000), OPEN_S)
+    assert kept.keeper.book.positions["BBB"] == (100, 9_950 * USD)
+    assert kept.keeper.book.entries.get("BBB", 0) == 0
+    assert kept.trades() == [(f"sync-2026-09-28-BBB-{OPEN_S}", 100, 0.0, None)]
+    (told,) = rows(tmp_path / "history.db", "SELECT kind, symbol, quantity FROM decisions")
+    assert (told["kind"], told["symbol"], told["quantity"]) == ("sync", "BBB", 100)
+
+
+def test_a_fee_that_the_dead_run_never_heard_completes_its_row(kept: Kept) -> None:
+    """The process died between an execution and its fee; the next run is told both again."""
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    next_run = Kept(kept.history)
+    next_run.keeper.restore()
+    next_run.executed("b", kept.entry, 249, 1_002_100)
+    next_run.keeper.on_fee("b", 1_245_747)
+    assert next_run.keeper.executions == 0
+    assert next_run.keeper.book.positions["AAA"].cost == notional(1_002_100, 249) + 1_245_747
+    assert next_run.trades() == [("b", 249, 1.245747, None)]
+
+
+# Over TCP
+
+
+def test_exits_at_the_gateway_follow_a_fill_better_than_expected(tmp_path: Path) -> None:
+    """The price seen was 100.30; the ask is 100.11 when the order arrives."""
+    # 100.11 · 0.992 = 99.30912, down to 99.30; 100.11 · 1.014 = 101.51154, up to 101.52
+
+    async def main(world: World) -> list[tuple[int, int, int]]:
+        with world.history() as history:
+            kept = Kept(history)
+            await world.until("09:49:30")
+            broker = world.broker(kept.keeper)
+            kept.keeper.orders = broker.orders
+            await broker.connect(live_allowed=False)
+            intents = entry_bracket(
+                new_id=world.new_id,
+                symbol="AAA",
+                quantity=100,
+                collar=1_004_000,
+                expected_fill=1_003_000,
+                parameters=Parameters(),
+                good_till_s=second("09:50"),
+                eod_s=EOD_S,
+                decision_id="d",
+            )
+            kept.keeper.track(intents)
+            await broker.orders.place(intents)
+            await asyncio.sleep(1)
+            assert kept.keeper.book.positions["AAA"].quantity == 100
+            return [(order.quantity, order.stop, order.limit) for order in world.resting()]
+
+    resting = in_world(main, HandMadeFeed({"AAA": warm_up()}), tmp_path)
+    assert resting == [(100, 993_000, 0), (100, 0, 1_015_200), (100, 0, 0)]
