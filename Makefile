@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help simulate test lint bench soak format clean
+.PHONY: help simulate test lint bench soak format stoqey clean
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
@@ -38,6 +38,9 @@ format: $(VENV)/.dev ## rewrite the code in the house format
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
+stoqey: ## install the npm client that the gateway simulator is also tested with (needs node)
+	npm install --prefix $(VENV)/clients/stoqey --no-save --no-package-lock --no-audit --no-fund @stoqey/ib@1.6.10
+
 clean: ## remove caches; .venv, databases, logs and reports stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +
@@ -56,7 +59,8 @@ $(VENV)/.day-trader: day_trader_requirements.txt | $(BIN)/pip
 	@touch $@
 
 # after .day-trader, for `make -j`: two pips in one .venv break each other
-$(VENV)/.dev: requirements-dev.txt requirements.txt day_trader_requirements.txt | $(VENV)/.day-trader
+$(VENV)/.dev: requirements-dev.txt requirements-ib_async.txt requirements.txt day_trader_requirements.txt | $(VENV)/.day-trader
 	@echo "installing $< into $(VENV)"
 	@$(INSTALL) -r $<
+	@$(INSTALL) --no-deps --upgrade --target $(VENV)/clients/ib_async -r requirements-ib_async.txt
 	@touch $@

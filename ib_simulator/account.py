@@ -1,9 +1,15 @@
-"""The simulated account: cash, positions and the values that a gateway reports about them."""
+"""A simulated account: cash, positions, margin and profit.
+
+A margin account carries four times its excess liquidity intraday; nothing is asked of it overnight. A cash account
+buys with settled cash, and sales settle on the next day. Neither pays interest; pattern day trading is not limited.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
 
 from trading.money import notional
 
@@ -11,13 +17,25 @@ INTRADAY_BUYING_POWER = 4  # Regulation T day-trading multiple of excess liquidi
 MAINTENANCE_PCT = 25
 
 
+class AccountKind(StrEnum):
+    """Whether an account may borrow."""
+
+    MARGIN = "margin"
+    CASH = "cash"
+
+
 @dataclass(slots=True)
 class Holding:
-    """A net position. `cost` in 1e-6 USD with fees; negative quantity is short. `realised` since the open."""
+    """A net position in 1e-6 USD; negative quantity is short.
+
+    `cost` contains fees. `realised`, `value_at_start` and `flow` (cash that its fills brought) are those of the day.
+    """
 
     quantity: int = 0
     cost: int = 0
     realised: int = 0
+    value_at_start: int = 0
+    flow: int = 0
 
     @property
     def average_cost_usd(self) -> float:
@@ -34,6 +52,9 @@ class Account:
     price_of: Callable[[str], int]
     holdings: dict[str, Holding] = field(default_factory=dict)  # symbol -> net position, flat ones stay
     fees_paid: int = 0
+    kind: AccountKind = AccountKind.MARGIN
+    unsettled: int = 0  # cash from the day's sales
+    day: date | None = None
 
     def execute(self, symbol: str, side: int, quantity: int, price: int, fees: int) -> int | None:
         """Book one fill. Returns realised P&L net of both legs' fees, None where it only opens."""
@@ -41,6 +62,9 @@ class Account:
         signed = side * quantity
         value = notional(price, quantity)
         self.cash -= side * value + fees
+        holding.flow -= side * value + fees
+        if side < 0:
+            self.unsettled += value - fees
         self.fees_paid += fees
         closing = min(abs(holding.quantity), quantity) if holding.quantity * signed < 0 else 0
         if closing == 0:
@@ -73,58 +97,53 @@ class Account:
         """Absolute value of all holdings."""
         return sum(abs(self.market_value(symbol)) for symbol, h in self.holdings.items() if h.quantity)
 
+    @property
+    def is_cash(self) -> bool:
+        return self.kind is AccountKind.CASH
+
+    def settled_cash(self) -> int:
+        """Cash without the proceeds of the day's sales."""
+        return self.cash - self.unsettled
+
+    def margin_of(self, value: int) -> int:
+        """Margin that positions of this gross value need: a quarter, or all of it without credit."""
+        return value if self.is_cash else value * MAINTENANCE_PCT // 100
+
     def maintenance_margin(self) -> int:
-        return self.gross_position_value() * MAINTENANCE_PCT // 100
+        return self.margin_of(self.gross_position_value())
 
     def available_funds(self) -> int:
         """What may carry new positions, before the intraday multiple."""
-        return self.net_liquidation() - self.maintenance_margin()
+        return self.settled_cash() if self.is_cash else self.net_liquidation() - self.maintenance_margin()
 
     def buying_power(self) -> int:
-        return max(self.available_funds() * INTRADAY_BUYING_POWER, 0)
+        return max(self.available_funds() * (1 if self.is_cash else INTRADAY_BUYING_POWER), 0)
 
-    def values(self) -> list[tuple[str, str, str]]:
-        """(key, value, currency) in the gateway's alphabetical order."""
-        net = self.net_liquidation()
-        gross = self.gross_position_value()
-        margin = self.maintenance_margin()
-        available = net - margin
-        unrealised = sum(self.market_value(symbol) - h.cost for symbol, h in self.holdings.items() if h.quantity)
-        realised = sum(holding.realised for holding in self.holdings.values())
-        amounts = {
-            "AvailableFunds": available,
-            "BuyingPower": max(available * INTRADAY_BUYING_POWER, 0),
-            "CashBalance": self.cash,
-            "EquityWithLoanValue": net,
-            "ExcessLiquidity": available,
-            "FullAvailableFunds": available,
-            "FullExcessLiquidity": available,
-            "FullInitMarginReq": margin,
-            "FullMaintMarginReq": margin,
-            "GrossPositionValue": gross,
-            "InitMarginReq": margin,
-            "MaintMarginReq": margin,
-            "NetLiquidation": net,
-            "NetLiquidationByCurrency": net,
-            "RealizedPnL": realised,
-            "StockMarketValue": net - self.cash,
-            "TotalCashBalance": self.cash,
-            "TotalCashValue": self.cash,
-            "UnrealizedPnL": unrealised,
-        }
-        rows = [(key, f"{amount / 1_000_000:.2f}", "USD") for key, amount in amounts.items()]
-        rows += [
-            ("AccountCode", self.account_id, ""),
-            ("AccountReady", "true", ""),
-            ("AccountType", "INDIVIDUAL", ""),
-            ("Currency", "USD", "USD"),
-            ("Cushion", f"{available / net:.6f}" if net else "0", ""),
-            ("DayTradesRemaining", "-1", ""),
-        ]
-        return sorted(rows)
+    def unrealised(self) -> int:
+        """Value above cost of all holdings."""
+        return sum(self.market_value(symbol) - h.cost for symbol, h in self.holdings.items() if h.quantity)
 
-    def new_session(self) -> None:
-        """Forget the day's realised P&L and holdings that are flat."""
+    def realised(self) -> int:
+        """Realised P&L of the day."""
+        return sum(holding.realised for holding in self.holdings.values())
+
+    def day_profit(self, symbol: str) -> int:
+        """What the day has made of a holding: its value now, less that at the day's start, and what it paid."""
+        holding = self.holdings[symbol]
+        return self.market_value(symbol) - holding.value_at_start + holding.flow
+
+    def reset(self, cash: int) -> None:
+        """An account that never traded."""
+        self.cash, self.fees_paid, self.unsettled, self.day = cash, 0, 0, None
+        self.holdings.clear()
+
+    def new_session(self, day: date) -> None:
+        """Begin a day: forget what was realised before and flat holdings; sales settle. A day begins once."""
+        if day == self.day:
+            return
+        self.day = day
+        self.unsettled = 0
         self.holdings = {symbol: holding for symbol, holding in self.holdings.items() if holding.quantity}
-        for holding in self.holdings.values():
-            holding.realised = 0
+        for symbol, holding in self.holdings.items():
+            holding.realised = holding.flow = 0
+            holding.value_at_start = self.market_value(symbol)

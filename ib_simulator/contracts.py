@@ -7,13 +7,15 @@ from datetime import timedelta
 from typing import NamedTuple
 from zlib import crc32
 
+from ib_simulator.wire_order import WireContract
 from market_hours import NEW_YORK, Session
 
 FIRST_CON_ID = 10_000_000
-ORDER_TYPES = "ACTIVETIM,AD,ADJUST,ALERT,ALGO,COND,DAY,GAT,GTC,GTD,HID,LMT,MKT,OCA,STP,WHATIF"
+ORDER_TYPES = "AON,DAY,FOK,GAT,GTC,GTD,HID,IOC,LMT,LOC,MKT,MOC,MTL,OCA,OPG,RTH,STP,STPLMT,TRAIL,TRAILLMT,WHATIF"
 EXCHANGES = "SMART,NYSE,NASDAQ,ARCA,BATS,IEX"
 TIME_ZONE = "US/Eastern"
 HOURS_DAYS = 6
+NO_SECURITY = "No security definition has been found for the request"
 
 
 class Stock(NamedTuple):
@@ -54,6 +56,20 @@ class StockList:
     def symbols(self) -> tuple[str, ...]:
         """All symbols, sorted."""
         return tuple(self._by_symbol)
+
+
+def smart_contract(stock: Stock) -> WireContract:
+    """The contract as clients get it told: routed by SMART."""
+    return WireContract(
+        con_id=stock.con_id,
+        symbol=stock.symbol,
+        sec_type="STK",
+        exchange="SMART",
+        primary_exchange=stock.primary_exchange,
+        currency="USD",
+        local_symbol=stock.symbol,
+        trading_class=stock.trading_class,
+    )
 
 
 def hours_text(sessions: Iterable[Session], *, extended: bool) -> str:

@@ -1,345 +1,214 @@
-"""Contracts, quotes and historical bars at the gateway: what is asked, and what follows as the market moves."""
+"""Market data at the gateway: one face for contracts, quotes, bars and ticks, and who answers which request.
+
+What a client is told follows from what the market has shown; nothing here moves it. Besides path points and
+publications there is a grid of five seconds, on which real-time bars, bars shorter than a minute, delayed quotes
+and (if asked for) unfinished bars are told. It costs nothing while nobody follows any of these.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from ib_simulator import replies
+from ib_simulator.bar_store import BarStore
 from ib_simulator.client import ClientConnection
-from ib_simulator.contracts import EXCHANGES, ORDER_TYPES, Stock, StockList, hours_text
+from ib_simulator.contract_service import ContractService
+from ib_simulator.contracts import StockList
 from ib_simulator.feeds.tape import Feed
-from ib_simulator.history import BAR_SIZES_S, Duration, aggregate, duration_start_s, parse_duration, whole_day
+from ib_simulator.history_service import HistoryService
 from ib_simulator.market import SymbolMarket
+from ib_simulator.market_data_permissions import Permission, Permissions
+from ib_simulator.market_phases import EventKind, MarketEvent
+from ib_simulator.pacing import Pacing, PacingLimits
+from ib_simulator.past_service import PastService
+from ib_simulator.plausible import WINDOW_S
+from ib_simulator.quotes import QuoteService
+from ib_simulator.realtime_bars import RealTimeBarService
 from ib_simulator.request_types import (
+    CancelHeadTimestamp,
     CancelHistoricalData,
     CancelMktData,
+    CancelRealTimeBars,
+    CancelTickByTick,
     ReqContractDetails,
+    ReqFamilyCodes,
     ReqHeadTimestamp,
+    ReqHistogramData,
     ReqHistoricalData,
+    ReqHistoricalTicks,
+    ReqMarketDataType,
     ReqMarketRule,
     ReqMatchingSymbols,
     ReqMktData,
+    ReqMktDepthExchanges,
+    ReqNewsProviders,
+    ReqRealTimeBars,
+    ReqSmartComponents,
+    ReqSoftDollarTiers,
+    ReqTickByTick,
+    Request,
+    SetServerLogLevel,
 )
-from ib_simulator.wire_order import WireContract
-from market_hours import NEW_YORK, Session, TradingCalendar
+from ib_simulator.tick_by_tick import TickByTickService
+from market_hours import Session, TradingCalendar
 from trading.bars import Bar
-from trading.money import price_to_usd
 
-BID, ASK, LAST, CLOSE = 1, 2, 4, 9  # tick types of prices
-BID_SIZE, ASK_SIZE, LAST_SIZE, VOLUME = 0, 3, 5, 8  # tick types of sizes
-LAST_TIME = 45
-QUOTE_SHARES = 500  # shown at bid and ask; fills are bounded by the minute's volume, not by this
-LAST_SHARES = 100
-NO_SECURITY = "No security definition has been found for the request"
-DAY = "1 day"
-US_STOCK_RULE = 26
-HISTORY_SESSIONS_LIMIT = 30  # sessions of minute bars that one request may reach back
+Handlers = dict[type[Request], Callable[[ClientConnection, Any], None]]
 
 
-@dataclass(slots=True)
-class QuoteLine:
-    """One market data subscription, and what it was told last."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOptions:
+    """How market data is served. `bar_update_s`: 0 or 5, see `history_service`."""
 
-    client: ClientConnection
-    req_id: int
-    bid: int = 0
-    ask: int = 0
-    last: int = 0
-
-
-@dataclass(slots=True)
-class BarLine:
-    """One keep-up-to-date subscription. `bars` is the unfinished bar of its size."""
-
-    client: ClientConnection
-    req_id: int
-    size: str
-    format_date: int
-    unfinished: Bar | None = None
+    bar_update_s: int = 0
+    permission: Permission = Permission.LIVE
+    pacing: PacingLimits = field(default_factory=PacingLimits)
 
 
 class DataService:
-    """Subscriptions by symbol and the answers to requests for data."""
+    """All subscriptions to market data. `market_of` opens a market; `session` is the one being played."""
 
-    def __init__(self, stocks: StockList, feed: Feed, calendar: TradingCalendar, now: Callable[[], datetime]) -> None:
-        self._stocks = stocks
+    def __init__(
+        self,
+        stocks: StockList,
+        feed: Feed,
+        calendar: TradingCalendar,
+        now: Callable[[], datetime],
+        market_of: Callable[[str], SymbolMarket | None],
+        options: DataOptions,
+    ) -> None:
         self._feed = feed
         self._calendar = calendar
         self._now = now
-        self._quotes: dict[str, list[QuoteLine]] = {}  # symbol -> subscriptions
-        self._bars: dict[str, list[BarLine]] = {}  # symbol -> keep-up-to-date subscriptions
-        self._hours: dict[date, tuple[str, str]] = {}  # session -> trading and liquid hours texts
-        self.market_of: Callable[[str], SymbolMarket | None] = lambda _: None
+        self._market_of = market_of
+        self._grid_s = 0  # the last point of the grid that was told; 0 while nobody needs it
+        self.permissions = Permissions(options.permission)
+        self.pacing = Pacing(options.pacing, lambda: now().timestamp())
         self.session: Session
+        self._store: BarStore | None = None
+        common = stocks, market_of, self.permissions, self.pacing
+        self._contracts = ContractService(stocks, calendar, lambda: self.session)
+        self._quotes = QuoteService(*common, self._is_open)
+        self._ticks = TickByTickService(*common)
+        self._real_time = RealTimeBarService(*common)
+        self._history = HistoryService(
+            stocks, self._bar_store, self.permissions, self.pacing, now, options.bar_update_s
+        )
+        self._past = PastService(stocks, feed, self._bar_store, now)
+        self.on_point: Callable[[SymbolMarket], None] = self._quotes.on_point
+        self.on_moved: Callable[[SymbolMarket], None] = self._history.on_moved
+
+    def handlers(self) -> Handlers:
+        """Request type -> what answers it."""
+        return {
+            ReqContractDetails: self._contracts.tell_contract,
+            ReqMatchingSymbols: self._contracts.tell_symbols,
+            ReqMarketRule: self._contracts.tell_market_rule,
+            ReqMktData: self._quotes.follow,
+            CancelMktData: self._quotes.unfollow,
+            ReqMarketDataType: self._quotes.set_type,
+            ReqRealTimeBars: self._real_time.follow,
+            CancelRealTimeBars: self._real_time.unfollow,
+            ReqTickByTick: self._follow_ticks,
+            CancelTickByTick: self._unfollow_ticks,
+            ReqHistoricalData: self._history.tell,
+            CancelHistoricalData: self._history.cancel,
+            ReqHistoricalTicks: self._past.tell_ticks,
+            ReqHistogramData: self._past.tell_histogram,
+            ReqHeadTimestamp: self._past.tell_head_timestamp,
+            CancelHeadTimestamp: _say_nothing,
+            SetServerLogLevel: _say_nothing,
+            ReqSoftDollarTiers: lambda client, request: client.send(replies.no_soft_dollar_tiers(request.req_id)),
+            ReqSmartComponents: lambda client, request: client.send(replies.no_smart_components(request.req_id)),
+            ReqFamilyCodes: lambda client, _: client.send(replies.no_family_codes()),
+            ReqMktDepthExchanges: lambda client, _: client.send(replies.no_depth_exchanges()),
+            ReqNewsProviders: lambda client, _: client.send(replies.no_news_providers()),
+        }
+
+    def begin(self, session: Session) -> None:
+        """`session` is played from now on."""
+        self.session = session
+        self._store = BarStore(self._feed, self._calendar, self._market_of, session)
+        self._grid_s = 0
+        self._quotes.new_session()
 
     def followed(self) -> list[str]:
-        """Symbols that somebody is subscribed to."""
-        return sorted(self._quotes.keys() | self._bars.keys())
+        """Symbols that somebody is subscribed to, sorted."""
+        finer = [line.symbol for line in self._ticks.lines] + [line.symbol for line in self._real_time.lines]
+        return sorted({*self._quotes.followed(), *self._history.followed(), *finer})
 
     def forget(self, client: ClientConnection) -> None:
         """Drop all subscriptions of a client that is gone."""
-        for lines in self._quotes.values():
-            lines[:] = [line for line in lines if line.client is not client]
-        for bars in self._bars.values():
-            bars[:] = [line for line in bars if line.client is not client]
+        for service in (self._quotes, self._real_time, self._history, self._ticks, self.pacing):
+            service.forget(client)
+        self._see_ticks()
 
-    # Contracts
-
-    def tell_contract(self, client: ClientConnection, request: ReqContractDetails) -> None:
-        contract = request.contract
-        stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
-        if stock is None:
-            client.error(request.req_id, 200, NO_SECURITY)
-            return
-        trading, liquid = self._hours_texts()
-        row = replies.ContractRow(
-            contract=_wire_contract(stock),
-            min_tick=stock.min_tick,
-            long_name=f"{stock.symbol} (SIMULATED)",
-            order_types=ORDER_TYPES,
-            valid_exchanges=EXCHANGES,
-            trading_hours=trading,
-            liquid_hours=liquid,
-            market_rule_ids=",".join([str(US_STOCK_RULE)] * len(EXCHANGES.split(","))),
-        )
-        client.send(
-            replies.contract_details(client.version, request.req_id, row), replies.contract_details_end(request.req_id)
-        )
-
-    def tell_symbols(self, client: ClientConnection, request: ReqMatchingSymbols) -> None:
-        rows = [
-            replies.SymbolRow(
-                con_id=stock.con_id,
-                symbol=stock.symbol,
-                sec_type="STK",
-                primary_exchange=stock.primary_exchange,
-                currency="USD",
-                description=f"{stock.symbol} (SIMULATED)",
-            )
-            for stock in self._stocks.matching(request.pattern)
-        ]
-        client.send(replies.symbol_samples(client.version, request.req_id, rows))
-
-    def tell_market_rule(self, client: ClientConnection, request: ReqMarketRule) -> None:
-        if request.market_rule_id != US_STOCK_RULE:
-            client.error(
-                -1, 321, f"Error validating request.-'cl' : cause - Unknown market rule {request.market_rule_id}"
-            )
-            return
-        client.send(replies.market_rule(US_STOCK_RULE, [(0.0, 0.0001), (1.0, 0.01)]))
-
-    # Quotes
-
-    def follow_quotes(self, client: ClientConnection, request: ReqMktData) -> None:
-        contract = request.contract
-        stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
-        if stock is None:
-            client.error(request.req_id, 200, NO_SECURITY)
-            return
-        line = QuoteLine(client, request.req_id)
-        client.send(
-            replies.market_data_type(request.req_id, 1), replies.tick_req_params(request.req_id, stock.min_tick)
-        )
-        market = self.market_of(stock.symbol)
-        if market is not None and market.last:
-            self._tell_quote(line, market)
-            size = replies.market_data_size(client.version, market.day_volume)
-            client.send(replies.tick_size(request.req_id, VOLUME, size))
-        else:
-            client.send(
-                replies.tick_price(request.req_id, BID, -1.0, 0), replies.tick_price(request.req_id, ASK, -1.0, 0)
-            )
-        if market is not None and market.previous_close:
-            client.send(replies.tick_price(request.req_id, CLOSE, price_to_usd(market.previous_close), 0))
-        if request.snapshot:
-            client.send(replies.tick_snapshot_end(request.req_id))
-        else:
-            self._quotes.setdefault(stock.symbol, []).append(line)
-
-    def unfollow_quotes(self, client: ClientConnection, request: CancelMktData) -> None:
-        for lines in self._quotes.values():
-            for line in lines:
-                if line.client is client and line.req_id == request.req_id:
-                    lines.remove(line)
-                    return
-        client.error(request.req_id, 300, f"Can't find EId with tickerId:{request.req_id}")
-
-    def on_point(self, market: SymbolMarket) -> None:
-        """The price moved: tell what changed, and that there was a trade."""
-        for line in self._quotes.get(market.symbol, ()):
-            self._tell_quote(line, market)
-
-    def _tell_quote(self, line: QuoteLine, market: SymbolMarket) -> None:
-        client, req_id = line.client, line.req_id
-        size = replies.market_data_size(client.version, QUOTE_SHARES)
-        bid, ask, last = market.bid, market.ask, market.last
-        if bid != line.bid:
-            line.bid = bid
-            client.send(replies.tick_price(req_id, BID, bid / 10_000, size), replies.tick_size(req_id, BID_SIZE, size))
-        if ask != line.ask:
-            line.ask = ask
-            client.send(replies.tick_price(req_id, ASK, ask / 10_000, size), replies.tick_size(req_id, ASK_SIZE, size))
-        client.send(replies.tick_string(req_id, LAST_TIME, str(market.last_at_s)))
-        if last != line.last:
-            line.last = last
-            size = replies.market_data_size(client.version, LAST_SHARES)
-            client.send(
-                replies.tick_price(req_id, LAST, last / 10_000, size), replies.tick_size(req_id, LAST_SIZE, size)
-            )
-
-    # Historical bars
-
-    def tell_history(self, client: ClientConnection, request: ReqHistoricalData) -> None:
-        contract = request.contract
-        stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
-        if stock is None:
-            client.error(request.req_id, 200, NO_SECURITY)
-            return
-        if request.bar_size not in BAR_SIZES_S or request.what_to_show != "TRADES":
-            _refuse(client, request, f"Invalid step or source: {request.bar_size} {request.what_to_show}")
-            return
-        if request.keep_up_to_date and request.end_datetime:
-            _refuse(client, request, "End Date not allowed with live updates")
-            return
-        try:
-            duration = parse_duration(request.duration)
-            end_s = _end_s(request.end_datetime, self._now())
-        except ValueError as error:
-            _refuse(client, request, str(error))
-            return
-        bars = self._bars_until(stock.symbol, request.bar_size, duration, end_s)
-        if not bars:
-            text = f"HMDS query returned no data: {stock.symbol}@SMART Trades"
-            client.error(request.req_id, 162, f"Historical Market Data Service error message:{text}")
-            return
-        start_text = replies.exchange_time_text(client.version, datetime.fromtimestamp(bars[0].start_s, UTC))
-        end_text = replies.exchange_time_text(client.version, datetime.fromtimestamp(end_s, UTC))
-        is_daily = request.bar_size == DAY
-        rows = [_row(client.version, bar, request.format_date, is_daily=is_daily) for bar in bars]
-        client.send(replies.historical_data(client.version, request.req_id, start_text, end_text, rows))
-        if request.keep_up_to_date:
-            line = BarLine(client, request.req_id, request.bar_size, request.format_date)
-            self._bars.setdefault(stock.symbol, []).append(line)
-            self.market_of(stock.symbol)  # it must move, even if it was asked before the open
-
-    def cancel_history(self, client: ClientConnection, request: CancelHistoricalData) -> None:
-        for lines in self._bars.values():
-            for line in lines:
-                if line.client is client and line.req_id == request.req_id:
-                    lines.remove(line)
-                    text = f"API historical data query cancelled: {request.req_id}"
-                    client.error(request.req_id, 162, f"Historical Market Data Service error message:{text}")
-                    return
-        client.error(request.req_id, 366, f"No historical data query found for ticker id:{request.req_id}")
-
-    def tell_head_timestamp(self, client: ClientConnection, request: ReqHeadTimestamp) -> None:
-        contract = request.contract
-        stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
-        bars = self._feed.daily(stock.symbol, self.session.date, date.min) if stock else ()
-        if not bars:
-            client.error(request.req_id, 162, "Historical Market Data Service error message:No head time stamp")
-            return
-        text = replies.bar_time_text(client.version, bars[0].start_s, request.format_date, is_daily=False)
-        client.send(replies.head_timestamp(request.req_id, text))
+    # What happens at the market. `on_point` and `on_moved` are attributes: they run for every price
 
     def on_published(self, market: SymbolMarket, bar: Bar) -> None:
-        """A minute is complete: its last update, in each subscription's bar size."""
-        for line in self._bars.get(market.symbol, ()):
-            seconds = BAR_SIZES_S[line.size]
-            merged = aggregate(([line.unfinished] if line.unfinished else []) + [bar], seconds)
-            line.unfinished = merged[-1] if seconds > 60 else None
-            for finished in merged:
-                self._tell_bar(line, finished)
+        """A minute is complete."""
+        self._history.on_published(market, bar)
+        self._quotes.on_published(market)
 
-    def on_moved(self, market: SymbolMarket) -> None:
-        """The unfinished minute has changed: show it once this second's publications are out."""
-        building = market.building
-        if building is None:
-            return
-        for line in self._bars.get(market.symbol, ()):
-            if BAR_SIZES_S[line.size] == 60 and building.start_s == market.last_at_s:
-                self._tell_bar(line, building)
+    def on_phase(self, market: SymbolMarket) -> None:
+        """The market was halted or has reopened."""
+        self._quotes.on_phase(market)
 
-    def _tell_bar(self, line: BarLine, bar: Bar) -> None:
-        row = _row(line.client.version, bar, line.format_date, is_daily=line.size == DAY)
-        line.client.send(replies.historical_data_update(line.client.version, line.req_id, row))
+    def on_event(self, event: MarketEvent) -> None:
+        """The data feed changes: permissions, or ticks that do not come. Raises ValueError on an unknown permission."""
+        if event.kind is EventKind.PERMISSION:
+            self.set_permission(Permission(event.permission), event.symbol)
+        elif event.kind in (EventKind.STALE_QUOTES, EventKind.FRESH_QUOTES):
+            self._quotes.set_stale(event.symbol, stale=event.kind is EventKind.STALE_QUOTES)
 
-    def _bars_until(self, symbol: str, size: str, duration: Duration, end_s: int) -> list[Bar]:
-        """Published bars of the last `duration` before `end_s`, the running one included."""
-        end_date = datetime.fromtimestamp(end_s, NEW_YORK).date()
-        today = self._today(symbol, end_s)
-        before = min(end_date + timedelta(days=1), self.session.date)
-        if size == DAY:
-            first = end_date - timedelta(days=duration.calendar_days)
-            bars = [bar for bar in self._feed.daily(symbol, before, first) if bar.start_s < end_s]
-            running = whole_day(today, self.session.open_s)
-            bars += [running] if running else []
-            return bars[-duration.amount :] if duration.unit == "D" else bars
-        sessions = min(duration.amount if duration.unit == "D" else duration.calendar_days, HISTORY_SESSIONS_LIMIT)
-        earlier = sessions - 1 if today and duration.unit == "D" else sessions
-        minutes = [bar for bar in self._feed.minute_history(symbol, before, earlier) if bar.start_s < end_s]
-        minutes += today
-        if duration.unit != "D":
-            start_s = duration_start_s(duration, end_s)
-            minutes = [bar for bar in minutes if bar.start_s >= start_s]
-        return aggregate(minutes, BAR_SIZES_S[size])
+    def set_permission(self, permission: Permission, symbol: str = "") -> None:
+        """Let the account see `symbol` (empty: everything) so from now on; open lines change at once."""
+        self.permissions.set(permission, symbol)
+        self._quotes.refresh_permissions(symbol)
 
-    def _today(self, symbol: str, end_s: int) -> list[Bar]:
-        market = self.market_of(symbol) if end_s >= self.session.open_s else None
-        if market is None:
-            return []
-        bars = [bar for bar in market.published if bar.start_s < end_s]
-        if market.building is not None and market.building.start_s < end_s:
-            bars.append(market.building)
-        return bars
+    # The grid of five seconds
 
-    def _hours_texts(self) -> tuple[str, str]:
-        day = self.session.date
-        if day not in self._hours:
-            sessions = self._calendar.sessions_between(day, day + timedelta(days=6))
-            self._hours = {day: (hours_text(sessions, extended=True), hours_text(sessions, extended=False))}
-        return self._hours[day]
+    def next_grid_s(self) -> int | None:
+        """The next point of the grid, None while nobody needs it."""
+        if not (self._real_time.lines or self._history.needs_grid or self._quotes.has_delayed):
+            self._grid_s = 0
+            return None
+        if not self._grid_s:
+            now_s = int(self._now().timestamp())
+            self._grid_s = now_s - now_s % WINDOW_S
+        return self._grid_s + WINDOW_S
 
+    def run_grid(self, second: int) -> None:
+        """Tell every point of the grid until `second`, in order."""
+        while (grid_s := self.next_grid_s()) is not None and grid_s <= second:
+            self._grid_s = grid_s
+            self._real_time.on_grid(grid_s)
+            if self._history.needs_grid:
+                self._history.on_grid(grid_s, self._market_of)
+            self._quotes.on_grid(grid_s)
 
-def _row(version: int, bar: Bar, format_date: int, *, is_daily: bool) -> replies.BarRow:
-    return replies.BarRow(
-        time_text=replies.bar_time_text(version, bar.start_s, format_date, is_daily=is_daily),
-        open_usd=bar.open / 10_000,
-        high_usd=bar.high / 10_000,
-        low_usd=bar.low / 10_000,
-        close_usd=bar.close / 10_000,
-        volume=bar.volume,
-        wap_usd=round((bar.high + bar.low + bar.close) / 30_000, 4),
-        count=max(bar.volume // LAST_SHARES, 1) if bar.volume else 0,
-    )
+    def _follow_ticks(self, client: ClientConnection, request: ReqTickByTick) -> None:
+        self._ticks.follow(client, request)
+        self._see_ticks()
+
+    def _unfollow_ticks(self, client: ClientConnection, request: CancelTickByTick) -> None:
+        self._ticks.unfollow(client, request)
+        self._see_ticks()
+
+    def _see_ticks(self) -> None:
+        self._quotes.follow_closer = self._ticks.on_point if self._ticks.lines else None
+
+    def _bar_store(self) -> BarStore:
+        if self._store is None:
+            raise RuntimeError("no session was begun")
+        return self._store
+
+    def _is_open(self) -> bool:
+        return self.session.open <= self._now() < self.session.close
 
 
-def _wire_contract(stock: Stock) -> WireContract:
-    return WireContract(
-        con_id=stock.con_id,
-        symbol=stock.symbol,
-        sec_type="STK",
-        exchange="SMART",
-        primary_exchange=stock.primary_exchange,
-        currency="USD",
-        local_symbol=stock.symbol,
-        trading_class=stock.trading_class,
-    )
-
-
-def _refuse(client: ClientConnection, request: ReqHistoricalData, cause: str) -> None:
-    client.error(request.req_id, 321, f"Error validating request.-'cl' : cause - {cause}")
-
-
-def _end_s(text: str, now: datetime) -> int:
-    """The end of a historical request in epoch seconds; empty is now. Raises ValueError."""
-    if not text:
-        return int(now.timestamp())
-    if text[8:9] == "-":
-        return int(datetime.strptime(text, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC).timestamp())
-    local = datetime.strptime(text.replace("  ", " ")[:17], "%Y%m%d %H:%M:%S").replace(
-        tzinfo=UTC if text.endswith("UTC") else NEW_YORK
-    )
-    return int(local.timestamp())
+def _say_nothing(_client: ClientConnection, _request: Request) -> None:
+    """The gateway does not answer this request."""

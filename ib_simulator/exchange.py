@@ -7,63 +7,64 @@ it reports through an `ExchangeListener`. Fill rules come from `trading.matching
 from __future__ import annotations
 
 import heapq
-from typing import Protocol
+from collections.abc import Mapping
 
 from ib_simulator.account import Account
+from ib_simulator.auctions import trades_at
 from ib_simulator.market import PathPoint, SymbolMarket
-from ib_simulator.orders import BUY, SELL, Refusal, SimExecution, SimOrder, Status
+from ib_simulator.order_book import OrderBook
+from ib_simulator.order_matching import is_reached, path_fill, standing_fill, trigger
+from ib_simulator.order_types import AT_ONCE_TYPES, IMMEDIATE, STOP_TYPES, TRAILING_TYPES, works_outside_hours
+from ib_simulator.orders import BUY, Auction, ExchangeListener, Refusal, SimExecution, SimOrder, Status
+from ib_simulator.trailing import follow
 from trading.costs import FeeSchedule, fill_fees
-from trading.matching import NO_FILL, buy_limit_fill, buy_stop_fill, sell_limit_fill, sell_stop_fill
+from trading.matching import NO_FILL
 
 OCA_CANCEL = 1
 CANNOT_MODIFY_FILLED = Refusal(104, "Cannot modify a filled order.")
-
-
-class ExchangeListener(Protocol):
-    """What the exchange reports, in the order in which it happens."""
-
-    def on_order(self, order: SimOrder) -> None:
-        """The order was taken, or its state or size changed."""
-
-    def on_execution(self, execution: SimExecution) -> None:
-        """The order executed. `on_order` follows."""
-
-    def on_cancelled(self, order: SimOrder, reason: str) -> None:
-        """The order is cancelled, by request, by its group, by expiry."""
-
-    def on_refused(self, order: SimOrder, refusal: Refusal) -> None:
-        """The order is dead on arrival: Inactive."""
+STILL_PROCESSED = Refusal(2102, "Unable to modify this order as it is still being processed.")
+STOPS = STOP_TYPES | TRAILING_TYPES
 
 
 class Exchange:
-    """Working orders of all symbols of the session being played."""
+    """Working orders of all symbols of the session being played. A cancel takes `cancel_delay_s` to arrive."""
 
-    def __init__(self, listener: ExchangeListener, account: Account, rates: FeeSchedule) -> None:
+    def __init__(self, listener: ExchangeListener, accounts: Mapping[str, Account], rates: FeeSchedule) -> None:
         self.listener = listener
-        self.account = account
+        self.accounts = accounts
         self.rates = rates
+        self.cancel_delay_s = 0
         self.markets: dict[str, SymbolMarket] = {}  # symbol -> its market today
-        self.orders: dict[int, SimOrder] = {}  # perm_id -> order that is not done
+        self.book = OrderBook()
+        self.orders = self.book.orders  # perm_id -> order that is not done
         self.is_open = False
         self.now_s = 0
-        self._by_symbol: dict[str, dict[int, SimOrder]] = {}  # symbol -> perm_id -> order that is not done
-        self._groups: dict[str, dict[int, SimOrder]] = {}  # OCA group -> perm_id -> order that is not done
-        self._filled_groups: set[str] = set()  # OCA groups with a complete member: they take no further order
-        self._conditions: list[tuple[int, int]] = []  # heap of (second, perm_id): good-after and good-till
-        self._executions = 0
+        self._conditions: list[tuple[int, int]] = []  # heap of (second, perm_id): good-after, good-till, cancels
+        self._opening: dict[str, list[SimOrder]] = {}  # symbol -> orders that wait for its first price
+        self.n_executions = 0
 
     def place(self, order: SimOrder) -> None:
         """Take a valid order. It waits untransmitted until a sibling or itself says transmit."""
-        self.orders[order.perm_id] = order
-        self._by_symbol.setdefault(order.symbol, {})[order.perm_id] = order
-        if order.parent is not None:
-            order.parent.children.append(order)
-        if order.oca_group:
-            self._groups.setdefault(order.oca_group, {})[order.perm_id] = order
+        self.book.add(order)
+
+    def adopt(self, order: SimOrder) -> None:
+        """Take a live order back that was placed before a restart, silently; it works as far as nothing holds it."""
+        self.place(order)
+        if order.transmitted:
+            self._watch_times(order)
+            if order.cancel_at_s:
+                heapq.heappush(self._conditions, (order.cancel_at_s, order.perm_id))
+            if self.is_open:
+                self._admit(order)
+
+    def clear(self) -> None:
+        """Forget all orders, silently."""
+        for held in (self.book, self._conditions, self._opening):
+            held.clear()
 
     def is_group_filled(self, oca_group: str) -> bool:
         """Whether a member of this OCA group is filled already."""
-        return bool(oca_group) and oca_group in self._filled_groups
+        return self.book.is_group_closed(oca_group)
 
     def transmit(self, order: SimOrder) -> None:
         """Send an order to the exchange, with the parent and siblings that waited for it."""
@@ -71,9 +72,7 @@ class Exchange:
         waiting = [member for member in (root, *root.children) if not member.transmitted]
         for member in waiting:
             member.transmitted = True
-            for moment in (member.good_after_s, member.good_till_s):
-                if moment:
-                    heapq.heappush(self._conditions, (moment, member.perm_id))
+            self._watch_times(member)
         for member in waiting:
             if not member.is_done:
                 self._activate(member)
@@ -82,37 +81,63 @@ class Exchange:
             if member.active and not member.is_done:
                 self._match_on_arrival(member)
 
-    def modify(self, order: SimOrder, *, quantity: int, limit: int, stop: int) -> Refusal | None:
-        """Change size or prices of a live order; it is matched anew."""
+    def change_refusal(self, order: SimOrder, quantity: int) -> Refusal | None:
+        """Why an order cannot get this size, or change at all."""
         if order.status is Status.FILLED:
             return CANNOT_MODIFY_FILLED
         if order.is_done:
             return Refusal(104, f"Cannot modify a {order.status.value.lower()} order.")
+        if order.cancel_at_s:
+            return STILL_PROCESSED
         if quantity <= order.filled:
             return Refusal(105, "Order being modified does not match original order")
+        return None
+
+    def modify(self, order: SimOrder, *, quantity: int, limit: int, stop: int) -> Refusal | None:
+        """Change size or prices of a live order; it is matched anew."""
+        refusal = self.change_refusal(order, quantity)
+        if refusal is not None:
+            return refusal
         order.quantity, order.limit, order.stop = quantity, limit, stop
         order.marketable = False
-        self.listener.on_order(order)
+        self._watch_times(order)
+        if order.transmitted and not order.active:
+            self._activate(order)
+        self.listener.on_modified(order)
         if order.active and order.transmitted:
             self._match_on_arrival(order)
         return None
+
+    def request_cancel(self, order: SimOrder) -> None:
+        """A client's cancel: at once, or once it has travelled to the exchange. Fills may come before."""
+        if not self.cancel_delay_s or not order.transmitted:
+            self.cancel(order)
+        elif not order.cancel_at_s:
+            order.cancel_at_s = self.now_s + self.cancel_delay_s
+            heapq.heappush(self._conditions, (order.cancel_at_s, order.perm_id))
 
     def cancel(self, order: SimOrder, reason: str = "") -> None:
         """Cancel an order, its OCA group and its children: cancelling one member cancels the group."""
         if order.is_done:
             return
         self._drop(order, reason)
-        for other in list(self._groups.get(order.oca_group, {}).values()):
+        for other in self.book.in_group(order.oca_group):
             self.cancel(other, reason)
 
     def on_point(self, market: SymbolMarket, point: PathPoint) -> None:
         """The price of a symbol moved or jumped: match every order that it reaches, oldest first."""
-        for order in list(self._by_symbol.get(market.symbol, {}).values()):
+        if self._opening:
+            self._cross_opening(market.symbol, point)
+        for order in self.book.in_symbol(market.symbol):
             if not order.active or order.is_done:
                 continue
-            price = _fill_price(order, market, point)
+            price = path_fill(order, market, point)
             if price != NO_FILL:
                 self._fill_what_volume_allows(order, market, price, point.second)
+            elif order.order_type in TRAILING_TYPES or order.triggered:
+                self._report_moved_stop(order)
+            if order.tif in IMMEDIATE and not order.is_done:
+                self._drop(order)
 
     def on_second(self, second: int) -> None:
         """Time conditions that are due, after this second's path points and publications."""
@@ -121,7 +146,9 @@ class Exchange:
             order = self.orders.get(perm_id)
             if order is None:
                 continue
-            if _has_expired(order, second):
+            if order.cancel_at_s and order.cancel_at_s <= second:
+                self.cancel(order)
+            elif order.has_expired(second):
                 self._drop(order)
             elif not order.active and self.is_open:
                 self._activate(order)
@@ -138,54 +165,144 @@ class Exchange:
         self.is_open = True
         self.now_s = second
         for order in list(self.orders.values()):
-            if _has_expired(order, second) and not order.is_done:
+            if order.has_expired(second) and not order.is_done:
                 self._drop(order)
             elif order.transmitted and not order.active and not order.is_done:
-                self._activate(order)
+                self._admit(order)
                 if order.active:
                     self.listener.on_order(order)
 
     def close_session(self, second: int) -> None:
         """The close: DAY orders expire, GTC orders wait for the next session, also those of the same OCA group."""
         self.now_s = second
+        for order in [order for orders in self._opening.values() for order in orders]:
+            if not order.is_done:
+                self._drop(order)  # its symbol did not trade
+        self._opening.clear()
         for order in list(self.orders.values()):
-            if not order.is_done and (order.tif == "DAY" or _has_expired(order, second)):
+            if order.auction is Auction.CLOSING:
+                self._cross_closing(order, second)
+        for order in list(self.orders.values()):
+            over = order.tif == "DAY" or (order.tif in IMMEDIATE and order.active) or order.has_expired(second)
+            if over and not order.is_done:
                 self._drop(order)
         for order in self.orders.values():
             order.active = False
         self.is_open = False
 
+    def _watch_times(self, order: SimOrder) -> None:
+        for moment in (order.good_after_s, order.good_till_s):
+            if moment:
+                heapq.heappush(self._conditions, (moment, order.perm_id))
+
+    def _is_held(self, order: SimOrder) -> bool:
+        """Whether its parent or its time keeps an order from the market."""
+        if order.parent is not None and order.parent.filled == 0:
+            return True
+        return bool(order.good_after_s) and self.now_s < order.good_after_s
+
     def _activate(self, order: SimOrder) -> None:
-        """Let an order match if nothing holds it any more."""
-        held = order.parent is not None and order.parent.filled == 0
-        early = order.good_after_s and self.now_s < order.good_after_s
-        if held or early or not (self.is_open or order.outside_rth):
+        """Let an order match if nothing holds it any more. One that fills at once was never Submitted."""
+        if order.auction or self._is_held(order):
+            return
+        if not self.is_open and not (order.outside_rth and works_outside_hours(order.order_type, order.tif)):
             return
         order.active = True
-        if order.order_type in ("LMT", "MKT"):
-            order.status = Status.SUBMITTED
+        if order.order_type in AT_ONCE_TYPES:
+            market = self._open_market(order)
+            if market is None or standing_fill(order, market) == NO_FILL:
+                order.status = Status.SUBMITTED
+
+    def _admit(self, order: SimOrder) -> None:
+        """Let an order into the session that is open, or into its opening auction."""
+        self._activate(order)
+        if order.auction is Auction.OPENING and not self._is_held(order):
+            self._opening.setdefault(order.symbol, []).append(order)
+
+    def _open_market(self, order: SimOrder) -> SymbolMarket | None:
+        """The market that the order may trade in now."""
+        market = self.markets.get(order.symbol)
+        return market if market is not None and market.last and self.is_open and not market.halt else None
 
     def _match_on_arrival(self, order: SimOrder) -> None:
         """A marketable order fills at the standing far quote when it arrives, never at a later path point."""
-        market = self.markets.get(order.symbol)
-        if market is None or market.last == 0 or not self.is_open:
+        market = self._open_market(order)
+        if market is None:
             return
-        price = _standing_fill(order, market)
+        price = standing_fill(order, market)
         if price != NO_FILL:
             self._fill_what_volume_allows(order, market, price, self.now_s)
+        elif order.order_type in STOPS and order.order_type != "STP" and not order.triggered:
+            self._start_stop(order, market)
+        if order.tif in IMMEDIATE and not order.is_done:
+            self._drop(order)
+
+    def _start_stop(self, order: SimOrder, market: SymbolMarket) -> None:
+        """A stop that begins to work without filling: reached with its limit away, or following from here."""
+        if is_reached(order, market):
+            trigger(order)
+        elif order.order_type in TRAILING_TYPES:
+            order.trailed = follow(order, market.last)
+        self._report_moved_stop(order)
+
+    def _report_moved_stop(self, order: SimOrder) -> None:
+        """Tell of a stop that moved, or that made its order a limit order that now rests."""
+        if order.triggered and order.status is Status.PRE_SUBMITTED:
+            order.status = Status.SUBMITTED
+            self.listener.on_order(order)
+        elif order.trailed:
+            self.listener.on_order(order)
+        order.trailed = False
 
     def _fill_what_volume_allows(self, order: SimOrder, market: SymbolMarket, price: int, second: int) -> None:
-        if order.order_type == "STP":
-            order.triggered = True
+        if order.order_type in STOPS and not order.triggered:
+            trigger(order)
+        if order.triggered:
             order.status = Status.SUBMITTED
-        quantity = min(_allowed(order), market.volume_left(second))
+        quantity = min(order.fillable, market.volume_left(second))
+        least = order.remaining if order.all_or_none or order.tif == "FOK" else 0
+        if order.filled == 0:
+            least = max(least, min(order.min_quantity, order.remaining))
+        if quantity < least:
+            quantity = 0
         if quantity > 0:
             market.take_volume(second, quantity)
             self._execute(order, quantity, price, second)
         if not order.is_done:
-            if quantity == 0 and not order.marketable:
+            if quantity == 0 and not order.marketable and order.tif not in IMMEDIATE:
+                order.status = Status.SUBMITTED
                 self.listener.on_order(order)
             order.marketable = True
+
+    def _cross_opening(self, symbol: str, point: PathPoint) -> None:
+        """The opening auction of a symbol is its first price."""
+        for order in self._opening.pop(symbol, ()):
+            self._cross(order, point.price, point.second)
+
+    def _cross_closing(self, order: SimOrder, second: int) -> None:
+        """The closing auction of a symbol is its last price."""
+        market = self.markets.get(order.symbol)
+        if order.is_done or not order.transmitted or self._is_held(order) or market is None or market.halt:
+            return
+        if market.last:
+            self._cross(order, market.last, second)
+
+    def _cross(self, order: SimOrder, price: int, second: int) -> None:
+        quantity = order.fillable
+        if order.is_done or quantity <= 0:
+            return
+        if trades_at(order, price):
+            self._execute(order, quantity, price, second)
+        if not order.is_done:
+            self._drop(order)
+
+    def fill_now(self, order: SimOrder) -> bool:
+        """Fill what an order may still fill at the standing far quote, whatever it waits for: what faults do."""
+        market = self.markets.get(order.symbol)
+        if market is None or not market.last or order.is_done or order.fillable <= 0:
+            return False
+        self._execute(order, order.fillable, market.ask if order.side == BUY else market.bid, self.now_s)
+        return True
 
     def _execute(self, order: SimOrder, quantity: int, price: int, second: int) -> None:
         fees = fill_fees(order.side, quantity, price, order.filled, self.rates)
@@ -193,14 +310,19 @@ class Exchange:
         order.filled += quantity
         order.filled_value += price * quantity
         order.last_fill_price = price
+        order.fees += fees
+        if order.order_type == "MTL" and first_fill:
+            order.limit = price
         if order.remaining == 0:
             self._finish(order, Status.FILLED)
-            self._filled_groups.add(order.oca_group)
-        realised = self.account.execute(order.symbol, order.side, quantity, price, fees)
-        self._executions += 1
+            self.book.close_group(order.oca_group)
+        else:
+            order.status = Status.SUBMITTED
+        realised = self.accounts[order.account].execute(order.symbol, order.side, quantity, price, fees)
+        self.n_executions += 1
         self.listener.on_execution(
             SimExecution(
-                exec_id=f"{order.perm_id:08x}.{second:08x}.{self._executions:02x}.01",
+                exec_id=f"{order.perm_id:08x}.{second:08x}.{self.n_executions:02x}.01",
                 order=order,
                 side=order.side,
                 quantity=quantity,
@@ -219,7 +341,7 @@ class Exchange:
 
     def _reduce_group(self, order: SimOrder, quantity: int) -> None:
         """One cancels all: a fill reduces the other members, or cancels them when it is complete."""
-        for other in list(self._groups.get(order.oca_group, {}).values()):
+        for other in self.book.in_group(order.oca_group):
             if other is order or other.is_done:
                 continue
             other.quantity -= quantity
@@ -252,45 +374,4 @@ class Exchange:
     def _finish(self, order: SimOrder, status: Status) -> None:
         order.status = status
         order.active = False
-        self.orders.pop(order.perm_id, None)
-        self._by_symbol.get(order.symbol, {}).pop(order.perm_id, None)
-        group = self._groups.get(order.oca_group)
-        if group is not None:
-            group.pop(order.perm_id, None)
-            if not group:
-                del self._groups[order.oca_group]
-
-
-def _has_expired(order: SimOrder, second: int) -> bool:
-    return order.tif == "GTD" and 0 < order.good_till_s <= second
-
-
-def _allowed(order: SimOrder) -> int:
-    """Shares the order may still fill: a bracket's children together sell no more than their parent bought."""
-    if order.parent is None:
-        return order.remaining
-    return min(order.remaining, order.parent.filled - sum(child.filled for child in order.parent.children))
-
-
-def _standing_fill(order: SimOrder, market: SymbolMarket) -> int:
-    """The far quote if the order takes it now, else NO_FILL."""
-    quote = market.ask if order.side == BUY else market.bid
-    if order.order_type == "LMT":
-        return quote if order.side * quote <= order.side * order.limit else NO_FILL
-    if order.order_type == "STP" and not order.triggered and order.side * market.last < order.side * order.stop:
-        return NO_FILL
-    return quote
-
-
-def _fill_price(order: SimOrder, market: SymbolMarket, point: PathPoint) -> int:
-    """The price at which a working order fills at a path point, else NO_FILL."""
-    if order.order_type == "MKT" or order.triggered:
-        return market.ask if order.side == BUY else market.bid
-    if order.order_type == "LMT":
-        if order.marketable:
-            order.marketable = _standing_fill(order, market) != NO_FILL
-            return _standing_fill(order, market)
-        fill = sell_limit_fill if order.side == SELL else buy_limit_fill
-        return fill(order.limit, point.price, point.jump, market.recorded_half)
-    trigger = sell_stop_fill if order.side == SELL else buy_stop_fill
-    return trigger(order.stop, point.price, point.jump, market.recorded_half)
+        self.book.remove(order)

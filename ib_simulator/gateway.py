@@ -7,74 +7,50 @@ in this order. Requests are served when they arrive. With a simulated clock a wh
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ib_simulator import replies
 from ib_simulator.account import Account
 from ib_simulator.account_service import REFRESH_S, AccountService
-from ib_simulator.client import ClientConnection
+from ib_simulator.accounts import Accounts
+from ib_simulator.client import ClientConnection, Tap, Witness
 from ib_simulator.contracts import StockList
 from ib_simulator.data_service import DataService
+from ib_simulator.dispatch import request_handlers
 from ib_simulator.exchange import Exchange
 from ib_simulator.feeds.tape import Feed
-from ib_simulator.market import SymbolMarket
+from ib_simulator.gateway_options import GatewayOptions
+from ib_simulator.journal import Journal
+from ib_simulator.listener import Listener
+from ib_simulator.market_phases import MarketEvent
 from ib_simulator.order_service import OrderService
-from ib_simulator.request_types import (
-    CancelAccountSummary,
-    CancelHistoricalData,
-    CancelMktData,
-    CancelOrder,
-    CancelPositions,
-    PlaceOrder,
-    ReqAccountSummary,
-    ReqAccountUpdates,
-    ReqAccountUpdatesMulti,
-    ReqAllOpenOrders,
-    ReqAutoOpenOrders,
-    ReqCompletedOrders,
-    ReqContractDetails,
-    ReqCurrentTime,
-    ReqExecutions,
-    ReqGlobalCancel,
-    ReqHeadTimestamp,
-    ReqHistoricalData,
-    ReqIds,
-    ReqManagedAccounts,
-    ReqMarketRule,
-    ReqMatchingSymbols,
-    ReqMktData,
-    ReqOpenOrders,
-    ReqPositions,
-    Request,
-)
+from ib_simulator.orders import SimExecution
+from ib_simulator.pnl_service import PnLService
+from ib_simulator.request_types import Request
+from ib_simulator.splits import split_orders, split_position
+from ib_simulator.state import StateFile
+from ib_simulator.tape_player import TapePlayer
+from ib_simulator.unserved import NotServed
+from ib_simulator.wire import ClientVersions, negotiate
 from market_hours import NEW_YORK, Clock, Session, TradingCalendar, new_york_date, utc_from_epoch
 from trading.costs import fee_schedule_on
-from trading.matching import BAR_SECONDS
+
+if TYPE_CHECKING:
+    from ib_simulator.faults import FaultInjector
+
+__all__ = ["Gateway", "GatewayOptions"]
 
 log = logging.getLogger(__name__)
 
-POINT, PUBLICATION = 0, 1
 FARM_NOTICES = (
     (2104, "Market data farm connection is OK:usfarm"),
     (2106, "HMDS data farm connection is OK:ushmds"),
     (2158, "Sec-def data farm connection is OK:secdefil"),
 )
-PREVIOUS_CLOSE_DAYS = 10  # calendar days in which the previous session's close is looked for
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayOptions:
-    """How the simulated account and socket are set up. Money in 1e-6 USD."""
-
-    account_id: str = "DU1000001"
-    cash: int = 1_000_000_000_000
-    host: str = "127.0.0.1"
-    port: int = 0  # 0: any free port
 
 
 class Gateway:
@@ -88,55 +64,59 @@ class Gateway:
         self._clock = clock
         self._options = options
         self._clients: list[ClientConnection] = []
-        self._heap: list[tuple[int, int, int, str]] = []  # (second, phase, rank, symbol)
-        self._last_prices: dict[str, int] = {}  # symbol -> last price of earlier sessions
-        self._moved: dict[str, SymbolMarket] = {}  # symbols whose price moved in this second
-        self._rank: dict[str, int] = {}  # symbol -> order in which its market was opened
         self._wake = asyncio.Event()
-        self._wake_s = 0
-        self._server: asyncio.Server | None = None
+        self._wake_s = 0.0
+        self.listener = Listener(self, options.host, options.port)
+        self.tap: Tap | None = None  # the faults, once there are any
+        self.witness: Witness | None = None
+        self.faults: FaultInjector | None = None
+        self.journal: Journal | None = None
         self._stocks = StockList(symbols)
-        self.account = Account(options.account_id, options.cash, self._price_of)
-        self.orders = OrderService(self._stocks, options.account_id, clock.now, lambda: self._clients)
-        self.data = DataService(self._stocks, feed, calendar, clock.now)
-        self._accounts = AccountService(self.account, self._stocks, clock.now)
-        self.exchange = Exchange(self.orders, self.account, fee_schedule_on(clock.now().date()))
-        self.orders.exchange = self.exchange
-        self.orders.on_fill = self._accounts.on_fill
-        self.orders.open_market = self._market
+        self.player = TapePlayer(feed, self._now_s, self._wake_for, limit_bands=options.limit_bands)
+        names = (options.account_id, *options.other_accounts)
+        self.accounts = Accounts(
+            *[Account(name, options.cash, self.player.price_of, kind=options.account_kind) for name in names]
+        )
+        self.orders = OrderService(
+            self._stocks, self.accounts, clock.now, lambda: self._clients, options.master_client_id
+        )
+        self.data = DataService(self._stocks, feed, calendar, clock.now, self.player.market, options.data)
+        self._account_service = AccountService(self.accounts, self._stocks, clock.now)
+        self._pnl = PnLService(self.accounts, self._stocks)
+        self.exchange = Exchange(self.orders.reports, self.accounts, fee_schedule_on(clock.now().date()))
+        self.exchange.cancel_delay_s = options.cancel_delay_s
+        self.orders.exchange = self.player.exchange = self.exchange
+        self.player.data = self.data
+        self.orders.reports.on_fill = self._on_fill
+        self._state: StateFile | None = None
+        self._saved_changes = -1  # of the registry, when the state was saved last
+        self.orders.open_market = self.player.market
+        self.orders.is_halted = lambda symbol: bool(self.player.phases.halt_of(symbol))
+        self.orders.refuses_when_halted = options.refuses_when_halted
         self.orders.next_open = self._next_open
-        self.data.market_of = self._market
         self._session: Session | None = None
+        self._pnl_due_s = 0  # when a fill is told to those who follow profit and loss, 0 when there is none
         self._fault: Exception | None = None  # of a request; raised where the sessions are played
-        self._handlers: dict[type[Request], Callable[[ClientConnection, Any], None]] = {
-            ReqCurrentTime: lambda client, _: client.send(replies.current_time(int(clock.now().timestamp()))),
-            ReqManagedAccounts: lambda client, _: client.send(replies.managed_accounts([options.account_id])),
-            ReqIds: lambda client, _: client.send(
-                replies.next_valid_id(self.orders.next_valid_id(client.client_id or 0))
-            ),
-            ReqContractDetails: self.data.tell_contract,
-            ReqMatchingSymbols: self.data.tell_symbols,
-            ReqMarketRule: self.data.tell_market_rule,
-            ReqMktData: self.data.follow_quotes,
-            CancelMktData: self.data.unfollow_quotes,
-            ReqHistoricalData: self.data.tell_history,
-            CancelHistoricalData: self.data.cancel_history,
-            ReqHeadTimestamp: self.data.tell_head_timestamp,
-            PlaceOrder: self.orders.place,
-            CancelOrder: self.orders.cancel,
-            ReqGlobalCancel: lambda _client, _: self.orders.cancel_all(),
-            ReqOpenOrders: lambda client, _: self.orders.tell_open(client, all_clients=False),
-            ReqAllOpenOrders: lambda client, _: self.orders.tell_open(client, all_clients=True),
-            ReqAutoOpenOrders: self._auto_open_orders,
-            ReqCompletedOrders: lambda client, request: self.orders.tell_completed(client, api_only=request.api_only),
-            ReqExecutions: self.orders.tell_executions,
-            ReqPositions: lambda client, _: self._accounts.tell_positions(client),
-            CancelPositions: lambda client, _: self._accounts.stop_positions(client),
-            ReqAccountUpdates: self._accounts.follow_updates,
-            ReqAccountUpdatesMulti: self._accounts.tell_multi,
-            ReqAccountSummary: self._accounts.follow_summary,
-            CancelAccountSummary: lambda client, request: self._accounts.stop_summary(client, request.req_id),
-        }
+        self._handlers = request_handlers(
+            clock.now, self.accounts, self.orders, self.data, self._account_service, self._pnl
+        )
+        if options.state_file is not None:
+            self._load_state(options.state_file)
+
+    def _load_state(self, path: Path) -> None:
+        self._state = StateFile(path, self.accounts, self.orders.registry, self.exchange)
+        self._state.load(int(self._clock.now().timestamp()))
+
+    def begin_anew(self, *, from_file: bool) -> None:
+        """Forget what a process knows; then load the state file, or start with accounts that never traded."""
+        self.orders.registry.clear()
+        self.exchange.clear()
+        for account in self.accounts.values():
+            account.reset(self._options.cash)
+        if from_file and self._state is not None:
+            self._state.load(int(self._clock.now().timestamp()))
+        if self._session is not None:
+            self.accounts.new_session(self._session.date)
 
     def _next_open(self) -> datetime:
         """When the exchange opens next."""
@@ -148,23 +128,52 @@ class Gateway:
     # Socket
 
     async def start(self) -> int:
-        """Listen; returns the port."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: ClientConnection(self), self._options.host, self._options.port)
-        return int(self._server.sockets[0].getsockname()[1])
+        """Listen; returns the port. Raises Misconfigured when it is taken."""
+        return await self.listener.open()
 
     async def stop(self) -> None:
         """Close the listener and all clients."""
-        if self._server is not None:
-            self._server.close()
-        for client in list(self._clients):
+        self.listener.close()
+        for client in list(self.listener.sockets):
             client.close()
+        if self._state is not None:
+            self.flush()
+            self._state.close()
+            self._state = None
+
+    def inject(self, faults: FaultInjector) -> None:
+        """Let these faults happen. Before `play`."""
+        self.faults = self.tap = faults
+        if self._session is not None:
+            faults.on_session(self._session)
+
+    def keep_journal(self, path: Path | None = None) -> Journal:
+        """Write down from now on what really happens at the exchange, in memory or in a file."""
+        self.journal = self.exchange.listener = Journal(self.exchange.listener, self._clock.now, path)
+        return self.journal
+
+    def now(self) -> datetime:
+        """The clock's now."""
+        return self._clock.now()
+
+    def session_date(self) -> date:
+        """The day being played."""
+        return self._session.date if self._session is not None else new_york_date(self._clock.now())
+
+    @property
+    def clients(self) -> list[ClientConnection]:
+        """Connections that have said startApi, in that order."""
+        return self._clients
+
+    def agree(self, versions: ClientVersions) -> int | None:
+        return negotiate(versions.minimum, versions.maximum)
 
     def connection_time_text(self) -> str:
         return replies.exchange_time_text(replies.ZONED_TIMES_VERSION, self._clock.now())
 
     def on_start(self, client: ClientConnection, client_id: int) -> None:
-        if any(other.client_id == client_id for other in self._clients):
+        held = self.faults is not None and self.faults.holds_client_id(client_id)
+        if held or any(other.client_id == client_id for other in self._clients):
             client.error(
                 -1, 326, "Unable to connect as the client id is already in use. Retry with a unique client id."
             )
@@ -173,13 +182,22 @@ class Gateway:
         client.client_id = client_id
         self._clients.append(client)
         client.send(
-            replies.managed_accounts([self._options.account_id]),
+            replies.managed_accounts(list(self.accounts)),
             replies.next_valid_id(self.orders.next_valid_id(client_id)),
         )
         for code, text in FARM_NOTICES:
             client.error(-1, code, text)
+        if self.faults is not None:
+            self.faults.on_started(client)
 
     def on_request(self, client: ClientConnection, request: Request) -> None:
+        violation = self.data.pacing.message(client)
+        if violation is not None:
+            client.error(-1, violation.code, violation.text)
+            if violation.closes:
+                client.close()
+            if not violation.is_served:
+                return
         handler = self._handlers.get(type(request))
         if handler is None:
             client.error(
@@ -190,42 +208,94 @@ class Gateway:
         try:
             handler(client, request)
         except Exception as error:
-            log.exception("%s could not be served; the gateway stops", type(request).__name__)
-            self._fault = self._fault or error
-            self._wake.set()
+            log.exception("%s could not be served", type(request).__name__)
+            if self._options.stop_on_error:
+                self._fault = self._fault or error
+                self._wake.set()
+            else:
+                client.error(getattr(request, "req_id", -1), 320, "Error reading request:it could not be served")
             return
-        condition_s = self.exchange.next_condition_s()
-        if condition_s is not None and condition_s < self._wake_s:
-            self._wake.set()
+        for due_s in (self.exchange.next_condition_s(), self.data.next_grid_s()):
+            if due_s is not None:
+                self._wake_for(due_s)
 
     def on_lost(self, client: ClientConnection) -> None:
+        self.listener.forget(client)
+        if self.faults is not None:
+            self.faults.on_lost(client)
         if client in self._clients:
             self._clients.remove(client)
         self.data.forget(client)
-        self._accounts.forget(client)
+        self._account_service.forget(client)
+        self._pnl.forget(client)
+
+    def schedule(self, event: MarketEvent) -> None:
+        """Let something happen to a market or to market data: a halt, a reopening, a change of permissions."""
+        self.player.schedule(event)
+
+    def _now_s(self) -> int:
+        return int(self._clock.now().timestamp())
+
+    def _wake_for(self, second: int) -> None:
+        if second < self._wake_s:
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Something new may be due before what `play` waits for."""
+        self._wake.set()
 
     def flush(self) -> None:
-        for client in self._clients:
+        """Write to all clients what they were told, once it is in the state file."""
+        if self._state is not None and self._saved_changes != self.orders.registry.n_changes:
+            session = self._session
+            self._state.save(session.close_s if session is not None and self.exchange.is_open else 0)
+            self._saved_changes = self.orders.registry.n_changes
+        for client in list(self._clients):
             client.write()
 
-    def _auto_open_orders(self, client: ClientConnection, request: ReqAutoOpenOrders) -> None:
-        if client.client_id != 0:
-            client.error(-1, 327, "Only API connections with clientId set to 0 can set the auto bind orders property.")
+    def _on_fill(self, execution: SimExecution) -> None:
+        self._account_service.on_fill(execution)
+        if self._pnl.lines:
+            self._pnl_due_s = int(self._clock.now().timestamp()) + 1
+            self._wake.set()
 
     # Sessions
 
-    async def play(self, sessions: Sequence[Session]) -> None:
+    async def play(self, sessions: Iterable[Session]) -> None:
         """Run sessions one after the other. Between two of them the last one's prices stand."""
         for session in sessions:
-            await self._clock.sleep_until(self._midnight_before(session))
+            await self._wait_until(self._midnight_before(session))
             self._begin(session)
+            self.flush()
             while (second := self._next_second(session)) is not None:
-                slept = await self._sleep_until(second)
-                if self._fault is not None:
-                    raise self._fault
-                if slept:
+                if await self._reach(second):
                     self._act(session, second)
                     self.flush()
+
+    async def idle(self) -> None:
+        """Serve clients for ever while no session is played."""
+        while True:
+            await self._wait_until(self._clock.now() + timedelta(days=1))
+
+    async def _wait_until(self, when: datetime) -> None:
+        """Wait with no market."""
+        while self._clock.now() < when:
+            await self._reach(when.timestamp())
+
+    async def _reach(self, moment: float) -> bool:
+        """Wait for `moment` (epoch seconds) or what comes first: True when it is here. Faults come before all else."""
+        faults = self.faults
+        fault_s = faults.next_s() if faults is not None else None
+        slept = await self._sleep_until(moment if fault_s is None else min(moment, fault_s))
+        if self._fault is not None:
+            raise self._fault
+        if faults is None or fault_s is None or not slept or fault_s > moment:
+            return slept
+        faults.act(fault_s)
+        self.flush()
+        if faults.wants_listener and not self.listener.is_open:
+            await self.listener.open()
+        return fault_s == moment
 
     def begin(self, session: Session) -> None:
         """Make `session` the current one before `play` runs, so that clients can be served at once."""
@@ -241,16 +311,20 @@ class Gateway:
         if self._session == session:
             return
         self._session = session
-        self.data.session = session
+        self.data.begin(session)
+        for symbol, ratio in self.player.begin(session).items():
+            for account in self.accounts.values():
+                split_position(account, symbol, ratio)
+            split_orders(self.exchange, symbol, ratio, cancels=self._options.splits_cancel_orders)
+        if self.faults is not None:
+            self.faults.on_session(session)
         self.exchange.rates = fee_schedule_on(session.date)
-        self.exchange.markets = {}
-        self._heap.clear()
-        self._rank.clear()
-        self.account.new_session()
-        self.orders.new_session()
+        self.accounts.new_session(session.date)
+        self.orders.new_session(session)
+        held = [symbol for account in self.accounts.values() for symbol in account.holdings]
         ordered = {order.symbol for order in self.exchange.orders.values()}
-        for symbol in sorted({*self.data.followed(), *self.account.holdings, *ordered}):
-            self._market(symbol)
+        for symbol in sorted({*self.data.followed(), *held, *ordered}):
+            self.player.market(symbol)
 
     def _next_second(self, session: Session) -> int | None:
         """The next second at which something happens, None when the session is over."""
@@ -258,14 +332,12 @@ class Gateway:
         if not self.exchange.is_open:
             return max(session.open_s, now_s) if now_s < session.close_s else None
         due = [session.close_s, now_s - now_s % REFRESH_S + REFRESH_S]
-        if self._heap:
-            due.append(self._heap[0][0])
-        condition_s = self.exchange.next_condition_s()
-        if condition_s is not None:
-            due.append(condition_s)
+        due += [second for second in (self.player.next_s(), self.exchange.next_condition_s()) if second is not None]
+        if self._pnl_due_s:
+            due.append(self._pnl_due_s)
         return max(min(due), now_s)
 
-    async def _sleep_until(self, second: int) -> bool:
+    async def _sleep_until(self, second: float) -> bool:
         """True at `second`; False when something earlier came up."""
         self._wake_s = second
         self._wake.clear()
@@ -273,7 +345,7 @@ class Gateway:
         if left_s <= 0:
             return True
         try:
-            async with asyncio.timeout(left_s):
+            async with asyncio.timeout(left_s / self._options.speed):
                 await self._wake.wait()
         except TimeoutError:
             return True
@@ -285,72 +357,18 @@ class Gateway:
         exchange.now_s = second
         if not exchange.is_open:
             exchange.open_session(second)
-        heap = self._heap
-        while heap and heap[0][0] <= second:
-            _, phase, rank, symbol = heapq.heappop(heap)
-            market = exchange.markets[symbol]
-            if phase == POINT:
-                point = market.step()
-                self._moved[symbol] = market
-                self.data.on_point(market)
-                exchange.on_point(market, point)
-                following = market.next_point_s()
-            else:
-                self.data.on_published(market, market.publish())
-                following = market.next_publication_s()
-            if following is not None:
-                heapq.heappush(heap, (following, phase, rank, symbol))
-        for market in self._moved.values():
-            self.data.on_moved(market)
-        self._moved.clear()
+        self.player.act(second)
         exchange.on_second(second)
+        if self._pnl.lines or self._pnl_due_s:
+            self._pnl_due_s = 0
+            self._pnl.tell_changes()
         if second % REFRESH_S == 0:
-            self._accounts.refresh()
+            self._account_service.refresh()
         if second >= session.close_s:
-            self._last_prices.update({symbol: m.last for symbol, m in exchange.markets.items() if m.last})
+            self.player.close()
             exchange.close_session(second)
-
-    def _market(self, symbol: str) -> SymbolMarket | None:
-        """The market of `symbol` in the current session, opened and moved to now when first asked for."""
-        session = self._session
-        if session is None:
-            return None
-        known = self.exchange.markets.get(symbol)
-        if known is not None:
-            return known
-        try:
-            tape = self._feed.tape(symbol, session)
-        except LookupError:
-            return None
-        earlier = self._feed.daily(symbol, session.date, session.date - timedelta(days=PREVIOUS_CLOSE_DAYS))
-        market = SymbolMarket(tape, earlier[-1].close if earlier else 0)
-        self._rank[symbol] = len(self._rank)
-        self.exchange.markets[symbol] = market
-        self._catch_up(market)
-        return market
-
-    def _catch_up(self, market: SymbolMarket) -> None:
-        """Move a market to now without matching: nobody had an order in it."""
-        now_s = int(self._clock.now().timestamp())
-        while (point_s := market.next_point_s()) is not None and point_s <= now_s:
-            while (end_s := market.next_publication_s()) is not None and end_s <= point_s - point_s % BAR_SECONDS:
-                market.publish()
-            market.step()
-        while (end_s := market.next_publication_s()) is not None and end_s <= now_s:
-            market.publish()
-        rank = self._rank[market.symbol]
-        for phase, due_s in ((POINT, market.next_point_s()), (PUBLICATION, market.next_publication_s())):
-            if due_s is not None:
-                heapq.heappush(self._heap, (due_s, phase, rank, market.symbol))
-        if self._heap and self._heap[0][0] < self._wake_s:
-            self._wake.set()
-
-    def _price_of(self, symbol: str) -> int:
-        market = self.exchange.markets.get(symbol)
-        if market is not None and market.last:
-            return market.last
-        return self._last_prices.get(symbol, 0)
 
 
 def _not_served(request: Request) -> str:
-    return f"{type(request).__name__} is not served by the simulated gateway"
+    name = request.name if isinstance(request, NotServed) else type(request).__name__
+    return f"{name} is not served by the simulated gateway"

@@ -1,435 +1,316 @@
-"""Orders and executions at the gateway: requests are checked and given to the exchange, reports go to clients."""
+"""Order requests at the gateway: checked and given to the exchange, or answered from what is remembered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 
-from ib_simulator import replies, replies_orders
+from ib_simulator import order_reports, replies, replies_orders
+from ib_simulator.accounts import Accounts
+from ib_simulator.auctions import is_closed_to_orders, not_cancellable, too_late
 from ib_simulator.client import ClientConnection
 from ib_simulator.contracts import Stock, StockList
 from ib_simulator.exchange import Exchange
+from ib_simulator.funds import funds_refusal, preview
 from ib_simulator.order_checks import OrderTerms, check_order
-from ib_simulator.orders import BUY, Refusal, SimExecution, SimOrder, Status
-from ib_simulator.request_types import CancelOrder, PlaceOrder, ReqExecutions
-from ib_simulator.wire_order import WireContract
-from market_hours import utc_from_epoch
-from trading.money import MONEY_UNITS_PER_USD, price_to_usd
+from ib_simulator.order_queries import MANUAL_CLIENT, OrderQueries
+from ib_simulator.order_registry import UNBOUND, OrderRegistry
+from ib_simulator.order_reports import OrderReports
+from ib_simulator.order_types import auction_of, works_outside_hours
+from ib_simulator.orders import BUY, Refusal, SimOrder, Status
+from ib_simulator.request_types import CancelOrder, PlaceOrder
+from ib_simulator.wire_order import WireOrder
+from market_hours import Session
+from trading.money import MONEY_UNITS_PER_USD
 
-FIRST_PERM_ID = 1_000_000_001
-VENUE = "NASDAQ"
-
-OrderKey = tuple[int, int]  # client id, order id
-
-
-@dataclass(slots=True)
-class Filed:
-    """An execution with the client's contract, as reqExecutions gives it again."""
-
-    execution: SimExecution
-    contract: WireContract
+HALTED = Refusal(154, "Orders cannot be transmitted for a halted security.")
+HELD_WHILE_HALTED = "Warning: you are submitting an order for a halted security. It is held until trading resumes."
+OUTSIDE_HOURS_IGNORED = (
+    "Order Event Warning:Attribute 'Outside Regular Trading Hours' is ignored based on the order type and "
+    "destination. PlaceOrder is now being processed."
+)
+NOT_MATCHING = Refusal(105, "Order being modified does not match original order")
 
 
 class OrderService:
-    """All orders of the account, live and of the day."""
+    """Orders of all accounts and clients. `refusal_of` may refuse a valid new order; by default it refuses none."""
 
     def __init__(
         self,
         stocks: StockList,
-        account_id: str,
+        accounts: Accounts,
         now: Callable[[], datetime],
         clients: Callable[[], list[ClientConnection]],
+        master_client_id: int | None = None,
     ) -> None:
         self._stocks = stocks
-        self._account_id = account_id
+        self._accounts = accounts
         self._now = now
-        self._clients = clients
-        self._next_perm_id = FIRST_PERM_ID
-        self._orders: dict[OrderKey, SimOrder] = {}  # live and done today
-        self._last_order_id: dict[int, int] = {}  # client id -> highest order id used
-        self._executions: list[Filed] = []
-        self._completed: list[tuple[SimOrder, datetime]] = []
-        self._commissions: list[tuple[SimOrder, bytes]] = []  # to be sent behind the order's own report
-        self.on_fill: Callable[[SimExecution], None] = lambda _: None
+        self.registry = OrderRegistry()
+        self.reports = OrderReports(self.registry, now, clients, master_client_id)
+        self.queries = OrderQueries(self.registry, self.reports, clients)
         self.open_market: Callable[[str], object] = lambda _: None  # an order needs a market that moves
         self.next_open: Callable[[], datetime] = now
+        self.refusal_of: Callable[[SimOrder], Refusal | None] = lambda _: None
+        self.is_halted: Callable[[str], bool] = lambda _: False
+        self.refuses_when_halted = False  # else orders are held for the reopening
+        self.session: Session | None = None
         self.exchange: Exchange
 
     def next_valid_id(self, client_id: int) -> int:
         """The first order id that `client_id` may use."""
-        return self._last_order_id.get(client_id, 0) + 1
+        return self.registry.next_valid_id(client_id)
 
-    def new_session(self) -> None:
-        """Midnight: executions and finished orders of earlier days are no longer told."""
-        self._executions.clear()
-        self._completed.clear()
-        self._orders = {key: order for key, order in self._orders.items() if not order.is_done}
+    def find(self, client_id: int, order_id: int) -> SimOrder | None:
+        """A client's order of today."""
+        return self.registry.find(client_id, order_id)
 
-    # Requests
+    def new_session(self, session: Session) -> None:
+        """Midnight before a session."""
+        self.session = session
+        self.registry.new_session(session.date)
+
+    # New orders
 
     def place(self, client: ClientConnection, request: PlaceOrder) -> None:
         """A new order, or the change of a live one with the same id."""
-        client_id = client.client_id or 0
-        known = self._orders.get((client_id, request.order_id))
+        client_id, order_id = client.client_id or 0, request.order_id
+        known = self.registry.find(client_id, order_id)
         if known is not None:
-            self._modify(client, known, request)
+            refusal = self._modify(known, request)
+            if refusal is not None:
+                client.error(order_id, *refusal)
             return
-        if request.order_id <= self._last_order_id.get(client_id, 0):
-            client.error(request.order_id, 103, "Duplicate order id")
-            return
-        contract = request.contract
+        order = self._checked(client_id, request)
+        if isinstance(order, Refusal):
+            client.error(order_id, *order)
+        elif request.order.what_if:
+            self._preview(client, request, order)
+        else:
+            self._take(order)
+
+    def place_manual(self, account_id: str, symbol: str, wire: WireOrder) -> SimOrder:
+        """An order that the user enters in TWS itself. Client 0 sees it once it asks to bind such orders.
+
+        Raises ValueError when the order is not valid.
+        """
+        stock = self._stocks.find(0, symbol)
+        if stock is None:
+            raise ValueError(f"{symbol} is not traded here")
+        contract = order_reports.full_contract(stock)
+        request = PlaceOrder(order_id=UNBOUND, contract=contract, sec_id_type="", sec_id="", order=wire)
+        order = self._order_of(MANUAL_CLIENT, replace(request, order=replace(wire, account=account_id)), stock)
+        if isinstance(order, Refusal):
+            raise ValueError(order.text)
+        self._take(order)
+        if self.queries.binds:
+            self.queries.bind()
+        return order
+
+    def _checked(self, client_id: int, request: PlaceOrder) -> SimOrder | Refusal:
+        """The new order, or why it is dropped without a status. Its id is used up by then."""
+        order_id, contract = request.order_id, request.contract
+        if order_id <= 0:
+            return Refusal(10149, f"Invalid order id: {order_id}")
+        if self.registry.is_used(client_id, order_id):
+            return Refusal(103, "Duplicate order id")
+        if not request.order.what_if:
+            self.registry.use(client_id, order_id)
         stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
         if stock is None:
-            client.error(request.order_id, 200, "No security definition has been found for the request")
-            return
-        terms = check_order(request.order, self._account_id, self._now())
-        if isinstance(terms, Refusal):
-            client.error(request.order_id, *terms)
-            return
-        if request.order.what_if:
-            self._preview(client, request, stock, terms)
-            return
-        parent = None
-        if request.order.parent_id:
-            parent = self._orders.get((client_id, request.order.parent_id))
-            if parent is None or parent.is_done:
-                client.error(request.order_id, 201, "Order rejected - reason:Parent order is not active")
-                return
-        self._last_order_id[client_id] = request.order_id
-        order = self._new_order(client_id, request, stock, terms, parent)
-        self._orders[(client_id, request.order_id)] = order
-        self.open_market(stock.symbol)
-        refusal = self._buying_power_refusal(order)
-        if self.exchange.is_group_filled(order.oca_group):
-            refusal = Refusal(201, "Order rejected - reason:OCA group is already filled")
-        if refusal is not None:
-            self.on_refused(order, refusal)
-            return
-        if not self.exchange.is_open and not order.outside_rth:
-            self._warn_of_waiting(client, order)
-        self.exchange.place(order)
-        if request.order.transmit:
-            self.exchange.transmit(order)
+            self.registry.drop_unknown(client_id, order_id)
+            return Refusal(200, "No security definition has been found for the request")
+        return self._order_of(client_id, request, stock)
 
-    def cancel(self, client: ClientConnection, request: CancelOrder) -> None:
-        """Cancel an order of this client."""
-        order = self._orders.get((client.client_id or 0, request.order_id))
-        if order is None:
-            text = f"OrderId {request.order_id} that needs to be cancelled is not found."
-            client.error(request.order_id, 10147, text)
-        elif order.is_done:
-            text = f"OrderId {request.order_id} that needs to be cancelled cannot be cancelled, state: {order.status}."
-            client.error(request.order_id, 10148, text)
-        else:
-            self.exchange.cancel(order)
-
-    def cancel_all(self) -> None:
-        """Cancel every live order of the account, whoever placed it."""
-        for order in list(self._orders.values()):
-            if not order.is_done:
-                self.exchange.cancel(order)
-
-    def tell_open(self, client: ClientConnection, *, all_clients: bool) -> None:
-        """Answer reqOpenOrders (this client's) and reqAllOpenOrders."""
-        for order in self._orders.values():
-            if not order.is_done and order.transmitted and (all_clients or order.client_id == client.client_id):
-                client.send(self._open_order(client.version, order), _order_status(order))
-        client.send(replies_orders.open_order_end())
-
-    def tell_completed(self, client: ClientConnection, *, api_only: bool) -> None:
-        """Answer reqCompletedOrders: today's filled and cancelled orders, all of them placed through the API."""
-        for order, at in self._completed:
-            request = _request_of(order)
-            client.send(
-                replies_orders.completed_order(
-                    client.version,
-                    replies_orders.CompletedOrderRow(
-                        perm_id=order.perm_id,
-                        contract=request.contract,
-                        order=self._order_in_force(order),
-                        status=order.status.value,
-                        filled_quantity=order.filled,
-                        completed_at=at,
-                        completed_status=f"Filled Size: {order.filled}" if order.remaining == 0 else "Cancelled",
-                        parent_perm_id=order.parent.perm_id if order.parent else None,
-                    ),
-                )
-            )
-        client.send(replies_orders.completed_orders_end())
-
-    def tell_executions(self, client: ClientConnection, request: ReqExecutions) -> None:
-        """Answer reqExecutions: the day's executions of all clients that pass the filter, each with its fee."""
-        since = _execution_filter_time(request.time)
-        for filed in self._executions:
-            execution, order = filed.execution, filed.execution.order
-            side = "BUY" if execution.side == BUY else "SELL"
-            if (
-                (request.client_id and order.client_id != request.client_id)
-                or (request.symbol and order.symbol != request.symbol)
-                or (request.side and not side.startswith(request.side.upper()))
-                or (since is not None and utc_from_epoch(execution.at_s) < since)
-            ):
-                continue
-            client.send(self._exec_details(client.version, request.req_id, filed), _commission(execution))
-        client.send(replies_orders.exec_details_end(request.req_id))
-
-    # What the exchange reports
-
-    def on_order(self, order: SimOrder) -> None:
-        """Order state to its own client, then the commissions that waited for it."""
-        if order.status is Status.FILLED and (not self._completed or self._completed[-1][0] is not order):
-            self._completed.append((order, self._now()))
-        for client in self._owners(order):
-            client.send(self._open_order(client.version, order), _order_status(order))
-            for owner, message in self._commissions:
-                if owner is order:
-                    client.send(message)
-        self._commissions = [entry for entry in self._commissions if entry[0] is not order]
-
-    def on_execution(self, execution: SimExecution) -> None:
-        """A fill to the order's client. Its commission follows the order's report."""
-        order = execution.order
-        filed = Filed(execution, _request_of(order).contract)
-        self._executions.append(filed)
-        for client in self._owners(order):
-            client.send(self._exec_details(client.version, -1, filed))
-        self._commissions.append((order, _commission(execution)))
-        self.on_fill(execution)
-
-    def on_cancelled(self, order: SimOrder, reason: str) -> None:
-        """The status first, then code 202; no openOrder, as recorded from a real gateway."""
-        if not order.transmitted:
-            return
-        self._completed.append((order, self._now()))
-        for client in self._owners(order):
-            client.send(_order_status(order))
-            client.error(order.order_id, 202, f"Order Canceled - reason:{reason}")
-
-    def on_refused(self, order: SimOrder, refusal: Refusal) -> None:
-        """Inactive, the error, Inactive again."""
-        order.status = Status.INACTIVE
-        for client in self._owners(order):
-            client.send(self._open_order(client.version, order), _order_status(order))
-            client.error(order.order_id, *refusal)
-            client.send(_order_status(order))
-
-    # Building blocks
-
-    def _new_order(
-        self, client_id: int, request: PlaceOrder, stock: Stock, terms: OrderTerms, parent: SimOrder | None
-    ) -> SimOrder:
+    def _order_of(self, client_id: int, request: PlaceOrder, stock: Stock) -> SimOrder | Refusal:
         wire = request.order
-        perm_id = self._next_perm_id
-        self._next_perm_id += 1
-        return SimOrder(
-            perm_id=perm_id,
+        account = self._accounts.for_order(wire.account)
+        if isinstance(account, Refusal):
+            return account
+        terms = check_order(wire, account.account_id, self._now())
+        if isinstance(terms, Refusal):
+            return terms
+        parent = None
+        if wire.parent_id:
+            parent = self.registry.find(client_id, wire.parent_id)
+            if parent is None:
+                return Refusal(135, f"Can't find order with id ={wire.parent_id}")
+            if parent.is_done:
+                return Refusal(201, "Order rejected - reason:Parent order is not active")
+        order = SimOrder(
+            perm_id=0 if wire.what_if else self.registry.new_perm_id(),
             client_id=client_id,
             order_id=request.order_id,
-            account=self._account_id,
+            account=account.account_id,
             symbol=stock.symbol,
             side=terms.side,
             quantity=terms.quantity,
             order_type=wire.order_type,
-            limit=terms.limit,
-            stop=terms.stop,
-            tif=wire.tif or "DAY",
-            good_after_s=terms.good_after_s,
-            good_till_s=terms.good_till_s,
-            oca_group=wire.oca_group or (str(parent.perm_id) if parent else ""),
+            oca_group=wire.oca_group,
             oca_type=wire.oca_type or 3,
             order_ref=wire.order_ref,
-            outside_rth=wire.outside_rth,
             parent=parent,
-            request=replace(request, contract=_full_contract(stock)),
+            request=replace(request, contract=order_reports.full_contract(stock)),
         )
+        if parent is not None and not order.oca_group:
+            order.oca_group = str(parent.perm_id)
+        _restate(order, terms, wire)
+        return order
 
-    def _modify(self, client: ClientConnection, order: SimOrder, request: PlaceOrder) -> None:
-        if order.is_done:
-            known = "filled" if order.status is Status.FILLED else order.status.value.lower()
-            client.error(request.order_id, 104, f"Cannot modify a {known} order.")
-            return
-        terms = check_order(request.order, self._account_id, self._now())
-        if isinstance(terms, Refusal):
-            client.error(request.order_id, *terms)
-            return
-        if not _is_same_order(order, terms, request):
-            client.error(request.order_id, 105, "Order being modified does not match original order")
-            return
-        order.request = replace(request, contract=_request_of(order).contract)
-        if not order.transmitted:
-            order.quantity, order.limit, order.stop = terms.quantity, terms.limit, terms.stop
-            if request.order.transmit:
-                self.exchange.transmit(order)
-            return
-        refusal = self.exchange.modify(order, quantity=terms.quantity, limit=terms.limit, stop=terms.stop)
+    def _take(self, order: SimOrder) -> None:
+        """Reject an order, or place it, after the warnings that come before its first report."""
+        wire = order_reports.request_of(order).order
+        self.registry.add(order)
+        self.open_market(order.symbol)
+        refusal = funds_refusal(self._accounts[order.account], order, self.exchange.orders.values())
+        if self.exchange.is_group_filled(order.oca_group):
+            refusal = Refusal(201, "Order rejected - reason:OCA group is already filled")
+        if self._is_locked(order):
+            refusal = too_late(order.auction)
+        if self.refuses_when_halted and self.is_halted(order.symbol):
+            refusal = HALTED
+        refusal = refusal or self.refusal_of(order)
         if refusal is not None:
-            client.error(request.order_id, *refusal)
+            self.reports.on_refused(order, refusal)
+            return
+        self._warn(order, wire)
+        self.exchange.place(order)
+        if wire.transmit:
+            self.exchange.transmit(order)
 
-    def _warn_of_waiting(self, client: ClientConnection, order: SimOrder) -> None:
-        """Code 399, which comes before the order's first report."""
-        opens = replies.exchange_time_text(replies.ZONED_TIMES_VERSION, self.next_open())
-        side = "BUY" if order.side == BUY else "SELL"
-        client.error(
-            order.order_id,
-            399,
-            f"Order Message:\n{side} {order.quantity} {order.symbol} NASDAQ.NMS\n"
-            f"Warning: your order will not be placed at the exchange until {opens}",
-        )
+    def _warn(self, order: SimOrder, wire: WireOrder) -> None:
+        if self.is_halted(order.symbol):
+            self.reports.warn(order, 2128, HELD_WHILE_HALTED)
+        if wire.outside_rth and not order.outside_rth:
+            self.reports.warn(order, 2109, OUTSIDE_HOURS_IGNORED)
+        if not self.exchange.is_open and not order.outside_rth:
+            opens = replies.exchange_time_text(replies.ZONED_TIMES_VERSION, self.next_open())
+            side = "BUY" if order.side == BUY else "SELL"
+            text = (
+                f"Order Message:\n{side} {order.quantity} {order.symbol} NASDAQ.NMS\n"
+                f"Warning: your order will not be placed at the exchange until {opens}"
+            )
+            self.reports.warn(order, 399, text)
 
-    def _buying_power_refusal(self, order: SimOrder) -> Refusal | None:
-        """Code 201 when an order that adds exposure costs more than the account can carry."""
-        account = self.exchange.account
-        holding = account.holdings.get(order.symbol)
-        held = holding.quantity if holding else 0
-        if order.side * held < 0 or order.parent is not None:
-            return None
-        price = order.limit or order.stop or account.price_of(order.symbol)
-        value = price * order.quantity * 100
-        if value <= account.buying_power():
-            return None
-        funds = account.available_funds() / MONEY_UNITS_PER_USD
-        return Refusal(
-            201,
-            "Order rejected - reason:Your Available Funds are in sufficient to cover this order. "
-            f"Available Funds [{funds:.2f} USD], order value [{value / MONEY_UNITS_PER_USD:.2f} USD]",
-        )
-
-    def _preview(self, client: ClientConnection, request: PlaceOrder, stock: Stock, terms: OrderTerms) -> None:
+    def _preview(self, client: ClientConnection, request: PlaceOrder, order: SimOrder) -> None:
         """Answer a what-if: margin and commission, nothing is placed."""
-        account = self.exchange.account
-        price = terms.limit or terms.stop or account.price_of(stock.symbol)
-        value = price * terms.quantity * 100 / MONEY_UNITS_PER_USD
-        margin = account.maintenance_margin() / MONEY_UNITS_PER_USD
-        equity = account.net_liquidation() / MONEY_UNITS_PER_USD
-        change = value / 4 if terms.side == BUY else -min(value / 4, margin)
-        commission = min(max(0.005 * terms.quantity, 1.0), 0.01 * value)
+        account = self._accounts[order.account]
+        around = preview(account, order, self.exchange.rates)
+        before, after, equity_before, equity_after, fees = (money / MONEY_UNITS_PER_USD for money in around)
+        refusal = funds_refusal(account, order, self.exchange.orders.values())
         row = replies_orders.OpenOrderRow(
             order_id=request.order_id,
-            client_id=client.client_id or 0,
+            client_id=order.client_id,
             perm_id=0,
-            contract=_full_contract(stock),
-            order=request.order,
+            contract=order_reports.request_of(order).contract,
+            order=order_reports.order_in_force(order),
             status=Status.PRE_SUBMITTED.value,
             margin=replies_orders.MarginRow(
-                init_before=margin,
-                maint_before=margin,
-                equity_before=equity,
-                init_change=change,
-                maint_change=change,
-                equity_change=-commission,
-                init_after=margin + change,
-                maint_after=margin + change,
-                equity_after=equity - commission,
+                init_before=before,
+                maint_before=before,
+                equity_before=equity_before,
+                init_change=after - before,
+                maint_change=after - before,
+                equity_change=equity_after - equity_before,
+                init_after=after,
+                maint_after=after,
+                equity_after=equity_after,
             ),
-            commission_usd=commission,
+            commission_usd=fees,
             commission_currency="USD",
+            warning=refusal.text if refusal is not None else "",
         )
         client.send(replies_orders.open_order(client.version, row))
 
-    def _owners(self, order: SimOrder) -> list[ClientConnection]:
-        return [client for client in self._clients() if client.client_id == order.client_id]
+    # Changes and cancels
 
-    def _order_in_force(self, order: SimOrder):  # type: ignore[no-untyped-def]
-        return replace(
-            _request_of(order).order,
-            quantity=float(order.quantity),
-            account=self._account_id,
-            oca_group=order.oca_group,
-            oca_type=order.oca_type,
-            tif=order.tif,
-        )
+    def _modify(self, order: SimOrder, request: PlaceOrder) -> Refusal | None:
+        """Change a live order, or say why not. Contract, side, account, parent and OCA group stay."""
+        wire = request.order
+        if order.is_done:
+            known = "filled" if order.status is Status.FILLED else order.status.value.lower()
+            return Refusal(104, f"Cannot modify a {known} order.")
+        terms = check_order(wire, order.account, self._now())
+        if isinstance(terms, Refusal):
+            return terms
+        contract = request.contract
+        stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
+        if stock is None or stock.symbol != order.symbol or terms.side != order.side:
+            return NOT_MATCHING
+        if wire.parent_id and (order.parent is None or wire.parent_id != order.parent.order_id):
+            return Refusal(10341, "Parent order id cannot be modified")
+        if wire.oca_group not in ("", order.oca_group):
+            return Refusal(10326, "OCA group revision is not allowed")
+        if self._is_locked(order):
+            return not_cancellable(order)
+        refusal = self.exchange.change_refusal(order, terms.quantity) if order.transmitted else None
+        if refusal is None and terms.quantity > order.quantity:
+            wanted = replace(order, quantity=terms.quantity - order.filled, limit=terms.limit, stop=terms.stop)
+            others = [other for other in self.exchange.orders.values() if other is not order]
+            refusal = funds_refusal(self._accounts[order.account], wanted, others)
+        if refusal is not None:
+            return refusal
+        order.request = replace(request, contract=order_reports.request_of(order).contract)
+        if order.transmitted:
+            _restate(order, terms, wire)
+            return self.exchange.modify(order, quantity=terms.quantity, limit=order.limit, stop=order.stop)
+        order.quantity = terms.quantity
+        _restate(order, terms, wire)
+        if wire.transmit:
+            self.exchange.transmit(order)
+        return None
 
-    def _open_order(self, version: int, order: SimOrder) -> bytes:
-        request = _request_of(order)
-        row = replies_orders.OpenOrderRow(
-            order_id=order.order_id,
-            client_id=order.client_id,
-            perm_id=order.perm_id,
-            contract=request.contract,
-            order=self._order_in_force(order),
-            status=order.status.value,
-        )
-        return replies_orders.open_order(version, row)
+    def cancel(self, client: ClientConnection, request: CancelOrder) -> None:
+        """Cancel an order of this client."""
+        client_id, order_id = client.client_id or 0, request.order_id
+        order = self.registry.find(client_id, order_id)
+        if order is None and self.registry.is_unknown(client_id, order_id):
+            client.send(_never_placed(client_id, order_id))
+        elif order is None:
+            client.error(order_id, 10147, f"OrderId {order_id} that needs to be cancelled is not found.")
+        elif order.is_done or order.cancel_at_s:
+            text = f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {order.told_status}."
+            client.error(order_id, 10148, text)
+        elif self._is_locked(order):
+            client.error(order_id, *not_cancellable(order))
+        else:
+            self.exchange.request_cancel(order)
 
-    def _exec_details(self, version: int, req_id: int, filed: Filed) -> bytes:
-        execution, order = filed.execution, filed.execution.order
-        row = replies_orders.ExecutionRow(
-            order_id=order.order_id,
-            client_id=order.client_id,
-            perm_id=order.perm_id,
-            contract=filed.contract,
-            execution_id=execution.exec_id,
-            at=utc_from_epoch(execution.at_s),
-            account=self._account_id,
-            exchange=VENUE,
-            side="BOT" if execution.side == BUY else "SLD",
-            quantity=execution.quantity,
-            price_usd=price_to_usd(execution.price),
-            cumulative_quantity=execution.cumulative,
-            average_price_usd=execution.average_price_usd,
-            order_ref=order.order_ref,
-            last_liquidity=2,
-        )
-        return replies_orders.exec_details(version, req_id, row)
+    def cancel_all(self) -> None:
+        """Cancel every live order that can be cancelled, whoever placed it."""
+        for order in self.registry.live():
+            if not order.is_done and not self._is_locked(order):
+                self.exchange.request_cancel(order)
+
+    def _is_locked(self, order: SimOrder) -> bool:
+        """Whether the auction that the order waits for is too near."""
+        return is_closed_to_orders(order.auction, self.session, self.exchange.now_s)
 
 
-def _is_same_order(order: SimOrder, terms: OrderTerms, request: PlaceOrder) -> bool:
-    """Whether a modification leaves alone what this gateway cannot change: all but size and prices."""
-    wire = request.order
-    return (
-        terms.side == order.side
-        and wire.order_type == order.order_type
-        and (wire.tif or "DAY") == order.tif
-        and wire.oca_group in ("", order.oca_group)
-        and terms.good_after_s == order.good_after_s
-        and terms.good_till_s == order.good_till_s
-    )
+def _restate(order: SimOrder, terms: OrderTerms, wire: WireOrder) -> None:
+    """Give an order the terms of its latest request, all but its size. A new type starts from the beginning."""
+    if order.order_type != wire.order_type:
+        order.active = order.triggered = False
+        order.status = Status.PRE_SUBMITTED
+    order.order_type, order.tif = wire.order_type, wire.tif or "DAY"
+    order.auction = auction_of(order.order_type, order.tif)
+    order.active = order.active and not order.auction
+    order.good_after_s, order.good_till_s = terms.good_after_s, terms.good_till_s
+    order.limit, order.stop = terms.limit, terms.stop
+    order.trail, order.trail_ppm, order.limit_offset = terms.trail, terms.trail_ppm, terms.limit_offset
+    order.outside_rth = wire.outside_rth and works_outside_hours(order.order_type, order.tif)
+    order.all_or_none, order.min_quantity = wire.all_or_none, wire.min_qty or 0
 
 
-def _order_status(order: SimOrder) -> bytes:
+def _never_placed(client_id: int, order_id: int) -> bytes:
+    """The answer to the cancel of an order whose contract nobody knew."""
     return replies_orders.order_status(
-        order.order_id,
-        order.status.value,
-        filled=order.filled,
-        remaining=order.remaining,
-        average_fill_price_usd=order.average_price_usd,
-        perm_id=order.perm_id,
-        client_id=order.client_id,
-        parent_id=order.parent.order_id if order.parent else 0,
-        last_fill_price_usd=price_to_usd(order.last_fill_price),
-        why_held=order.why_held,
+        order_id,
+        order_reports.API_CANCELLED,
+        filled=0,
+        remaining=0,
+        average_fill_price_usd=0.0,
+        perm_id=0,
+        client_id=client_id,
     )
-
-
-def _commission(execution: SimExecution) -> bytes:
-    realised = None if execution.realised is None else execution.realised / MONEY_UNITS_PER_USD
-    return replies_orders.commission_report(execution.exec_id, execution.fees / MONEY_UNITS_PER_USD, realised)
-
-
-def _request_of(order: SimOrder) -> PlaceOrder:
-    assert isinstance(order.request, PlaceOrder)
-    return order.request
-
-
-def _full_contract(stock: Stock) -> WireContract:
-    return WireContract(
-        con_id=stock.con_id,
-        symbol=stock.symbol,
-        sec_type="STK",
-        exchange="SMART",
-        primary_exchange=stock.primary_exchange,
-        currency="USD",
-        local_symbol=stock.symbol,
-        trading_class=stock.trading_class,
-    )
-
-
-def _execution_filter_time(text: str) -> datetime | None:
-    """The earliest instant a filter lets pass; None when it is empty or unreadable, as on the real gateway."""
-    if not text:
-        return None
-    try:
-        return datetime.strptime(text, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -204,6 +204,13 @@ def tick_size(req_id: int, tick_type: int, size: int) -> bytes:
     return frame_text(f"2\x006\x00{req_id}\x00{tick_type}\x00{size}\x00")
 
 
+def tick_price_and_size(req_id: int, tick_type: int, size_type: int, price_usd: float, size: int) -> bytes:
+    """The two frames of a price: `tick_price`, then its size as a `tick_size` again. Both are below 128 bytes."""
+    price = f"1\x006\x00{req_id}\x00{tick_type}\x00{price_usd}\x00{size}\x000\x00"
+    repeated = f"2\x006\x00{req_id}\x00{size_type}\x00{size}\x00"
+    return f"\0\0\0{chr(len(price))}{price}\0\0\0{chr(len(repeated))}{repeated}".encode("ascii")
+
+
 def tick_generic(req_id: int, tick_type: int, value: float) -> bytes:
     return frame_text(f"45\x006\x00{req_id}\x00{tick_type}\x00{value}\x00")
 
@@ -317,13 +324,33 @@ def no_news_providers() -> bytes:
     return frame(85, 0)
 
 
-def no_histogram(req_id: int) -> bytes:
-    return frame(89, req_id, 0)
+def histogram(req_id: int, rows: Sequence[tuple[float, int]]) -> bytes:
+    """Shares traded by price: (price in USD, shares)."""
+    return frame(89, req_id, len(rows), *[field for row in rows for field in row])
 
 
-def no_historical_ticks(req_id: int) -> bytes:
-    """The empty answer to midpoint ticks, with its end flag; clients accept it for every kind of tick."""
-    return frame(96, req_id, 0, True)
+def historical_ticks(req_id: int, ticks: Sequence[tuple[int, float]]) -> bytes:
+    """Midpoint ticks, (epoch second, price in USD). These three messages end with the flag that no more follow."""
+    fields = [field for at_s, price_usd in ticks for field in (at_s, 0, price_usd, 0)]
+    return frame(96, req_id, len(ticks), *fields, True)
+
+
+def historical_ticks_bid_ask(req_id: int, ticks: Sequence[tuple[int, float, float, int, int]]) -> bytes:
+    """Quotes: (epoch second, bid and ask in USD, sizes of bid and ask)."""
+    fields = [
+        field for at_s, bid, ask, bid_size, ask_size in ticks for field in (at_s, 0, bid, ask, bid_size, ask_size)
+    ]
+    return frame(97, req_id, len(ticks), *fields, True)
+
+
+def historical_ticks_last(
+    req_id: int, ticks: Sequence[tuple[int, float, int]], exchange: str, conditions: str
+) -> bytes:
+    """Trades: (epoch second, price in USD, size)."""
+    fields: list[Field] = []
+    for at_s, price_usd, size in ticks:
+        fields += [at_s, 0, price_usd, size, exchange, conditions]
+    return frame(98, req_id, len(ticks), *fields, True)
 
 
 def contract11(contract: WireContract) -> tuple[Field, ...]:

@@ -56,6 +56,7 @@ from ib_simulator.request_types import (
     StartApi,
 )
 from ib_simulator.requests_orders import read_contract, read_order, read_short_legs, read_underlying
+from ib_simulator.unserved import UNSERVED
 from ib_simulator.wire_order import WireContract
 
 MANUAL_CANCEL_TIME_VERSION = 169
@@ -67,7 +68,7 @@ class RequestFault(Exception):
 
 
 class UnknownRequest(RequestFault):
-    """A message id that this gateway does not serve."""
+    """A message id that this gateway does not know."""
 
     def __init__(self, message_id: int) -> None:
         super().__init__(f"unknown message id {message_id}")
@@ -101,7 +102,9 @@ def decode(fields: Sequence[str], server_version: int) -> Request:
         raise UnreadableRequest(None, None, "the message id is empty")
     layout = _LAYOUTS.get(message_id)
     if layout is None:
-        raise UnknownRequest(message_id)
+        if message_id not in UNSERVED:
+            raise UnknownRequest(message_id)
+        layout = UNSERVED[message_id].layout
     try:
         return layout(reader, server_version)
     except FieldFault as fault:

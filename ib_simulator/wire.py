@@ -99,6 +99,18 @@ def ascii_text(text: str) -> str:
     return "".join([chr(code) if code < 0x80 else f"\\u{code:04x}" for code in codes])
 
 
+def single_frames(written: list[bytes]) -> list[bytes]:
+    """What was written, one frame at a time: services may put several frames into one piece."""
+    frames: list[bytes] = []
+    for piece in written:
+        start = 0
+        while start < len(piece):
+            end = start + 4 + _LENGTH.unpack_from(piece, start)[0]
+            frames.append(piece[start:end])
+            start = end
+    return frames
+
+
 class FrameReader:
     """Bytes in, whole messages out, whatever the splits. One per connection and direction."""
 

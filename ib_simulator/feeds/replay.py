@@ -17,6 +17,7 @@ from ib_simulator.feeds.bar_files import (
     read_half_spreads,
     read_starts,
 )
+from ib_simulator.feeds.corporate_actions import Action, read_actions
 from ib_simulator.feeds.tape import (
     FIVE_SECONDS_S,
     MINUTE_S,
@@ -59,6 +60,7 @@ class ReplayFeed:
         self._read_bars = cache(read_bars)
         self._read_half_spreads = cache(read_half_spreads)
         self._read_daily_rows = cache(self._daily_rows_of_file)
+        self._actions = read_actions(directory / "splits_dividends.csv")
         self._index: tuple[list[Session], dict[str, Flags]] | None = None
 
     @property
@@ -118,6 +120,8 @@ class ReplayFeed:
             **path._asdict(),
             spread_s=None if spreads is None else spreads.known_s,
             spread_half=None if spreads is None else spreads.half,
+            window_s=None if fine is None else fine.start_s,
+            window_volume=None if fine is None else fine.volume,
         )
 
     def daily(self, symbol: str, before: date, first: date) -> tuple[Bar, ...]:
@@ -151,6 +155,10 @@ class ReplayFeed:
             for session in earlier[-sessions:]
             for bar in bars_from_columns(*bars.between(session.open_s, session.close_s))
         )
+
+    def actions(self, symbol: str) -> tuple[Action, ...]:
+        """Splits and dividends of `symbol` in splits_dividends.csv, in order."""
+        return self._actions.get(symbol, ())
 
     def _traded(self) -> tuple[list[Session], dict[str, Flags]]:
         """All sessions the files span, and per symbol which of them have bars. Reads the timestamps only."""

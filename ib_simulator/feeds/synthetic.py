@@ -3,9 +3,9 @@
 The log price of a symbol is a moving average over its last `MEMORY` weekdays of random shocks, whose weights fall
 linearly to zero: each day adds its own shock and takes back a little of the earlier ones, so the level reverts and
 stays near the symbol's base price for decades. Nothing is summed up from an origin, hence any session can be
-generated alone. Inside a session the price walks from the open to that level with clustered volatility that is
-U-shaped over the day, partly along the path of a common market. The bars depend on the installed numpy, whose
-random streams may change between versions.
+generated alone. Inside a session the price walks from the open to that level with clustered volatility and now and
+then a jump, partly along the path of a common market; time of day, tails, volume and correlations have the shape of
+recorded bars. The bars depend on the installed numpy, whose random streams may change between versions.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from zlib import crc32
 
 import numpy as np
 
+from ib_simulator.feeds.corporate_actions import Action
+from ib_simulator.feeds.synthetic_shape import FITTED, MarketShape
+from ib_simulator.feeds.synthetic_walk import Walk, bars_of_path, volume, walk
 from ib_simulator.feeds.tape import (
     MINUTE_S,
     Floats,
-    Int64s,
     SessionTape,
     daily_bar,
     minute_path,
@@ -37,29 +39,15 @@ CHARACTER_ORDINAL = 0  # no session has this date ordinal
 MEMORY = 252  # weekdays a shock stays in the price: the level has about 9 times the deviation of one day
 LEVEL_BOUND = 1.4  # the log price never leaves base ± this: 25..300 USD becomes 6..1217 USD
 BASE_PRICE_USD = (25.0, 300.0)
-OWN_DAILY_VOL = (0.008, 0.020)
-MARKET_DAILY_VOL = 0.007
-BETA = (0.5, 1.4)
-SHARES_PER_MINUTE = (4_000.0, 80_000.0)
-OVERNIGHT_SHARE = 0.25  # of a day's variance
-INTRADAY_SD = math.sqrt(1 - OVERNIGHT_SHARE)
-DAY_MIX = np.array([math.sqrt(OVERNIGHT_SHARE), INTRADAY_SD, 0.0])  # weights of the three shocks of a day
 LARGEST_SHOCK = 4.0  # standard deviations
 
 MOOD_MEMORY = 64  # weekdays; the volatility of whole days clusters as well
 MOOD_KEEPS = 0.95
-MOOD_SD = 0.25  # of log volatility
-STEPS_PER_MINUTE = 4
-MINUTE_VOL_MEMORY = 128  # minutes
-MINUTE_VOL_KEEPS = 0.95
-MINUTE_VOL_SD = 0.45  # of log volatility
-U_SHAPE = 3.0  # volume and variance at the open and the close are 1 + this times those of midday
-VOLUME_SD = 0.35  # of log volume
+OWN_MOOD_KEEPS = 0.6
 
 BLOCK = 64  # weekdays of shocks drawn together
 TAPES_KEPT = 256
 WEEKDAYS = 5
-ROUND_LOT = 100
 
 
 class _Character(NamedTuple):
@@ -71,13 +59,6 @@ class _Character(NamedTuple):
     shares_per_minute: float
 
 
-class _Walk(NamedTuple):
-    """How a price moves inside a session, in standard deviations of a whole day."""
-
-    moved: Floats  # since the open, shape (n_minutes * STEPS_PER_MINUTE,)
-    log_minute_vol: Floats  # shape (n_minutes,)
-
-
 class SyntheticFeed:
     """An endless seeded market of the given symbols, up to the session `latest`.
 
@@ -85,8 +66,13 @@ class SyntheticFeed:
     negative seed, an empty list of symbols or a `latest` that is not a session.
     """
 
-    def __init__(self, seed: int, symbols: Iterable[str], calendar: TradingCalendar, latest: date) -> None:
+    def __init__(
+        self, seed: int, symbols: Iterable[str], calendar: TradingCalendar, latest: date, shape: MarketShape = FITTED
+    ) -> None:
         self._seed = seed
+        self._shape = shape
+        overnight = shape.overnight_share
+        self._day_mix = np.array([math.sqrt(overnight), math.sqrt(1 - overnight)])  # of its two price shocks
         self._symbols = tuple(sorted(dict.fromkeys(symbols)))
         self._calendar = calendar
         self._latest = latest
@@ -150,6 +136,10 @@ class SyntheticFeed:
         earlier = self._sessions_before(symbol, before, date.min)[-sessions:]
         return tuple(bar for session in earlier for bar in self._tape(symbol, session).bars())
 
+    def actions(self, symbol: str) -> tuple[Action, ...]:
+        """None: synthetic stocks neither split nor pay."""
+        return ()
+
     def _session_or_none(self, day: date) -> Session | None:
         return self._calendar.session_on(day) if day <= self._latest else None
 
@@ -167,20 +157,22 @@ class SyntheticFeed:
         return self._daily[key]
 
     def _generate(self, symbol: str, session: Session) -> SessionTape:
-        character = self._character(symbol)
+        shape, character = self._shape, self._character(symbol)
         ordinal = session.date.toordinal()
         n_minutes = (session.close_s - session.open_s) // MINUTE_S
         rng = self._stream(symbol, ordinal)
-        own = _walk(rng, n_minutes)
-        day_vol = float(self._moods(_weekday(ordinal), 1)[0])
-        moved = day_vol * (
-            character.own_daily_vol * own.moved
-            + character.beta * MARKET_DAILY_VOL * self._market_walk(ordinal, n_minutes).moved
-        )
-        log_price = self._log_level(symbol, ordinal) + moved - moved[-1]
-        prices = prices_to_tick_from_usd(np.exp(log_price)).reshape(n_minutes, STEPS_PER_MINUTE)
+        own = self._draw_walk(rng, n_minutes)
+        market = self._market_walk(ordinal, n_minutes)
+        mood = float(self._moods(symbol, _weekday(ordinal), 1)[0])
+        own_sd = mood * character.own_daily_vol * self._day_mix[1]
+        market_sd = mood * character.beta * shape.market_daily_vol * self._day_mix[1]
+        moved = own_sd * own.moved + market_sd * market.moved
+        deviation = np.sqrt(own_sd**2 * own.variance + market_sd**2 * market.variance)
+        columns = np.stack(bars_of_path(rng, shape, moved, deviation))
+        prices = prices_to_tick_from_usd(np.exp(columns + (self._log_level(symbol, ordinal) - moved[-1])).ravel())
+        open_, high, low, close = prices.reshape(columns.shape)
         start_s = session.open_s + MINUTE_S * np.arange(n_minutes, dtype=np.int64)
-        open_, high, low, close = prices[:, 0], prices.max(axis=1), prices.min(axis=1), prices[:, -1]
+        day_volume = mood**shape.day_volume_of_mood * math.exp(shape.day_volume_sd * rng.standard_normal())
         return SessionTape(
             symbol=symbol,
             session_date=session.date,
@@ -189,7 +181,7 @@ class SyntheticFeed:
             high=high,
             low=low,
             close=close,
-            volume=_volume(rng, character.shares_per_minute * day_vol, own.log_minute_vol),
+            volume=volume(rng, shape, character.shares_per_minute * day_volume, own),
             **minute_path(start_s, open_, high, low, close)._asdict(),
         )
 
@@ -197,17 +189,19 @@ class SyntheticFeed:
         """Log of the close of a session; sessions before it are not generated for it."""
         character = self._character(symbol)
         first = _weekday(ordinal) - MEMORY + 1
-        own, market = ((self._shocks(name, first, MEMORY) * DAY_MIX).sum(axis=1) for name in (symbol, MARKET))
-        steps = self._moods(first, MEMORY) * (
-            character.own_daily_vol * own + character.beta * MARKET_DAILY_VOL * market
+        own, market = (self._shocks(name, first, MEMORY)[:, :2] @ self._day_mix for name in (symbol, MARKET))
+        steps = self._moods(symbol, first, MEMORY) * (
+            character.own_daily_vol * own + character.beta * self._shape.market_daily_vol * market
         )
         level = float(np.sum(steps * np.arange(1, MEMORY + 1))) / MEMORY
         return character.log_base + LEVEL_BOUND * math.tanh(level / LEVEL_BOUND)
 
-    def _moods(self, first: int, count: int) -> Floats:
-        """Factors on the volatility of `count` weekdays from the weekday `first`, common to all symbols."""
-        shocks = self._shocks(MARKET, first - MOOD_MEMORY + 1, count + MOOD_MEMORY - 1)[:, 2]
-        return np.exp(MOOD_SD * np.convolve(shocks, _fading(MOOD_KEEPS, MOOD_MEMORY), "valid"))
+    def _moods(self, symbol: str, first: int, count: int) -> Floats:
+        """Factors on the symbol's volatility of `count` weekdays from the weekday `first`, partly the market's."""
+        since, needed = first - MOOD_MEMORY + 1, count + MOOD_MEMORY - 1
+        common = np.convolve(self._shocks(MARKET, since, needed)[:, 2], MARKET_MOOD, "valid")
+        own = np.convolve(self._shocks(symbol, since, needed)[:, 2], OWN_MOOD, "valid")
+        return np.exp(self._shape.mood_sd * common + self._shape.own_mood_sd * own)
 
     def _shocks(self, symbol: str, first: int, count: int) -> Floats:
         """Overnight, intraday and mood shocks of `count` weekdays from the weekday `first`; shape (count, 3)."""
@@ -220,16 +214,24 @@ class SyntheticFeed:
         weekdays = range(block * BLOCK, (block + 1) * BLOCK)
         return np.array([_day_shocks(self._stream(symbol, _ordinal(weekday))) for weekday in weekdays])
 
-    def _draw_market_walk(self, ordinal: int, n_minutes: int) -> _Walk:
-        return _walk(self._stream(MARKET, ordinal), n_minutes)
+    def _draw_market_walk(self, ordinal: int, n_minutes: int) -> Walk:
+        """The market's path as symbols follow it: some of each minute comes one minute late."""
+        drawn = self._draw_walk(self._stream(MARKET, ordinal), n_minutes)
+        late = self._shape.market_delay * np.diff(drawn.moved, prepend=0.0)
+        late[-1] = 0.0
+        return drawn._replace(moved=drawn.moved - late)
+
+    def _draw_walk(self, rng: np.random.Generator, n_minutes: int) -> Walk:
+        _, intraday_shock, _ = _day_shocks(rng)
+        return walk(rng, self._shape, n_minutes, float(intraday_shock))
 
     def _draw_character(self, symbol: str) -> _Character:
         base, own_vol, beta, shares = self._stream(symbol, CHARACTER_ORDINAL).random(4).tolist()
         return _Character(
             log_base=math.log(_log_uniform(BASE_PRICE_USD, base)),
-            own_daily_vol=_log_uniform(OWN_DAILY_VOL, own_vol),
-            beta=BETA[0] + beta * (BETA[1] - BETA[0]),
-            shares_per_minute=_log_uniform(SHARES_PER_MINUTE, shares),
+            own_daily_vol=_uniform(self._shape.own_daily_vol, own_vol),
+            beta=_uniform(self._shape.beta, beta),
+            shares_per_minute=_log_uniform(self._shape.shares_per_minute, shares),
         )
 
     def _stream(self, symbol: str, ordinal: int) -> np.random.Generator:
@@ -243,41 +245,20 @@ def _day_shocks(rng: np.random.Generator) -> Floats:
     return np.clip(rng.standard_normal(3), -LARGEST_SHOCK, LARGEST_SHOCK)
 
 
-def _walk(rng: np.random.Generator, n_minutes: int) -> _Walk:
-    """A Brownian bridge from 0 to the day's intraday shock, run on a clock of clustered, U-shaped volatility."""
-    _, intraday_shock, _ = _day_shocks(rng)
-    noise = rng.standard_normal(n_minutes + MINUTE_VOL_MEMORY - 1)
-    log_minute_vol = MINUTE_VOL_SD * np.convolve(noise, _fading(MINUTE_VOL_KEEPS, MINUTE_VOL_MEMORY), "valid")
-    variance = np.repeat(_u_shape(n_minutes) * np.exp(2 * log_minute_vol), STEPS_PER_MINUTE)
-    variance[0] = 0.0  # the first step is the open itself
-    variance /= variance.sum()
-    free = np.cumsum(np.sqrt(variance) * rng.standard_normal(len(variance)))
-    moved = free + np.cumsum(variance) * (intraday_shock - free[-1])
-    return _Walk(INTRADAY_SD * moved, log_minute_vol)
-
-
-def _volume(rng: np.random.Generator, shares_per_minute: float, log_minute_vol: Floats) -> Int64s:
-    """Whole shares per minute; quiet minutes still trade a round lot."""
-    noise = VOLUME_SD * rng.standard_normal(len(log_minute_vol))
-    shares = shares_per_minute * _u_shape(len(log_minute_vol)) * np.exp(noise + log_minute_vol)
-    return np.maximum(np.rint(shares), ROUND_LOT).astype(np.int64)
-
-
-def _u_shape(n_minutes: int) -> Floats:
-    """A factor per minute of the session with mean one, highest at the open and the close."""
-    shape = 1 + U_SHAPE * np.linspace(-1, 1, n_minutes) ** 2
-    return np.asarray(shape / shape.mean(), dtype=np.float64)
-
-
 def _fading(keeps: float, memory: int) -> Floats:
     """Weights of a first-order autoregression cut off after `memory` steps, scaled to unit variance."""
     weights = keeps ** np.arange(memory)
     return np.asarray(weights / np.sqrt(np.sum(weights**2)), dtype=np.float64)
 
 
+def _uniform(bounds: tuple[float, float], draw: float) -> float:
+    low, high = bounds
+    return low + draw * (high - low)
+
+
 def _log_uniform(bounds: tuple[float, float], draw: float) -> float:
-    low, high = map(math.log, bounds)
-    return math.exp(low + draw * (high - low))
+    low, high = bounds
+    return math.exp(_uniform((math.log(low), math.log(high)), draw))
 
 
 def _weekday(ordinal: int) -> int:
@@ -290,3 +271,7 @@ def _ordinal(weekday: int) -> int:
     """The inverse of `_weekday`: the proleptic date ordinal."""
     week, day = divmod(weekday, WEEKDAYS)
     return week * 7 + day + 1
+
+
+MARKET_MOOD = _fading(MOOD_KEEPS, MOOD_MEMORY)
+OWN_MOOD = _fading(OWN_MOOD_KEEPS, MOOD_MEMORY)

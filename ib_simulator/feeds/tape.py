@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ib_simulator.feeds.corporate_actions import Action
 from market_hours import Session
 from trading.bars import Bar
 from trading.money import ONE_USD, PRICE_UNITS_PER_USD, price_from_usd
@@ -39,6 +40,7 @@ class SessionTape:
     Times are epoch seconds, prices 1e-4 USD on the tick, volume in shares. Bars have shape (n_bars,), path points
     (n_points,). `spread_s` and `spread_half` are the recorded half-spreads (1e-4 USD, at least one tick) and the
     second at which each is known, which is the end of its interval; both are None without recorded quotes.
+    `window_s` and `window_volume` are the recorded 5-second windows and their shares, None without 5-second bars.
     """
 
     symbol: str
@@ -54,6 +56,8 @@ class SessionTape:
     point_jump: Flags
     spread_s: Int64s | None = None
     spread_half: Int64s | None = None
+    window_s: Int64s | None = None
+    window_volume: Int64s | None = None
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -64,6 +68,12 @@ class SessionTape:
     def bars(self) -> tuple[Bar, ...]:
         """The minute bars as values of the rules, in time order."""
         return bars_from_columns(self.start_s, self.open, self.high, self.low, self.close, self.volume)
+
+    def window_volumes(self) -> dict[int, int]:
+        """Recorded shares by the start of each 5-second window; empty without 5-second bars."""
+        if self.window_s is None or self.window_volume is None:
+            return {}
+        return dict(zip(self.window_s.tolist(), self.window_volume.tolist(), strict=True))
 
 
 class Feed(Protocol):
@@ -87,6 +97,9 @@ class Feed(Protocol):
 
     def minute_history(self, symbol: str, before: date, sessions: int) -> tuple[Bar, ...]:
         """Minute bars of the last `sessions` sessions strictly before `before` that have any, in time order."""
+
+    def actions(self, symbol: str) -> tuple[Action, ...]:
+        """Splits and dividends of `symbol`, in order. Bars are not adjusted for them."""
 
 
 def bars_from_columns(*columns: Int64s) -> tuple[Bar, ...]:

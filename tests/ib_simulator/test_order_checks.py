@@ -10,7 +10,7 @@ import pytest
 
 from ib_simulator.order_checks import OrderTerms, check_order
 from ib_simulator.orders import BUY, SELL, Refusal
-from ib_simulator.wire_order import WireOrder
+from ib_simulator.wire_order import TimeCondition, WireOrder
 
 NOW = datetime(2025, 10, 7, 14, 0, tzinfo=UTC)  # 10:00 in New York
 NOW_S = 1_759_845_600
@@ -53,12 +53,12 @@ def test_the_usual_times_in_force_need_no_date(tif: str) -> None:
     assert isinstance(checked(tif=tif), OrderTerms)
 
 
-@pytest.mark.parametrize("tif", ["IOC", "FOK", "OPG", "day"])
+@pytest.mark.parametrize("tif", ["AUC", "DTC", "day"])
 def test_other_times_in_force_are_refused(tif: str) -> None:
     assert code(tif=tif) == 111
 
 
-@pytest.mark.parametrize("order_type", ["", "STP LMT", "TRAIL", "MOC", "lmt"])
+@pytest.mark.parametrize("order_type", ["", "PEG BEST", "MIDPRICE", "REL", "lmt"])
 def test_other_order_types_are_refused(order_type: str) -> None:
     assert code(order_type=order_type) == 387
 
@@ -143,3 +143,90 @@ def test_a_good_till_order_without_a_coming_end_is_refused(end: str) -> None:
 
 def test_the_end_of_an_order_that_is_not_good_till_is_ignored() -> None:
     assert checked(tif="DAY", good_till_date="20251007-14:00:05") == OrderTerms(BUY, 100, 3_405_200, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("order_type", "tif", "answer"),
+    [
+        ("MKT", "OPG", 0),
+        ("LMT", "OPG", 0),
+        ("STP", "OPG", 111),
+        ("MTL", "OPG", 111),
+        ("LMT", "IOC", 0),
+        ("MKT", "FOK", 0),
+        ("STP", "IOC", 111),
+        ("MOC", "DAY", 0),
+        ("MOC", "", 0),
+        ("LOC", "DAY", 0),
+        ("MOC", "GTC", 113),
+        ("LOC", "OPG", 113),
+        ("LOC", "IOC", 113),
+    ],
+)
+def test_which_time_in_force_goes_with_which_type(order_type: str, tif: str, answer: int) -> None:
+    terms = checked(order_type=order_type, tif=tif, aux_price=300.0)
+    assert (terms.code if isinstance(terms, Refusal) else 0) == answer
+
+
+def test_a_stop_limit_order_has_both_prices() -> None:
+    assert checked(order_type="STP LMT", aux_price=335.1) == OrderTerms(BUY, 100, 3_405_200, 3_351_000, 0, 0)
+
+
+def test_a_trailing_amount() -> None:
+    terms = checked(order_type="TRAIL", aux_price=1.5, limit_price=None)
+    assert terms == OrderTerms(BUY, 100, 0, 0, 0, 0, trail=15_000)
+
+
+def test_a_trailing_percentage_with_its_first_stop() -> None:
+    terms = checked(order_type="TRAIL", aux_price=None, trailing_percent=1.25, trail_stop_price=345.0)
+    assert terms == OrderTerms(BUY, 100, 0, 3_450_000, 0, 0, trail_ppm=12_500)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aux_price": None},
+        {"aux_price": 1.0, "trailing_percent": 1.0},
+        {"aux_price": -1.0},
+        {"trailing_percent": 100.0, "aux_price": None},
+    ],
+)
+def test_a_trailing_order_needs_one_distance(changes: dict[str, Any]) -> None:
+    assert code(order_type="TRAIL", **changes) == 321
+
+
+def test_a_trailing_limit_lies_behind_its_stop_by_an_offset() -> None:
+    terms = checked(order_type="TRAIL LIMIT", aux_price=1.0, limit_price=None, limit_price_offset=0.1)
+    assert terms == OrderTerms(BUY, 100, 0, 0, 0, 0, trail=10_000, limit_offset=1_000)
+
+
+@pytest.mark.parametrize(("action", "limit"), [("BUY", 342.10), ("SELL", 341.90)])
+def test_a_trailing_limit_can_name_its_first_stop_and_limit_instead(action: str, limit: float) -> None:
+    prices = {"aux_price": 1.0, "limit_price": limit, "trail_stop_price": 342.0}
+    terms = checked(action=action, order_type="TRAIL LIMIT", **prices)
+    assert isinstance(terms, OrderTerms)
+    assert terms.limit_offset == 1_000
+
+
+def test_a_trailing_limit_without_a_limit_is_refused() -> None:
+    assert code(order_type="TRAIL LIMIT", aux_price=1.0, limit_price=None) == 321
+
+
+def test_a_conditional_order_is_refused_not_executed_at_once() -> None:
+    assert code(conditions=(TimeCondition(conjunction="a", is_more=True, time="20251007 15:00:00"),)) == 321
+
+
+@pytest.mark.parametrize(
+    "changes", [{"adjusted_order_type": "TRAIL"}, {"hedge_type": "D"}, {"scale_price_increment": 0.1}]
+)
+def test_what_is_not_simulated_is_refused(changes: dict[str, Any]) -> None:
+    assert code(**changes) == 321
+
+
+@pytest.mark.parametrize("field", ["limit_price", "aux_price"])
+def test_an_absurd_price_is_refused(field: str) -> None:
+    assert code(order_type="STP LMT", **{"aux_price": 300.0, field: 1e300}) == 110
+
+
+def test_an_absurd_size_is_refused() -> None:
+    assert code(quantity=1e300) == 383

@@ -93,13 +93,39 @@ def fields_of(message: bytes) -> list[str]:
         (replies.no_depth_exchanges(), "mktDepthExchanges", ([],)),
         (replies.no_smart_components(9), "smartComponents", (9, [])),
         (replies.no_news_providers(), "newsProviders", ([],)),
-        (replies.no_histogram(9), "histogramData", (9, [])),
-        (replies.no_historical_ticks(9), "historicalTicks", (9, [], True)),
+        (replies.histogram(9, []), "histogramData", (9, [])),
+        (replies.historical_ticks(9, []), "historicalTicks", (9, [], True)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_message_arrives(version: int, message: bytes, name: str, arguments: tuple[Any, ...]) -> None:
     assert heard(version, message) == [(name, arguments)]
+
+
+@pytest.mark.parametrize("version", ENDS)
+def test_historical_ticks_arrive_with_their_times_prices_and_sizes(version: int) -> None:
+    at = datetime.fromtimestamp(1_759_843_800, UTC)
+    messages = [
+        replies.historical_ticks(9, [(1_759_843_800, 10.005)]),
+        replies.historical_ticks_bid_ask(9, [(1_759_843_800, 10.0, 10.01, 300, 400)]),
+        replies.historical_ticks_last(9, [(1_759_843_800, 10.01, 200)], "NASDAQ", ""),
+    ]
+    (_, mid), (_, quote), (_, last) = heard(version, *messages)
+    assert (mid[0], mid[2], mid[1][0].time, mid[1][0].price) == (9, True, at, 10.005)
+    told = quote[1][0]
+    assert (told.time, told.priceBid, told.priceAsk, told.sizeBid, told.sizeAsk) == (at, 10.0, 10.01, 300, 400)
+    assert (last[1][0].price, last[1][0].size, last[1][0].exchange) == (10.01, 200, "NASDAQ")
+
+
+@pytest.mark.parametrize("version", ENDS)
+def test_a_histogram_arrives_with_prices_and_shares(version: int) -> None:
+    ((_, (_, rows)),) = heard(version, replies.histogram(9, [(10.5, 300), (11.0, 5)]))
+    assert [(row.price, row.count) for row in rows] == [(10.5, 300), (11.0, 5)]
+
+
+def test_a_price_and_its_size_are_the_two_messages() -> None:
+    both = replies.tick_price_and_size(1_000_000_007, 4, 5, 1234567.89, 1600)
+    assert both == replies.tick_price(1_000_000_007, 4, 1234567.89, 1600) + replies.tick_size(1_000_000_007, 5, 1600)
 
 
 @pytest.mark.parametrize(("version", "reject"), [(157, ""), (165, ""), (166, '{"a":1}'), (176, '{"a":1}')])

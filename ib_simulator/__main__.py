@@ -1,0 +1,171 @@
+"""`python -m ib_simulator --port 4001`: a simulated IB Gateway for any client of the TWS protocol."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import date, time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from utils import Misconfigured, setup_logging
+
+if TYPE_CHECKING:
+    from ib_simulator.standalone import StandaloneOptions
+
+DONE, FAULT, WRONG_USAGE = 0, 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is one clear line and exit 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USAGE, f"ib_simulator: {message} (--help shows all options)\n")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535; 0 is any free one)")
+    return int(text)
+
+
+def _not_negative(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2025-10-07") from None
+
+
+def _time(text: str) -> time:
+    try:
+        moment = time.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is not None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 09:45")
+    return moment
+
+
+def _account(text: str) -> str:
+    if not (text.isalnum() and text.isascii() and text[0] in "DU"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an account id like DU1000001 (paper) or U1000001 (live)")
+    return text
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = _Parser(prog="ib_simulator", description="A simulated IB Gateway for any client of the TWS protocol.")
+    add = parser.add_argument
+    add("--port", type=_port, required=True, metavar="N", help="port to serve, 0 for any free one")
+    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine only)")
+    market = parser.add_argument_group("market")
+    add = market.add_argument
+    add("--market-data", type=Path, metavar="DIR", help="replay bars from DIR instead of the synthetic market")
+    add("--date", type=_date, metavar="D", help="the first session, default the latest")
+    add("--at", type=_time, metavar="HH:MM", help="the time in New York at which it starts, default the open")
+    add("--speed", type=_positive, default=1.0, metavar="X", help="X times real time (default 1)")
+    add("--seed", type=_not_negative, metavar="N", help="seed of the synthetic market (default 0)")
+    add("--symbols", type=_symbols, default=(), metavar="A,B", help="the symbols it knows, default all")
+    account = parser.add_argument_group("account")
+    add = account.add_argument
+    add("--account", type=_account, nargs="+", default=["DU1000001"], metavar="ID", help="default DU1000001")
+    add("--cash", type=_positive, default=1_000_000.0, metavar="USD", help="of each account (default 1000000)")
+    add("--master-client", type=_not_negative, metavar="N", help="client id that sees the orders of all clients")
+    add("--state", type=Path, metavar="FILE", help="keep orders, positions and ids in FILE from one run to the next")
+    trouble = parser.add_argument_group("trouble")
+    add = trouble.add_argument
+    add("--faults", type=Path, metavar="FILE", help="a timeline of faults, TOML")
+    add("--control-port", type=_port, metavar="N", help="fire faults by hand through this port of 127.0.0.1")
+    add("--no-pacing", action="store_true", help="do not enforce the limits on message and request rates")
+    add("--record", type=Path, metavar="FILE", help="record all messages")
+    add("--replay", type=Path, metavar="FILE", help="serve a recording instead of a market")
+    add("--verbose", action="store_true", help="log more")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve and return the exit code: 0 stopped by Ctrl-C or SIGTERM, 1 fault, 2 wrong usage or configuration."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if args.market_data is not None and args.seed is not None:
+        parser.error("--seed belongs to the synthetic market and has no effect on --market-data")
+    if args.replay is not None:
+        for name in ("market_data", "date", "at", "seed", "symbols", "faults", "control_port", "record", "state"):
+            if getattr(args, name):
+                parser.error(f"--replay and --{name.replace('_', '-')} exclude each other")
+    setup_logging(None, logging.INFO if args.verbose else logging.WARNING)
+    try:
+        return _run(_options(args))
+    except Misconfigured as error:
+        print(f"ib_simulator: {error}", file=sys.stderr)
+        return WRONG_USAGE
+
+
+def _options(args: argparse.Namespace) -> StandaloneOptions:
+    from ib_simulator.standalone import StandaloneOptions
+
+    return StandaloneOptions(
+        port=args.port,
+        host=args.host,
+        market_data=args.market_data,
+        day=args.date,
+        at=args.at,
+        seed=args.seed or 0,
+        speed=args.speed,
+        accounts=tuple(dict.fromkeys(args.account)),
+        cash_usd=args.cash,
+        symbols=args.symbols,
+        faults=args.faults,
+        control_port=args.control_port,
+        state=args.state,
+        record=args.record,
+        replay=args.replay,
+        master_client=args.master_client,
+        pacing=not args.no_pacing,
+    )
+
+
+def _run(options: StandaloneOptions) -> int:
+    import asyncio
+    import signal
+
+    from ib_simulator.standalone import serve
+
+    async def until_stopped() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, stop.set)
+            except NotImplementedError:  # Windows has no signal handlers in the loop
+                signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+        await serve(options, stop, lambda line: print(line, flush=True))
+
+    asyncio.run(until_stopped())
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
