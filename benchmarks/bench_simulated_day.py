@@ -78,31 +78,41 @@ def main() -> None:
 
 def report(sizes: list[int], repeat: int) -> None:
     """Run everything and print it."""
-    profile = in_own_process(GOAL_SYMBOLS, "--profile")
-    rooms = Counter(profile["rooms"])
-    points = profile["points"] / GOAL_SYMBOLS
+    looks = [in_own_process(GOAL_SYMBOLS, "--profile") for _ in range(repeat)]
+    points = looks[0]["points"] / GOAL_SYMBOLS
+    imports_s, imports_mb = (median(look[key] for look in looks) for key in ("imports_s", "imports_mb"))
     print(f"one simulated synthetic day, Python {platform.python_version()}, {os.cpu_count()} cores")
-    print("median of", repeat, "processes, imports not counted\n")
-    print("  symbols      wall       cpu  wall a symbol  path points/s  agent ticks/s  judgements/s  peak memory")
-    imports, goal_s = [], 0.0
+    print(f"median of {repeat} processes each, after {imports_s:.2f} s of imports ({imports_mb:.0f} MB)\n")
+    print("  symbols      wall       cpu  cpu a symbol  path points/s  agent ticks/s  judgements/s  peak memory")
+    medians: dict[int, dict[str, float]] = {}
     for size in sizes:
         runs = [in_own_process(size) for _ in range(repeat)]
-        imports += [run["imports_s"] for run in runs]
-        wall_s, cpu_s, peak_mb = (median(run[key] for run in runs) for key in ("wall_s", "cpu_s", "peak_mb"))
+        medians[size] = now = {key: median(run[key] for run in runs) for key in runs[0]}
         print(
-            f"  {size:7}  {wall_s:6.2f} s  {cpu_s:6.2f} s  {1_000 * wall_s / size:10.0f} ms  "
-            f"{points * size / wall_s:13,.0f}  {runs[0]['ticks'] / wall_s:13,.0f}  "
-            f"{runs[0]['judgements'] / wall_s:12,.0f}  {peak_mb:8.0f} MB"
+            f"  {size:7}  {now['wall_s']:6.2f} s  {now['cpu_s']:6.2f} s  {1_000 * now['cpu_s'] / size:9.0f} ms  "
+            f"{points * size / now['wall_s']:13,.0f}  {now['ticks'] / now['wall_s']:13,.0f}  "
+            f"{now['judgements'] / now['wall_s']:12,.0f}  {now['peak_mb']:8.0f} MB"
         )
-        goal_s = wall_s if size == GOAL_SYMBOLS else goal_s
-    print(f"\nimports {median(imports):.2f} s, then {profile['imports_mb']:.0f} MB in memory")
-    if goal_s:
-        print(f"goal    {GOAL_SYMBOLS} symbols within {GOAL_S:g} s: {'met' if goal_s <= GOAL_S else 'MISSED'}")
-    print(f"\nwhere the time of {GOAL_SYMBOLS} symbols goes (main thread, {rooms.total():,} samples)")
+    if len(sizes) > 1:
+        small, large = medians[sizes[0]]["cpu_s"], medians[sizes[-1]]["cpu_s"]
+        more_s = (large - small) / (sizes[-1] - sizes[0])
+        print(f"\neach further symbol {1_000 * more_s:.0f} ms of cpu, over a base of {small - sizes[0] * more_s:.2f} s")
+    if goal := medians.get(GOAL_SYMBOLS):
+        verdict = "met" if goal["wall_s"] <= GOAL_S else f"MISSED, with {goal['cpu_s']:.2f} s of cpu"
+        print(f"goal: {GOAL_SYMBOLS} symbols within {GOAL_S:g} s of wall time: {verdict}")
+    tell_where_it_went(looks)
+
+
+def tell_where_it_went(looks: list[dict[str, Any]]) -> None:
+    """The shares of the rooms over several runs."""
+    rooms: Counter[str] = Counter()
+    for look in looks:
+        rooms.update(look["rooms"])
+    print(f"\nwhere the time of {GOAL_SYMBOLS} symbols goes ({rooms.total():,} samples of the main thread)")
     for room, samples in rooms.most_common():
         print(f"  {room:16} {100 * samples / rooms.total():5.1f} %  {SAYS[room]}")
-    print(f"other threads (the database's writer, the watchlist's pool): {profile['threads_s']:.2f} s of cpu")
-    print(f"{profile['messages']:,} messages from the gateway, {profile['points']:,} path points")
+    print(f"other threads (the database's writer, the watchlist's pool): {looks[0]['threads_s']:.2f} s of cpu")
+    print(f"{looks[0]['messages']:,} messages from the gateway, {looks[0]['points']:,} path points")
 
 
 def in_own_process(size: int, *options: str) -> dict[str, Any]:

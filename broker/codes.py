@@ -42,7 +42,7 @@ CODES: dict[int, Code] = {  # IB's message code -> what it means and what is don
     110: Code(Policy.REJECT_ORDER, "price off the minimum variation"),
     111: Code(Policy.REJECT_ORDER, "order type and time in force do not go together"),
     113: Code(Policy.REJECT_ORDER, "time in force must be DAY"),
-    135: Code(Policy.CANCEL_ANSWER, "no such order"),
+    135: Code(Policy.REJECT_ORDER, "no such order, such as the parent of a bracket leg"),
     136: Code(Policy.CANCEL_ANSWER, "order cannot be cancelled"),
     154: Code(Policy.REJECT_ORDER, "security is halted"),
     161: Code(Policy.CANCEL_ANSWER, "order is not in a cancellable state"),

@@ -95,7 +95,7 @@ class DataService:
         self._ticks = TickByTickService(*common)
         self._real_time = RealTimeBarService(*common)
         self._history = HistoryService(
-            stocks, self._bar_store, self.permissions, self.pacing, now, options.bar_update_s
+            stocks, self._bar_store, self.permissions, self.pacing, now, options.bar_update_s, market_of
         )
         self._past = PastService(stocks, feed, self._bar_store, now)
         self.on_point: Callable[[SymbolMarket], None] = self._quotes.on_point

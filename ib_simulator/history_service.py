@@ -55,6 +55,7 @@ class HistoryService:
         pacing: Pacing,
         now: Callable[[], datetime],
         update_s: int,
+        market_of: Callable[[str], object],
     ) -> None:
         self._stocks = stocks
         self._store = store
@@ -62,6 +63,7 @@ class HistoryService:
         self._pacing = pacing
         self._now = now
         self._update_s = update_s
+        self._market_of = market_of
         self._lines: dict[str, list[BarLine]] = {}  # symbol -> keep-up-to-date subscriptions
         self.needs_grid = False
 
@@ -167,6 +169,7 @@ class HistoryService:
             published = self._store().bars(symbol, request.bar_size, reach, now_s, unfinished=False)
             line.base = published[-1] if published else None
         self._lines.setdefault(symbol, []).append(line)
+        self._market_of(symbol)  # it must move, even if it was asked for before the open
         self._see_what_is_needed()
 
     def _refusal(self, request: ReqHistoricalData, symbol: str) -> str:

@@ -25,6 +25,7 @@ from day_trading_agents import IntradayTrader, TraderOptions
 from ib_simulator.account import Holding
 from ib_simulator.client import ClientConnection
 from ib_simulator.embedded import SimulatedWorld, running_gateway
+from ib_simulator.feeds.corporate_actions import Action as CorporateAction
 from ib_simulator.feeds.tape import SessionTape, minute_path
 from ib_simulator.gateway import Gateway, GatewayOptions
 from ib_simulator.orders import SimOrder
@@ -145,6 +146,9 @@ class HandMadeFeed:
     def daily(self, symbol: str, before: date, first: date) -> tuple[Bar, ...]:
         return tuple(bar for bar in self._days.get(symbol, ()) if first <= _date(bar) < before)
 
+    def actions(self, symbol: str) -> tuple[CorporateAction, ...]:
+        return ()
+
     def minute_history(self, symbol: str, before: date, sessions: int) -> tuple[Bar, ...]:
         bars = [bar for bar in self._minutes.get(symbol, ()) if _date(bar) < before]
         dates = sorted({_date(bar) for bar in bars})[-sessions:] if sessions else []
@@ -217,6 +221,7 @@ class World:
         self.session = session
         self.folder = folder
         self.database = folder / "history.db"
+        self.usual: dict[type[Request], Callable[[ClientConnection, Any], None]] = {}  # how it answers by itself
         self._ids = itertools.count(1)
         self._brokers: list[Broker] = []
 
@@ -294,8 +299,13 @@ class World:
         assert client is not None
         client.close()
 
+    def as_usual(self, client: ClientConnection, request: Request) -> None:
+        """Answer a request as the gateway would have, had the test not stepped in."""
+        self.usual[type(request)](client, request)
+
     def answer(self, request: type[Request], handler: Callable[[ClientConnection, Any], None]) -> None:
         """Let the gateway answer requests of a kind in another way."""
+        self.usual.setdefault(request, self.gateway._handlers[request])
         self.gateway._handlers[request] = handler
 
     def resting(self) -> list[SimOrder]:
@@ -305,12 +315,12 @@ class World:
     def hold(self, symbol: str, quantity: float, average_cost_usd: float) -> None:
         """Give the account shares that no program bought."""
         cost = round(quantity * average_cost_usd * USD)
-        self.gateway.account.holdings[symbol] = Holding(quantity, cost)  # type: ignore[arg-type]
-        self.gateway.account.cash -= cost
+        self.gateway.accounts.first.holdings[symbol] = Holding(quantity, cost)  # type: ignore[arg-type]
+        self.gateway.accounts.first.cash -= cost
 
     def held(self) -> dict[str, float]:
         """Shares on the account that are not zero."""
-        return {symbol: h.quantity for symbol, h in self.gateway.account.holdings.items() if h.quantity}
+        return {symbol: h.quantity for symbol, h in self.gateway.accounts.first.holdings.items() if h.quantity}
 
 
 def in_world(
@@ -465,7 +475,7 @@ def what_is_left(world: World, report: DayReport) -> Played:
         trades=trades,
         decisions=rows(world.database, "SELECT * FROM decisions ORDER BY rowid"),
         intents=rows(world.database, "SELECT * FROM order_intents ORDER BY rowid"),
-        cash=world.gateway.account.cash,
+        cash=world.gateway.accounts.first.cash,
         held=world.held(),
         resting=world.resting(),
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ib_simulator.client import ClientConnection
-from ib_simulator.orders import SELL, Refusal
+from ib_simulator.fault_kinds import Reject
+from ib_simulator.faults import FaultInjector
 from ib_simulator.request_types import ReqHistoricalData
 from tests.gateway_world import (
     MONDAY,
@@ -175,7 +176,7 @@ def test_bars_that_the_gateway_refuses_for_a_while_are_asked_for_again(tmp_path:
             elif request.bar_size == "1 min" and world.clock.now() < at("09:40"):
                 client.error(request.req_id, 322, "Error processing request: duplicate")
             else:
-                world.gateway.data.tell_history(client, request)
+                world.as_usual(client, request)
 
         world.answer(ReqHistoricalData, refuse)
         with world.history() as history:
@@ -193,7 +194,7 @@ def test_an_unanswered_request_for_bars_is_no_empty_history(tmp_path: Path) -> N
 
         def answer(client: ClientConnection, request: ReqHistoricalData) -> None:
             if request.bar_size != "1 min" or world.clock.now() >= silent_until:
-                world.gateway.data.tell_history(client, request)
+                world.as_usual(client, request)
 
         world.answer(ReqHistoricalData, answer)
         with world.history() as history:
@@ -206,7 +207,7 @@ def test_an_unanswered_request_for_bars_is_no_empty_history(tmp_path: Path) -> N
 
 def test_no_entry_on_a_stale_quote(tmp_path: Path) -> None:
     # Stopped out at 9:55:40. The last price is shown at 9:56:59: 100.19, above the VWAP, RSI 52.6.
-    # When the cool-down ends at 10:00:40 it is 221 seconds old.
+    # Its last message is the volume of that minute, at 9:57:00: 220 seconds old when the cool-down ends at 10:00:40.
     day = play_day(
         HandMadeFeed(
             {
@@ -222,7 +223,7 @@ def test_no_entry_on_a_stale_quote(tmp_path: Path) -> None:
     assert [row.reason for row in day.trades] == ["entry", "stop_loss"]
     last = day.decisions[-1]
     assert (last["timestamp"][11:19], last["rule"]) == ("14:00:40", "stale_quote")
-    assert (last["limit_value"], last["actual_value"]) == (60.0, 221.0)
+    assert (last["limit_value"], last["actual_value"]) == (60.0, 220.0)
 
 
 # Limits
@@ -339,9 +340,9 @@ def test_a_refused_entry_frees_its_capital_and_is_named(tmp_path: Path) -> None:
     """The account has bought too much elsewhere: code 201 for the parent, then for its children."""
 
     def spend(world: World) -> None:
-        world.gateway.orders._buying_power_refusal = lambda order: (  # type: ignore[method-assign]
-            None if order.side == SELL else Refusal(201, "Order rejected - reason:Your funds are in sufficient.")
-        )
+        faults = FaultInjector(world.gateway)
+        world.gateway.inject(faults)
+        faults.fire(Reject(code=201, text="Order rejected - reason:Your funds are in sufficient."))
 
     day = play_day(HandMadeFeed({"AAA": entered()}), tmp_path, stop_at="09:50:42", prepare=spend)
     assert [intent["state"] for intent in day.intents] == [IntentState.REJECTED] * 4

@@ -183,7 +183,7 @@ def test_shares_that_left_the_account_are_never_sold_again(tmp_path: Path) -> No
             await run_until(world, world.trader(history), ["AAA"], "10:00")
             for order in world.resting():
                 world.gateway.exchange.cancel(order)
-            del world.gateway.account.holdings["AAA"]
+            del world.gateway.accounts.first.holdings["AAA"]
             await world.until("11:00")
             report = await run_until(world, world.trader(history), ["AAA"])
         return what_is_left(world, report)

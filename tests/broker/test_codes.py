@@ -14,9 +14,9 @@ BY_POLICY = {
     Policy.RESTORE: {1101, 1102, 2104},
     Policy.DEGRADE_DATA: {101, 354, 420, 2103, 10089, 10167, 10168, 10197},
     Policy.DEGRADE_CONNECTION: {1100, 1300, 2110},
-    Policy.CANCEL_ANSWER: {135, 136, 161, 202, 10147, 10148},
+    Policy.CANCEL_ANSWER: {136, 161, 202, 10147, 10148},
     Policy.HALT: {326, 10119, 10141},
-    Policy.REJECT_ORDER: {103, 106, 107, 109, 110, 111, 113, 154, 163, 200, 201, 203, 321, 383, 434, 460}
+    Policy.REJECT_ORDER: {103, 106, 107, 109, 110, 111, 113, 135, 154, 163, 200, 201, 203, 321, 383, 434, 460}
     | {10149, 10268, 10269, 10328},
 }
 
@@ -52,7 +52,7 @@ def test_an_unknown_code_is_logged_and_changes_nothing() -> None:
 
 def test_the_answers_to_a_cancel_never_reject_an_order() -> None:
     """202, 10147 and 10148 say something about the cancel; what became of the order its status tells."""
-    for number in (135, 136, 161, 202, 10147, 10148):
+    for number in (136, 161, 202, 10147, 10148):
         assert code(number).policy is Policy.CANCEL_ANSWER
 
 

@@ -157,7 +157,7 @@ def test_a_contract_is_asked_for_once(tmp_path: Path) -> None:
 
         def count(client: ClientConnection, request: ReqContractDetails) -> None:
             asked.append(request)
-            world.gateway.data.tell_contract(client, request)
+            world.as_usual(client, request)
 
         world.answer(ReqContractDetails, count)
         data = (await connected(world)).data
@@ -220,7 +220,7 @@ def test_at_most_the_set_number_of_history_requests_is_in_flight(tmp_path: Path)
             while answered < len(symbols):
                 await asyncio.sleep(1)
                 most = max(most, len(waiting))
-                world.gateway.data.tell_history(*waiting.pop(0))
+                world.as_usual(*waiting.pop(0))
                 world.gateway.flush()
                 answered += 1
         return most, answered
@@ -310,7 +310,7 @@ def test_a_quote_follows_the_price_and_remembers_when(tmp_path: Path) -> None:
     assert before[:3] == (0, 0, 0)
     assert at_open == Quote(999_900, 1_000_100, 1_000_000, second("09:30"))
     assert at_high == Quote(1_001_900, 1_002_100, 1_002_000, second("09:30:40"))
-    assert later == Quote(1_001_700, 1_001_900, 1_001_800, second("09:30:59"))
+    assert later == Quote(1_001_700, 1_001_900, 1_001_800, second("09:31:00"))
 
 
 def test_halts_and_delayed_data_show_in_the_quote(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_stopping_cancels_every_subscription_at_the_gateway(tmp_path: Path) -> N
     async def main(world: World) -> tuple[list[int], list[int]]:
         def lines() -> list[int]:
             service = world.gateway.data
-            return [sum(map(len, service._quotes.values())), sum(map(len, service._bars.values()))]
+            return [len(service._quotes.followed()), len(service._history.followed())]
 
         data = (await connected(world)).data
         await world.until("09:40")

@@ -362,8 +362,13 @@ def test_executions_of_the_day_are_told_again_oldest_first_with_their_fees(tmp_p
 # Refusals
 
 
-@pytest.mark.parametrize(("collar", "code"), [(1_002_050, 110), (900_000_000, 201)])
-def test_a_refused_entry_is_rejected_with_its_exits(tmp_path: Path, collar: int, code: int) -> None:
+@pytest.mark.parametrize(
+    ("collar", "code", "follow_ups"),
+    [(1_002_050, 110, [135] * 3), (900_000_000, 201, [201] * 3)],  # an order with a local fault never was an order
+)
+def test_a_refused_entry_is_rejected_with_its_exits(
+    tmp_path: Path, collar: int, code: int, follow_ups: list[int]
+) -> None:
     """110 is a price off the tick; 201 here more than the account can carry: 90,000 USD a share."""
 
     async def main(world: World) -> tuple[list[IntentState], list[tuple[int, str]], int]:
@@ -374,7 +379,7 @@ def test_a_refused_entry_is_rejected_with_its_exits(tmp_path: Path, collar: int,
 
     states, messages, resting = in_world(main, FEED, tmp_path)
     assert states == [IntentState.REJECTED] * 4
-    assert [number for number, _ in messages] == [code, 201, 201, 201]
+    assert [number for number, _ in messages] == [code, *follow_ups]
     assert resting == 0
 
 
