@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from math import isnan
 
 from broker.client_library import IB, BarDataList, Contract, RequestError, Stock, Ticker
 from broker.settings import BrokerSettings
@@ -90,6 +91,7 @@ class MarketData:
         self._contracts: dict[str, Contract] = {}  # symbol -> qualified contract
         self._quotes: dict[str, Quote] = {}  # symbol -> latest quote
         self._tickers: dict[str, Ticker] = {}  # symbol -> its subscription
+        self._shown_before: dict[str, tuple[float, ...]] = {}  # symbol -> what its former subscription showed last
         self._minutes: dict[str, MinuteBars] = {}  # symbol -> its bars today
 
     def _now_s(self) -> int:
@@ -180,8 +182,8 @@ class MarketData:
         """Use a new connection. Subscriptions of the old one are gone with it; `resubscribe` renews them."""
         for minutes in self._minutes.values():
             minutes.stop()
-        for ticker in self._tickers.values():
-            ticker.updateEvent -= self._on_ticker
+        for symbol, ticker in self._tickers.items():
+            self._leave(symbol, ticker)
         self._ib = ib
 
     async def resubscribe(self) -> None:
@@ -192,11 +194,14 @@ class MarketData:
             await self.follow_minutes(symbol, minutes.open_s, minutes.on_bar)
 
     def renew_quotes(self, symbol: str) -> None:
-        """Cancel and ask again for one symbol's quotes: its ticks stopped."""
+        """Cancel and ask again for one symbol's quotes: its ticks stopped.
+
+        The answer begins with the standing quote, which keeps its age: only what differs from it is news.
+        """
         ticker = self._tickers.get(symbol)
         if ticker is None or ticker.contract is None or not self._ib.isConnected():
             return
-        ticker.updateEvent -= self._on_ticker
+        self._leave(symbol, ticker)
         self._ib.cancelMktData(ticker.contract)
         renewed = self._ib.reqMktData(ticker.contract, "", False, False)
         renewed.updateEvent += self._on_ticker
@@ -215,13 +220,25 @@ class MarketData:
         self._minutes.clear()
         self._tickers.clear()
         self._quotes.clear()
+        self._shown_before.clear()
+
+    def _leave(self, symbol: str, ticker: Ticker) -> None:
+        """Stop listening to a subscription that another one will follow."""
+        ticker.updateEvent -= self._on_ticker
+        if symbol in self._quotes and symbol not in self._shown_before:
+            self._shown_before[symbol] = _shown(ticker)
 
     def _on_ticker(self, ticker: Ticker) -> None:
         contract = ticker.contract
-        if contract is not None:
-            self._quotes[contract.symbol] = quote_from_ib(
-                ticker.bid, ticker.ask, ticker.last, ticker.halted, ticker.marketDataType, self._now_s()
-            )
+        if contract is None:
+            return
+        before = self._shown_before.get(contract.symbol)
+        if before is not None and _repeats(_shown(ticker), before):
+            return
+        self._shown_before.pop(contract.symbol, None)
+        self._quotes[contract.symbol] = quote_from_ib(
+            ticker.bid, ticker.ask, ticker.last, ticker.halted, ticker.marketDataType, self._now_s()
+        )
 
     async def _history(self, symbol: str, duration: str, bar_size: str, *, keep_up_to_date: bool) -> BarDataList:
         contract = await self.contract(symbol)
@@ -249,6 +266,16 @@ class MarketData:
                 self._ib.cancelHistoricalData(bars)
             raise HistoryUnavailable(symbol, NO_ANSWER, "no answer to the request for bars")
         return bars
+
+
+def _shown(ticker: Ticker) -> tuple[float, ...]:
+    """What a subscription shows by now; NaN where nothing was said yet."""
+    return (ticker.bid, ticker.ask, ticker.last, ticker.volume, ticker.halted, float(ticker.marketDataType))
+
+
+def _repeats(shown: tuple[float, ...], before: tuple[float, ...]) -> bool:
+    """Whether all that is shown was shown before."""
+    return all(isnan(new) or new == old for new, old in zip(shown, before, strict=True))
 
 
 def _date_of(value: date) -> date:

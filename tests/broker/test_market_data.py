@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def test_nothing_is_handed_on_once_it_is_stopped() -> None:
 
 async def connected(world: World, **settings: Any) -> Broker:
     broker = world.broker(**settings)
-    await broker.connect(live_allowed=False)
+    await broker.open()
     return broker
 
 
@@ -311,6 +312,42 @@ def test_a_quote_follows_the_price_and_remembers_when(tmp_path: Path) -> None:
     assert at_open == Quote(999_900, 1_000_100, 1_000_000, second("09:30"))
     assert at_high == Quote(1_001_900, 1_002_100, 1_002_000, second("09:30:40"))
     assert later == Quote(1_001_700, 1_001_900, 1_001_800, second("09:31:00"))
+
+
+async def ask_again(world: World, broker: Broker) -> None:
+    broker.data.renew_quotes("AAA")
+
+
+async def connect_again(world: World, broker: Broker) -> None:
+    await broker.open()
+    await broker.data.resubscribe()
+
+
+@pytest.mark.parametrize("anew", [ask_again, connect_again])
+def test_a_standing_quote_that_is_shown_again_keeps_its_age_until_something_is_new(
+    tmp_path: Path, anew: Callable[[World, Broker], Awaitable[None]]
+) -> None:
+    # the volume of 9:30 comes at 9:31:00; then nothing is heard until 9:40:00
+    bars = [
+        minute("09:30", 100.00, 100.20, 99.98, 100.18, 6_000),
+        minute("09:40", 100.18, 100.18, 100.18, 100.18, 3_000),
+    ]
+
+    async def main(world: World) -> list[Quote]:
+        broker = await connected(world)
+        await broker.data.follow_quotes("AAA")
+        seen = []
+        for clock_text in ("09:35:00", "09:36:00"):
+            await world.until(clock_text)
+            await anew(world, broker)
+            await asyncio.sleep(2)
+            seen.append(broker.data.quote("AAA"))
+        await world.until("09:41:00.500")
+        return [*seen, broker.data.quote("AAA")]
+
+    standing = Quote(1_001_700, 1_001_900, 1_001_800, second("09:31:00"))
+    fresh = standing._replace(at_s=second("09:41:00"))
+    assert in_world(main, HandMadeFeed({"AAA": bars}), tmp_path) == [standing, standing, fresh]
 
 
 def test_halts_and_delayed_data_show_in_the_quote(tmp_path: Path) -> None:
