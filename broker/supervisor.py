@@ -25,6 +25,7 @@ HEARTBEAT_LIMIT_S = 5.0
 SYNC_LIMIT_S = 60.0
 FIRST_BACK_OFF_S = 0.25
 LONGEST_BACK_OFF_S = 2.0
+MOST_DOUBLINGS = 10  # an outage of hours has thousands of failures: more than a float can be doubled
 RESTART_MARGIN = timedelta(seconds=60)
 GIVE_UP_AFTER = timedelta(minutes=10)  # of outage while the exchange is open
 
@@ -111,7 +112,8 @@ class Supervisor:
 
     async def _attempt(self) -> None:
         """Wait out the back-off, then try once."""
-        back_off_s = min(FIRST_BACK_OFF_S * 2**self._failures, LONGEST_BACK_OFF_S) * self._jitter.uniform(0.8, 1.2)
+        doublings = min(self._failures, MOST_DOUBLINGS)
+        back_off_s = min(FIRST_BACK_OFF_S * 2**doublings, LONGEST_BACK_OFF_S) * self._jitter.uniform(0.8, 1.2)
         await asyncio.sleep(back_off_s)
         self.on_event(LinkEvent.ATTEMPT)
         try:
