@@ -41,12 +41,7 @@ class StrategySettings(BaseModel):
     @field_validator("watchlist_universe")
     @classmethod
     def _check_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        for symbol in symbols:
-            if not SYMBOL.fullmatch(symbol):
-                raise ValueError(f"{symbol!r} is not a symbol such as AAPL")
-            if symbols.count(symbol) > 1:
-                raise ValueError(f"{symbol} is named twice")
-        return symbols
+        return _unique_symbols(symbols)
 
     def parameters(self) -> Parameters:
         """The starting parameters in the units of the rules."""
@@ -56,6 +51,15 @@ class StrategySettings(BaseModel):
             rsi_cap=self.strategy_rsi_cap,
             atr_floor_pct=self.strategy_atr_floor_pct,
         )
+
+
+def _unique_symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    for symbol in symbols:
+        if not SYMBOL.fullmatch(symbol):
+            raise ValueError(f"{symbol!r} is not a symbol such as AAPL")
+        if symbols.count(symbol) > 1:
+            raise ValueError(f"{symbol} is named twice")
+    return symbols
 
 
 class RiskSettings(BaseModel):
@@ -121,3 +125,8 @@ class SafetySettings(BaseModel):
     kill_switch_file: str = Field(
         "KILL", description="while this file exists entries are off; with the word flatten in it positions are closed"
     )
+
+    @field_validator("never_trade")
+    @classmethod
+    def _check_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        return _unique_symbols(symbols)

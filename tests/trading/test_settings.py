@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from tests.trading.examples import USD
 from trading.risk import RiskLimits
-from trading.settings import RiskSettings, StrategySettings
+from trading.settings import RiskSettings, SafetySettings, StrategySettings
 from trading.strategy import Parameters
 from utils import Misconfigured, load_settings, read_environment
 
@@ -111,6 +111,9 @@ def test_limits_are_integers() -> None:
         (RiskSettings, "RISK_MAX_VOLUME_SHARE_PCT", "10.1"),
         (RiskSettings, "RISK_COLLAR_BPS", "-1"),
         (RiskSettings, "RISK_COLLAR_BPS", "2.5"),
+        (SafetySettings, "EXTERNAL_POSITIONS", "take"),
+        (SafetySettings, "NEVER_TRADE", "aapl"),  # it would protect nothing
+        (SafetySettings, "SHARED_SYMBOLS", "no"),
     ],
 )
 def test_a_value_out_of_bounds_names_its_variable(settings_class: type[BaseModel], variable: str, value: str) -> None:
