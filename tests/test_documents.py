@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import time
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -109,6 +110,8 @@ def allowed_text(info: FieldInfo) -> str:
     if bounds.keys() == {"ge", "le"}:
         return f"{number_text(bounds['ge'])} to {number_text(bounds['le'])}"
     words = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
+    if time in get_args(info.annotation):
+        return "a time, HH:MM"
     told = [words[kind].format(number_text(bounds[kind])) for kind in words if kind in bounds]
     if not told:
         return "not empty" if bounds.get("min_length") else "any text"
@@ -180,6 +183,7 @@ def test_every_setting_stands_in_the_configuration_with_default_and_bounds_and_n
     [
         (FieldInfo.from_annotated_attribute(int, 5), "any text"),
         (FieldInfo(annotation=Literal["day", "minute"], default="day"), "day or minute"),
+        (FieldInfo.from_annotation(time | None), "a time, HH:MM"),  # type: ignore[arg-type]
     ],
 )
 def test_allowed_text_of_fields_without_bounds(field: FieldInfo, words: str) -> None:
