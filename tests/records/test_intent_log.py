@@ -16,6 +16,7 @@ from trading.orders import IntentState, OrderIntent, OrderReport, entry_bracket
 from trading.strategy import Parameters
 
 NOW = datetime(2026, 9, 28, 13, 50, 40, 500_000, tzinfo=UTC)
+WRITTEN_S = int(NOW.timestamp()) - 300
 EOD = datetime(2026, 9, 28, 19, 55, tzinfo=UTC)
 
 
@@ -144,7 +145,7 @@ def test_a_fill_after_a_cancel_is_believed(log: IntentLog, records: Records) -> 
 
 
 def test_an_intent_of_an_earlier_run_goes_on_from_its_state_on_record(log: IntentLog, records: Records) -> None:
-    log.adopt("old", IntentState.WORKING)
+    log.adopt("old", IntentState.WORKING, WRITTEN_S)
     log.reported(report(IntentState.SENT, "old"))
     log.reported(report(IntentState.CANCELLED, "old"))
     assert states(records) == ["working", "cancelled"]
@@ -152,7 +153,7 @@ def test_an_intent_of_an_earlier_run_goes_on_from_its_state_on_record(log: Inten
 
 def test_adopting_does_not_overrule_what_was_reported(log: IntentLog, records: Records) -> None:
     log.reported(report(IntentState.FILLED, "old", filled=249))
-    log.adopt("old", IntentState.WORKING)
+    log.adopt("old", IntentState.WORKING, WRITTEN_S)
     log.reported(report(IntentState.WORKING, "old"))
     assert states(records) == ["filled", "filled"]
 
@@ -163,3 +164,33 @@ def test_an_intent_nobody_told_about_begins_as_unknown(log: IntentLog, records: 
     log.reported(report(IntentState.WORKING, "stranger"))
     assert states(records) == ["unknown", "working"]
     assert log.knows("stranger")
+
+
+def test_when_an_intent_was_written_is_known_of_this_run_and_of_earlier_ones(log: IntentLog, records: Records) -> None:
+    commit(log, records, bracket())
+    log.adopt("old", IntentState.WORKING, WRITTEN_S)
+    log.adopt("id2", IntentState.WORKING, WRITTEN_S)  # its own commit stands
+    assert [log.written_s(intent_id) for intent_id in ("id2", "old", "stranger")] == [
+        int(NOW.timestamp()),
+        WRITTEN_S,
+        0,
+    ]
+
+
+def test_what_reconciliation_finds_out_is_written_when_it_is_news(log: IntentLog, records: Records) -> None:
+    commit(log, records, bracket())
+    log.sent("id2", order_id=10, client_id=2)
+    log.resolved("id2", IntentState.SENT, "open at the broker")
+    log.resolved("id2", IntentState.EXPIRED, "not known to the broker after 10 s")
+    log.resolved("id2", IntentState.EXPIRED, "not known to the broker after 10 s")
+    assert [(state, changes.get("detail")) for _, state, changes in records.updates] == [
+        ("sent", None),
+        ("expired", "not known to the broker after 10 s"),
+    ]
+
+
+def test_a_fill_after_an_intent_was_declared_expired_is_believed(log: IntentLog, records: Records) -> None:
+    commit(log, records, bracket())
+    log.resolved("id2", IntentState.EXPIRED, "not known to the broker after 10 s")
+    log.reported(report(IntentState.FILLED, filled=249))
+    assert states(records) == ["expired", "filled"]

@@ -26,6 +26,7 @@ def facts(**changes: Any) -> dict[str, Any]:
         "orders": 0,
         "executions": 0,
         "foreign_executions": 0,
+        "reconnects": 0,
         "resting_orders": (),
         "warnings": (),
         **changes,

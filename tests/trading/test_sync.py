@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
 
-from trading.sync import Adoption, SyncPlan, plan_sync
+from trading.sync import Adoption, SyncPlan, SyncPolicy, plan_sync
 
 
 class Held(NamedTuple):
@@ -16,48 +17,100 @@ class Held(NamedTuple):
     is_stock: bool = True
 
 
-WATCHLIST = ("AAA", "BBB")
+ADOPT = SyncPolicy("adopt", ("AAA", "BBB"))
+
+
+def policy(external: str, consents: Mapping[str, int] | None = None) -> SyncPolicy:
+    return ADOPT._replace(external=external, consents=consents or {})
 
 
 def test_agreement_asks_for_nothing() -> None:
-    assert plan_sync({"AAA": 100}, [Held("AAA", 100)], WATCHLIST, adopts=True) == SyncPlan((), ())
-    assert plan_sync({}, [], WATCHLIST, adopts=True) == SyncPlan((), ())
+    assert plan_sync({"AAA": 100}, {}, [Held("AAA", 100)], ADOPT) == SyncPlan((), ())
+    assert plan_sync({}, {}, [], ADOPT) == SyncPlan((), ())
 
 
 def test_a_flat_position_that_the_broker_still_lists_is_nothing() -> None:
-    assert plan_sync({}, [Held("AAA", 0.0)], WATCHLIST, adopts=True) == SyncPlan((), ())
+    assert plan_sync({}, {}, [Held("AAA", 0.0)], ADOPT) == SyncPlan((), ())
 
 
 def test_shares_of_a_watchlist_symbol_are_adopted_at_the_brokers_average_cost() -> None:
-    plan = plan_sync({}, [Held("BBB", 30.0, 123_456)], WATCHLIST, adopts=True)
+    plan = plan_sync({}, {}, [Held("BBB", 30.0, 123_456)], ADOPT)
     assert plan == SyncPlan((Adoption("BBB", 30, 123_456),), ())
     assert isinstance(plan.adoptions[0].quantity, int)
 
 
 def test_only_the_shares_beyond_the_ledger_are_adopted() -> None:
-    plan = plan_sync({"AAA": 100}, [Held("AAA", 140, 1_010_000)], WATCHLIST, adopts=True)
+    plan = plan_sync({"AAA": 100}, {}, [Held("AAA", 140, 1_010_000)], ADOPT)
     assert plan == SyncPlan((Adoption("AAA", 40, 1_010_000),), ())
 
 
 @pytest.mark.parametrize(
-    ("position", "adopts", "why"),
+    ("position", "policy", "why"),
     [
-        (Held("ZZZ", 30), True, "30 ZZZ at the broker, 0 in the ledger: not on the watchlist, left alone"),
-        (Held("AAA", -30), True, "-30 AAA at the broker, 0 in the ledger: not whole long shares, left alone"),
-        (Held("AAA", 0.5), True, "0.5 AAA at the broker, 0 in the ledger: not whole long shares, left alone"),
-        (Held("AAA", 30), False, "30 AAA at the broker, 0 in the ledger: a live account's shares are not adopted"),
-        (Held("AAA", 2, is_stock=False), True, "2 AAA at the broker are no stock, left alone"),
+        (Held("ZZZ", 30), ADOPT, "30 ZZZ at the broker, 0 in the ledger: not on the watchlist, left alone"),
+        (Held("AAA", -30), ADOPT, "-30 AAA at the broker, 0 in the ledger: not whole long shares, left alone"),
+        (Held("AAA", 0.5), ADOPT, "0.5 AAA at the broker, 0 in the ledger: not whole long shares, left alone"),
+        (
+            Held("AAA", 30),
+            policy("ask"),
+            "30 AAA at the broker, 0 in the ledger: left alone; to hand them over start with --adopt AAA:30",
+        ),
+        (
+            Held("AAA", 30),
+            policy("ignore"),
+            "30 AAA at the broker, 0 in the ledger: left alone, as EXTERNAL_POSITIONS=ignore says",
+        ),
+        (
+            Held("AAA", 30),
+            ADOPT._replace(never_trade=("AAA",)),
+            "30 AAA at the broker, 0 in the ledger: NEVER_TRADE names it, left alone",
+        ),
+        (Held("AAA", 2, is_stock=False), ADOPT, "2 AAA at the broker are no stock, left alone"),
     ],
 )
-def test_what_must_not_be_adopted_is_warned_of(position: Held, adopts: bool, why: str) -> None:
-    plan = plan_sync({}, [position], WATCHLIST, adopts=adopts)
-    assert plan.adoptions == ()
-    assert len(plan.warnings) == 1
-    assert plan.warnings[0].startswith(why)
+def test_what_must_not_be_adopted_is_warned_of(position: Held, policy: SyncPolicy, why: str) -> None:
+    plan = plan_sync({}, {}, [position], policy)
+    assert plan == SyncPlan((), (why,))
+
+
+def test_shares_that_the_user_handed_over_are_adopted_when_asked_for() -> None:
+    plan = plan_sync({}, {}, [Held("AAA", 30), Held("BBB", 5)], policy("ask", {"AAA": 30}))
+    assert plan.adoptions == (Adoption("AAA", 30, 1_000_000),)
+    assert plan.warnings == (
+        "5 BBB at the broker, 0 in the ledger: left alone; to hand them over start with --adopt BBB:5",
+    )
+
+
+@pytest.mark.parametrize("agreed", [29, 31])
+def test_consent_counts_for_the_very_number_of_shares_only(agreed: int) -> None:
+    assert plan_sync({}, {}, [Held("AAA", 30)], policy("ask", {"AAA": agreed})).adoptions == ()
+
+
+def test_consent_does_not_reach_what_is_never_traded() -> None:
+    never = policy("ask", {"AAA": 30})._replace(never_trade=("AAA",))
+    assert plan_sync({}, {}, [Held("AAA", 30)], never).adoptions == ()
+
+
+def test_external_shares_end_the_run_where_the_policy_says_halt() -> None:
+    plan = plan_sync({}, {}, [Held("ZZZ", 30)], policy("halt"))
+    assert plan.halts == "30 ZZZ at the broker, 0 in the ledger: EXTERNAL_POSITIONS=halt ends the run"
+    assert plan_sync({"AAA": 100}, {"BBB": 5}, [Held("AAA", 100), Held("BBB", 5)], policy("halt")).halts == ""
+
+
+def test_shares_of_another_bot_are_not_external() -> None:
+    plan = plan_sync({"AAA": 100}, {"AAA": 40, "BBB": 7}, [Held("AAA", 150), Held("BBB", 7)], ADOPT)
+    assert plan == SyncPlan((Adoption("AAA", 10, 1_000_000),), ())
+
+
+def test_shares_that_both_bots_miss_are_counted_together() -> None:
+    plan = plan_sync({"AAA": 100}, {"AAA": 40}, [Held("AAA", 130)], ADOPT)
+    assert plan == SyncPlan(
+        (), ("130 AAA at the broker, 140 in the ledger: shares are missing, nothing is traded to repair it",)
+    )
 
 
 def test_missing_shares_are_warned_of_and_never_bought_back() -> None:
-    plan = plan_sync({"AAA": 100, "BBB": 5}, [Held("AAA", 60)], WATCHLIST, adopts=True)
+    plan = plan_sync({"AAA": 100, "BBB": 5}, {}, [Held("AAA", 60)], ADOPT)
     assert plan == SyncPlan(
         (),
         (
@@ -68,12 +121,12 @@ def test_missing_shares_are_warned_of_and_never_bought_back() -> None:
 
 
 def test_an_option_counts_neither_as_shares_nor_against_them() -> None:
-    plan = plan_sync({"AAA": 100}, [Held("AAA", 300, is_stock=False), Held("AAA", 100)], WATCHLIST, adopts=True)
+    plan = plan_sync({"AAA": 100}, {}, [Held("AAA", 300, is_stock=False), Held("AAA", 100)], ADOPT)
     assert plan == SyncPlan((), ("300 AAA at the broker are no stock, left alone",))
 
 
 def test_a_short_in_a_symbol_that_the_ledger_owns_is_missing_shares() -> None:
-    plan = plan_sync({"AAA": 100}, [Held("AAA", -20)], WATCHLIST, adopts=True)
+    plan = plan_sync({"AAA": 100}, {}, [Held("AAA", -20)], ADOPT)
     assert plan.adoptions == ()
     assert plan.warnings == (
         "-20 AAA at the broker, 100 in the ledger: shares are missing, nothing is traded to repair it",
@@ -81,5 +134,5 @@ def test_a_short_in_a_symbol_that_the_ledger_owns_is_missing_shares() -> None:
 
 
 def test_symbols_are_planned_in_the_brokers_order() -> None:
-    plan = plan_sync({}, [Held("BBB", 1), Held("AAA", 2)], WATCHLIST, adopts=True)
+    plan = plan_sync({}, {}, [Held("BBB", 1), Held("AAA", 2)], ADOPT)
     assert [adoption.symbol for adoption in plan.adoptions] == ["BBB", "AAA"]

@@ -10,7 +10,16 @@ import pytest
 
 from trading.bars import Bar
 from trading.indicators import AtrState
-from trading.watchlist import Candidate, WatchlistEntry, assess, atr_of, rank, watchlist_from_json
+from trading.watchlist import (
+    Candidate,
+    Watchlist,
+    WatchlistEntry,
+    assess,
+    atr_of,
+    leave_out,
+    rank,
+    watchlist_from_json,
+)
 
 DAY_S = 86_400
 
@@ -140,3 +149,16 @@ def test_a_list_written_by_the_program_keeps_order_scores_and_reasons() -> None:
 def test_a_faulty_list_is_refused_with_its_fault(value: Any, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         watchlist_from_json(value)
+
+
+def test_symbols_that_are_never_traded_or_that_another_bot_holds_are_left_out_with_a_word() -> None:
+    entries = tuple(WatchlistEntry(symbol=symbol) for symbol in ("AAA", "BBB", "CCC", "DDD"))
+    watchlist = Watchlist(session_date=None, source="by hand", entries=entries)
+    kept, words = leave_out(watchlist, never_trade=("BBB", "CCC"), others=("CCC", "DDD", "EEE"))
+    assert kept.symbols == ("AAA",)
+    assert (kept.session_date, kept.source) == (None, "by hand")
+    assert words == [
+        "BBB is left out: NEVER_TRADE names it",
+        "CCC is left out: NEVER_TRADE names it",
+        "DDD is left out: another bot holds it",
+    ]
