@@ -19,12 +19,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from broker.broker import Broker
+from broker.connection_state import LinkEvent
 from broker.settings import BrokerSettings
+from broker.trading_desk import DeskOptions
 from broker.values import BrokerListener, IntentStore
 from day_trading_agents import IntradayTrader, TraderOptions
 from ib_simulator.account import Holding
 from ib_simulator.client import ClientConnection
 from ib_simulator.embedded import SimulatedWorld, running_gateway
+from ib_simulator.faults import FaultInjector
 from ib_simulator.feeds.corporate_actions import Action as CorporateAction
 from ib_simulator.feeds.tape import SessionTape, minute_path
 from ib_simulator.gateway import Gateway, GatewayOptions
@@ -39,7 +42,7 @@ from trading.bars import Bar
 from trading.day_report import DayReport
 from trading.money import price_from_usd
 from trading.orders import Action, ExecutionReport, IntentState, OrderIntent, OrderReport, Reason, Role
-from trading.settings import RiskSettings, StrategySettings
+from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
 T = TypeVar("T")
 USD = 1_000_000  # one dollar of money
@@ -170,7 +173,7 @@ class Listener:
         self.executions: list[ExecutionReport] = []
         self.fees: dict[str, int] = {}  # exec_id -> 1e-6 USD
         self.messages: list[tuple[int, str]] = []  # (code, order reference)
-        self.disconnects = 0
+        self.links: list[LinkEvent] = []  # what happened to the connection of the broker that it was given to
 
     def on_order(self, report: OrderReport) -> None:
         self.orders.append(report)
@@ -183,9 +186,6 @@ class Listener:
 
     def on_message(self, code: int, text: str, order_ref: str) -> None:
         self.messages.append((code, order_ref))
-
-    def on_disconnected(self) -> None:
-        self.disconnects += 1
 
     def states(self, order_ref: str) -> list[IntentState]:
         """The states reported for one order, without repetitions."""
@@ -221,6 +221,7 @@ class World:
         self.session = session
         self.folder = folder
         self.database = folder / "history.db"
+        self.kill_switch = folder / "KILL"
         self.usual: dict[type[Request], Callable[[ClientConnection, Any], None]] = {}  # how it answers by itself
         self._ids = itertools.count(1)
         self._brokers: list[Broker] = []
@@ -244,25 +245,31 @@ class World:
         session: Session | None = None,
         **options: Any,
     ) -> IntradayTrader:
-        """A day trader for the session (the world's first one by default); `options` are those of `TraderOptions`."""
-        asked: dict[str, Any] = {
-            "allocation": 0.25,
+        """A day trader for the session (the world's first one by default).
+
+        `options` are those of `TraderOptions` and of `DeskOptions`; `broker` is a mapping of changed broker settings.
+        """
+        strategy = strategy or StrategySettings()
+        desk: dict[str, Any] = {
             "client_id": 2,
             "live": False,
             "dry_run": False,
-            "flatten_on_exit": False,
-            "analyse": True,
+            "consents": {},
+            "safety": SafetySettings(kill_switch_file=str(self.kill_switch)),
         }
+        desk |= {name: options.pop(name) for name in list(desk) if name in options}
+        asked: dict[str, Any] = {"allocation": 0.25, "flatten_on_exit": False, "analyse": True}
+        settings = self.settings(**options.pop("broker", {}))
         chosen = TraderOptions(
             **(asked | options),
             load_watchlist=watchlist is not None,
             watchlist_file=watchlist or self.folder / "watchlist.json",
             prices_from="bars written by hand",
             versions={},
-            strategy=strategy or StrategySettings(),
+            strategy=strategy,
             risk=risk or RiskSettings(),
             performance=PerformanceConfig(),
-            broker=self.settings(),
+            desk=DeskOptions(**desk, broker=settings, daily_atr=strategy.atr_timeframe == "day"),
         )
         return IntradayTrader(chosen, session or self.session, calendar(), self.clock, history, self.new_id)
 
@@ -272,12 +279,23 @@ class World:
         store: IntentStore | None = None,
         *,
         client_id: int = 2,
+        live_allowed: bool = False,
         **settings: Any,
     ) -> Broker:
         """A broker that is not connected yet; the end of the world disconnects it."""
-        chosen = self.settings(**settings)
-        self._brokers.append(Broker(chosen, self.clock, store or MemoryStore(), listener or Listener(), client_id))
-        return self._brokers[-1]
+        listener = listener or Listener()
+        broker = Broker(
+            self.settings(**settings),
+            self.clock,
+            store or MemoryStore(),
+            listener,
+            client_id,
+            live_allowed=live_allowed,
+        )
+        if isinstance(listener, Listener):
+            broker.on_link = listener.links.append
+        self._brokers.append(broker)
+        return broker
 
     async def end(self) -> None:
         """Close all sockets, and let them close."""
@@ -292,6 +310,13 @@ class World:
     def client(self, client_id: int) -> ClientConnection | None:
         """The socket of a client at the gateway."""
         return next((c for c in self.gateway._clients if c.client_id == client_id), None)
+
+    def faults(self) -> FaultInjector:
+        """The faults of the gateway, from now on."""
+        if self.gateway.faults is None:
+            self.gateway.inject(FaultInjector(self.gateway))
+        assert self.gateway.faults is not None
+        return self.gateway.faults
 
     def cut(self, client_id: int) -> None:
         """Close a client's socket from the gateway's side."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ib_simulator.client import ClientConnection
-from ib_simulator.fault_kinds import Reject
-from ib_simulator.faults import FaultInjector
+from ib_simulator.fault_kinds import Lose, Reject, Restart
+from ib_simulator.orders import SimOrder
 from ib_simulator.request_types import ReqHistoricalData
 from tests.gateway_world import (
     MONDAY,
@@ -110,14 +110,43 @@ def test_a_start_after_the_close_reports_at_once(tmp_path: Path) -> None:
 # The connection
 
 
-def test_a_lost_connection_ends_the_session_and_leaves_the_exits_at_the_broker(tmp_path: Path) -> None:
+def test_a_lost_connection_is_restored_and_the_day_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[Played, Exception | None, list[SimOrder]]:
+        with world.history() as history:
+            trader = world.trader(history)
+
+            async def cut() -> list[SimOrder]:
+                await world.until("11:00")
+                world.cut(2)
+                await world.until("11:00:10")
+                return world.resting()
+
+            async with asyncio.TaskGroup() as group:
+                resting = group.create_task(cut())
+                report = await run_until(world, trader, ["AAA"])
+        return what_is_left(world, report), trader.fault, resting.result()
+
+    day, fault, resting = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert fault is None
+    assert day.report.ended_because == "the session is over"
+    assert [order.order_type for order in resting] == ["STP", "LMT", "MKT"]
+    assert day.told() == [BOUGHT, ("15:55:00", "AAA", "SELL", 249, 100.17, "time_exit")]
+    assert len(day.intents) == 4  # nothing was sent a second time
+    assert (day.held, day.resting, day.report.reconnects) == ({}, [], 1)
+    assert day.report.warnings == ("connection disconnected at 15:00:00 UTC: socket lost",)
+
+
+def test_a_gateway_that_stays_away_ends_entries_and_leaves_the_exits_at_the_broker(tmp_path: Path) -> None:
+    """The port is refused from 11:00 to the end of the day: the time exit sells all the same."""
+
     async def main(world: World) -> tuple[Played, Exception | None]:
+        faults = world.faults()
         with world.history() as history:
             trader = world.trader(history)
 
             async def cut() -> None:
                 await world.until("11:00")
-                world.cut(2)
+                faults.fire(Restart(refused_s=6 * 3_600))
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(cut())
@@ -125,13 +154,16 @@ def test_a_lost_connection_ends_the_session_and_leaves_the_exits_at_the_broker(t
         return what_is_left(world, report), trader.fault
 
     day, fault = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
-    assert isinstance(fault, BrokerUnavailable)
-    assert day.report.ended_at == at("11:00:00.500")
-    assert day.report.ended_because.startswith("fault: the gateway closed the connection")
+    assert fault is None
+    assert day.report.ended_at >= MONDAY.close
     assert day.told() == [BOUGHT]
-    assert day.report.positions_left == {"AAA": 249}
-    assert [order.order_type for order in day.resting] == ["STP", "LMT", "MKT"]
-    assert {intent["state"] for intent in day.intents[1:]} == {"working"}
+    assert day.report.positions_left == {"AAA": 249}  # by the record, which nobody could bring up to date
+    assert day.report.resting_orders is None
+    assert (day.held, day.resting) == ({}, [])  # at the exchange
+    assert day.report.warnings == (
+        "connection disconnected at 15:00:00 UTC: socket lost",
+        "the connection was down too long: no more entries in this session",
+    )
 
 
 def test_a_connection_lost_while_history_is_read_is_a_fault_with_words(tmp_path: Path) -> None:
@@ -277,14 +309,39 @@ def test_a_dry_run_decides_and_records_but_sends_no_order(tmp_path: Path) -> Non
 # The end of the day
 
 
-def test_exits_that_were_lost_are_made_up_for_by_the_sweep(tmp_path: Path) -> None:
-    """The third net: somebody cancelled the exits at the gateway, the sweep sells 20 seconds after EOD time."""
+def test_exits_that_were_lost_are_placed_again_within_ten_seconds(tmp_path: Path) -> None:
+    """The second net: somebody cancelled the exits at the gateway, the next look finds a position without a stop."""
+
+    async def main(world: World) -> tuple[Played, list[tuple[str, int, int, int]]]:
+        with world.history() as history:
+
+            async def lose() -> list[tuple[str, int, int, int]]:
+                await world.until("12:00")
+                for order in world.resting():
+                    world.gateway.exchange.cancel(order)
+                world.gateway.flush()
+                await world.until("12:00:10")
+                return [(o.order_type, o.quantity, o.stop, o.limit) for o in world.resting()]
+
+            async with asyncio.TaskGroup() as group:
+                resting = group.create_task(lose())
+                report = await run_until(world, world.trader(history), ["AAA"])
+        return what_is_left(world, report), resting.result()
+
+    day, resting = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert resting == [("STP", 249, 994_000, 0), ("LMT", 249, 0, 1_016_200), ("MKT", 249, 0, 0)]
+    assert day.told() == [BOUGHT, ("15:55:00", "AAA", "SELL", 249, 100.17, "time_exit")]
+    assert (day.held, day.resting) == ({}, [])
+
+
+def test_exits_that_are_lost_just_before_eod_are_made_up_for_by_the_sweep(tmp_path: Path) -> None:
+    """The third net: the time exit is gone when its time comes, the sweep sells 20 seconds after EOD time."""
 
     async def main(world: World) -> Played:
         with world.history() as history:
 
             async def lose() -> None:
-                await world.until("12:00")
+                await world.until("15:54:57")
                 for order in world.resting():
                     world.gateway.exchange.cancel(order)
                 world.gateway.flush()
@@ -307,6 +364,32 @@ def test_flatten_on_exit_sells_and_leaves_no_order(tmp_path: Path) -> None:
     assert day.report.ended_because == "the test has seen enough"
 
 
+def test_shares_that_somebody_else_sold_are_booked_and_their_exits_cancelled(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[Played, list[SimOrder]]:
+        with world.history() as history:
+
+            async def sell() -> list[SimOrder]:
+                await world.until("10:59")
+                other = world.broker(client_id=9)
+                await other.open()
+                await other.orders.place([market_order("AAA", 249, Action.SELL)])
+                await world.until("10:59:30")
+                other.disconnect()
+                return world.resting()
+
+            async with asyncio.TaskGroup() as group:
+                resting = group.create_task(sell())
+                report = await run_until(world, world.trader(history, flatten_on_exit=True), ["AAA"], "11:00")
+        return what_is_left(world, report), resting.result()
+
+    day, resting = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert day.told() == [BOUGHT, ("10:59:00", "AAA", "SELL", 249, 100.17, "manual")]
+    assert resting == []
+    assert (day.held, day.report.positions_left, day.report.foreign_executions) == ({}, {}, 1)
+    assert "AAA: 249 of our shares were sold by somebody else" in day.report.warnings
+    assert day.report.ended_at < at("11:00:05")
+
+
 def test_flatten_on_exit_gives_up_on_shares_that_are_not_there(tmp_path: Path) -> None:
     async def main(world: World) -> Played:
         with world.history() as history:
@@ -315,8 +398,9 @@ def test_flatten_on_exit_gives_up_on_shares_that_are_not_there(tmp_path: Path) -
                 await world.until("10:59")
                 for order in world.resting():
                     world.gateway.exchange.cancel(order)
+                world.faults().fire(Lose(message="execDetails", client=2, seconds=600))  # nobody says who sold them
                 other = world.broker(client_id=9)
-                await other.connect(live_allowed=False)
+                await other.open()
                 await other.orders.place([market_order("AAA", 249, Action.SELL)])
                 await world.until("10:59:30")
                 other.disconnect()
@@ -340,9 +424,7 @@ def test_a_refused_entry_frees_its_capital_and_is_named(tmp_path: Path) -> None:
     """The account has bought too much elsewhere: code 201 for the parent, then for its children."""
 
     def spend(world: World) -> None:
-        faults = FaultInjector(world.gateway)
-        world.gateway.inject(faults)
-        faults.fire(Reject(code=201, text="Order rejected - reason:Your funds are in sufficient."))
+        world.faults().fire(Reject(code=201, text="Order rejected - reason:Your funds are in sufficient."))
 
     day = play_day(HandMadeFeed({"AAA": entered()}), tmp_path, stop_at="09:50:42", prepare=spend)
     assert [intent["state"] for intent in day.intents] == [IntentState.REJECTED] * 4

@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from ib_simulator.orders import SimOrder
+from observability import TradingHistory
+from records.rows import TradeRow
 from tests.gateway_world import (
     LIVE,
     MONDAY,
@@ -35,9 +37,23 @@ from tests.gateway_world import (
 )
 from trading.bars import Bar
 from trading.orders import Action
-from trading.settings import RiskSettings
+from trading.settings import RiskSettings, SafetySettings
 
 BOUGHT = ("09:50:40", "AAA", "BUY", 249, 100.21, "entry")
+
+
+def bought_by_the_weekly_bot(quantity: int) -> TradeRow:
+    return TradeRow(
+        exec_id="weekly-1",
+        session_date="2026-09-25",
+        timestamp=MONDAY.open - timedelta(days=3),
+        symbol="AAA",
+        action="BUY",
+        quantity=quantity,
+        price_usd=99.50,
+        reason="rebalance",
+        commission_usd=1.0,
+    )
 
 
 def quiet() -> list[Bar]:
@@ -144,21 +160,85 @@ def test_what_is_not_whole_long_watchlist_shares_is_left_alone_and_named(
     assert [text for text in day.report.warnings if text.startswith(warning)]
 
 
-def test_a_live_account_adopts_nothing(tmp_path: Path) -> None:
-    day = play_day(
+def on_a_live_account(folder: Path, **options: Any) -> Played:
+    return play_day(
         HandMadeFeed({"AAA": quiet()}),
-        tmp_path,
+        folder,
         prepare=lambda world: world.hold("AAA", 100, 99.50),
         mode="live",
         live=True,
         world={"account_id": LIVE},
+        **options,
     )
+
+
+def test_a_live_account_asks_before_it_adopts(tmp_path: Path) -> None:
+    day = on_a_live_account(tmp_path)
     assert day.trades == []
     assert day.intents == []
     assert day.held == {"AAA": 100}
     assert day.report.warnings == (
-        "100 AAA at the broker, 0 in the ledger: a live account's shares are not adopted unasked",
+        "100 AAA at the broker, 0 in the ledger: left alone; to hand them over start with --adopt AAA:100",
     )
+
+
+def test_a_live_account_adopts_what_the_user_hands_over(tmp_path: Path) -> None:
+    day = on_a_live_account(tmp_path, consents={"AAA": 100})
+    assert [(row.action, row.quantity, row.reason) for row in day.trades] == [
+        ("BUY", 100, "sync"),
+        ("SELL", 100, "time_exit"),
+    ]
+    assert day.held == {}
+    assert not [text for text in day.report.warnings if "left alone" in text]
+
+
+def test_what_is_never_traded_is_neither_bought_nor_adopted(tmp_path: Path) -> None:
+    # BBB rises as AAA does: it would be bought at 9:50:40
+    day = play_day(
+        HandMadeFeed({"AAA": entered(), "BBB": entered()}),
+        tmp_path,
+        prepare=lambda world: world.hold("AAA", 100, 99.50),
+        stop_at="09:51",
+        safety=SafetySettings(never_trade=("AAA",)),
+    )
+    assert {row.symbol for row in day.trades} == {"BBB"}
+    assert day.held["AAA"] == 100
+    assert day.report.watchlist == ("BBB",)
+    assert "AAA is left out: NEVER_TRADE names it" in day.report.warnings
+
+
+def test_external_shares_end_the_run_before_anything_is_traded_where_the_policy_says_halt(tmp_path: Path) -> None:
+    day = play_day(
+        HandMadeFeed({"AAA": entered()}),
+        tmp_path,
+        prepare=lambda world: world.hold("AAA", 100, 99.50),
+        safety=SafetySettings(external_positions="halt"),
+    )
+    assert day.report.ended_because == (
+        "fault: 100 AAA at the broker, 0 in the ledger: EXTERNAL_POSITIONS=halt ends the run"
+    )
+    assert (day.trades, day.intents, day.held) == ([], [], {"AAA": 100})
+
+
+@pytest.mark.parametrize(("shared", "traded"), [("exclude", ["BBB"]), ("share", ["AAA", "BBB"])])
+def test_symbols_of_another_bot_are_left_to_it_or_shared_by_ledger(
+    tmp_path: Path, shared: Literal["exclude", "share"], traded: list[str]
+) -> None:
+    async def main(world: World) -> Played:
+        world.hold("AAA", 40, 99.50)
+        with TradingHistory(world.database, bot="weekly", mode="simulated") as weekly:
+            weekly.record_trade(bought_by_the_weekly_bot(40))
+            weekly.flush().result()
+            with world.history() as history:
+                safety = SafetySettings(shared_symbols=shared)
+                report = await run_until(world, world.trader(history, safety=safety), ["AAA", "BBB"])
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": entered(), "BBB": entered()}), tmp_path)
+    ours = [row for row in day.trades if row.bot == "day_trader"]
+    assert sorted({row.symbol for row in ours}) == traded
+    assert not [row for row in ours if row.reason == "sync"]
+    assert day.held == {"AAA": 40}  # the weekly bot's, at the end as at the beginning
 
 
 def test_a_dry_run_sends_no_order_for_what_it_finds(tmp_path: Path) -> None:
@@ -312,8 +392,8 @@ def test_a_start_after_eod_time_without_positions_ends_at_once(tmp_path: Path) -
 def test_what_the_volume_left_over_is_told_and_sold_on_the_next_day(tmp_path: Path) -> None:
     # The last minute published before EOD traded 600 shares: 100 may fill in a minute.
     # 15:55:00  the time exit sells 100 at the bid 100.29
-    # 15:57:00  its patience is over: it is cancelled, and at 15:57:05 an order at market sells 100
-    # 16:00:00  that order expires, 49 shares are left
+    # 15:57:00  its patience is over: the resting target is re-priced under the bid and sells 100
+    # 16:00:00  the session is over, 49 shares are left
     # Tuesday   they get exits priced from 100.21; the target 101.62 is passed at 9:30:40
     tuesday = session_on(MONDAY.date + timedelta(days=1))
     feed = HandMadeFeed(
@@ -337,7 +417,7 @@ def test_what_the_volume_left_over_is_told_and_sold_on_the_next_day(tmp_path: Pa
     assert monday.told() == [
         BOUGHT,
         ("15:55:00", "AAA", "SELL", 100, 100.29, "time_exit"),
-        ("15:57:05", "AAA", "SELL", 100, 100.29, "eod"),
+        ("15:57:00", "AAA", "SELL", 100, 100.29, "eod"),
     ]
     assert (monday.report.positions_left, monday.held, monday.resting) == ({"AAA": 49}, {"AAA": 49}, [])
     assert after.told()[3:] == [("09:30:40", "AAA", "SELL", 49, 101.62, "profit_target")]
@@ -353,7 +433,7 @@ def test_an_entry_that_still_works_at_a_restart_is_not_doubled(tmp_path: Path) -
 
     async def main(world: World) -> None:
         other = world.broker(client_id=9)
-        await other.connect(live_allowed=False)
+        await other.open()
         with world.history() as history:
             async with asyncio.TaskGroup() as group:
                 group.create_task(run_until_killed(world, world.trader(history), ["AAA"], "09:50:42"))

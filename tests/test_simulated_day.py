@@ -271,7 +271,7 @@ def test_exits_shrink_to_what_a_partly_filled_entry_bought(tmp_path: Path) -> No
             trader = world.trader(history)
 
             async def interfere() -> list[int]:
-                await other.connect(live_allowed=False)
+                await other.open()
                 await world.until("09:50:20")
                 await other.orders.place([market_order("AAA", 500)])
                 await world.until("09:50:56")

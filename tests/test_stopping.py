@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from ib_simulator.fault_kinds import Lose
 from tests.gateway_world import HandMadeFeed, Played, World, at, in_world, market_order, run_until, what_is_left
 from tests.test_simulated_day import until_entry
 from trading.orders import Action
@@ -16,7 +17,7 @@ def test_an_entry_that_still_works_is_withdrawn_and_its_exits_fit_what_it_bought
         other = world.broker(client_id=9)
 
         async def interfere() -> None:
-            await other.connect(live_allowed=False)
+            await other.open()
             await world.until("09:50:20")
             await other.orders.place([market_order("AAA", 500)])
 
@@ -50,8 +51,9 @@ def test_told_twice_it_does_not_wait_for_its_shares_to_be_sold(tmp_path: Path) -
                 await world.until("10:59")
                 for order in world.resting():
                     world.gateway.exchange.cancel(order)
+                world.faults().fire(Lose(message="execDetails", client=2, seconds=600))  # nobody says who sold them
                 other = world.broker(client_id=9)
-                await other.connect(live_allowed=False)
+                await other.open()
                 await other.orders.place([market_order("AAA", 249, Action.SELL)])
                 await world.until("11:00:10")
                 other.disconnect()

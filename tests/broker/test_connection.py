@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from broker.connection import choose_account, guard_account
+from broker.connection_state import LinkEvent
 from broker.values import AccountState, BrokerPosition
 from ib_simulator import replies
 from ib_simulator.client import ClientConnection
@@ -33,7 +34,7 @@ def free_port() -> int:
 def test_a_connected_broker_knows_the_account(tmp_path: Path) -> None:
     async def main(world: World) -> tuple[AccountState, bool, bool]:
         broker = world.broker()
-        account = await broker.connect(live_allowed=False)
+        account = await broker.open()
         connected = broker.is_connected
         broker.disconnect()
         return account, connected, broker.is_connected
@@ -48,7 +49,7 @@ def test_a_refused_connection_names_host_port_and_likely_cause(tmp_path: Path) -
     port = free_port()
 
     async def main(world: World) -> None:
-        await world.broker(ib_port=port).connect(live_allowed=False)
+        await world.broker(ib_port=port).open()
 
     words = rf"connection refused at 127\.0\.0\.1:{port}: is IB Gateway or TWS running, .* 4002 \(paper\)"
     with pytest.raises(BrokerUnavailable, match=words):
@@ -57,7 +58,7 @@ def test_a_refused_connection_names_host_port_and_likely_cause(tmp_path: Path) -
 
 def test_an_address_that_does_not_exist_is_named(tmp_path: Path) -> None:
     async def main(world: World) -> None:
-        await world.broker(ib_host="no-such-host.invalid").connect(live_allowed=False)
+        await world.broker(ib_host="no-such-host.invalid").open()
 
     with pytest.raises(BrokerUnavailable, match=r"cannot connect to no-such-host\.invalid:"):
         in_world(main, FEED, tmp_path)
@@ -75,7 +76,7 @@ def test_a_silent_port_is_given_up_after_the_limit(tmp_path: Path) -> None:
         async with await asyncio.start_server(silence, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             with pytest.raises(BrokerUnavailable) as caught:
-                await world.broker(ib_port=port, ib_connect_timeout_s=15).connect(live_allowed=False)
+                await world.broker(ib_port=port, ib_connect_timeout_s=15).open()
         return str(caught.value), (world.clock.now() - began).total_seconds()
 
     text, waited_s = in_world(main, FEED, tmp_path)
@@ -86,9 +87,9 @@ def test_a_silent_port_is_given_up_after_the_limit(tmp_path: Path) -> None:
 def test_a_client_id_in_use_is_a_likely_cause_and_leaves_the_other_alone(tmp_path: Path) -> None:
     async def main(world: World) -> tuple[str, bool, list[tuple[int, str]]]:
         first, listener = world.broker(client_id=7), Listener()
-        await first.connect(live_allowed=False)
+        await first.open()
         with pytest.raises(BrokerUnavailable) as caught:
-            await world.broker(listener, client_id=7).connect(live_allowed=False)
+            await world.broker(listener, client_id=7).open()
         return str(caught.value), first.is_connected, listener.messages
 
     text, alive, messages = in_world(main, FEED, tmp_path)
@@ -101,7 +102,7 @@ def test_a_client_id_is_free_again_after_a_disconnect(tmp_path: Path) -> None:
     async def main(world: World) -> None:
         for _ in range(3):
             broker = world.broker(client_id=7)
-            await broker.connect(live_allowed=False)
+            await broker.open()
             broker.disconnect()
             await asyncio.sleep(1)
 
@@ -123,8 +124,8 @@ def test_of_several_accounts_one_must_be_named(tmp_path: Path) -> None:
     async def main(world: World) -> AccountState:
         two_accounts(world)
         with pytest.raises(Misconfigured, match=r"2 accounts \(DU1000001, DU1000002\): set IB_ACCOUNT"):
-            await world.broker().connect(live_allowed=False)
-        return await world.broker(client_id=3, ib_account=PAPER).connect(live_allowed=False)
+            await world.broker().open()
+        return await world.broker(client_id=3, ib_account=PAPER).open()
 
     assert in_world(main, FEED, tmp_path).account_id == PAPER
 
@@ -153,8 +154,8 @@ def test_paper_or_live_is_decided_by_the_account_id(account_id: str, paper: bool
 def test_a_live_account_stops_the_program_unless_it_is_allowed(tmp_path: Path) -> None:
     async def main(world: World) -> AccountState:
         with pytest.raises(HaltTrading, match="give --live to trade real money"):
-            await world.broker(client_id=3).connect(live_allowed=False)
-        return await world.broker(client_id=4).connect(live_allowed=True)
+            await world.broker(client_id=3).open()
+        return await world.broker(client_id=4, live_allowed=True).open()
 
     assert not in_world(main, FEED, tmp_path, account_id=LIVE).is_paper
 
@@ -169,7 +170,7 @@ def test_account_values_that_never_came_are_unknown_and_not_zero(tmp_path: Path)
 
         world.answer(ReqAccountUpdates, end_at_once)
         world.answer(ReqAccountUpdatesMulti, end_at_once)
-        await world.broker().connect(live_allowed=False)
+        await world.broker().open()
 
     with pytest.raises(BrokerUnavailable, match=f"did not report NetLiquidation and AvailableFunds of {PAPER} in USD"):
         in_world(main, FEED, tmp_path)
@@ -194,7 +195,7 @@ def test_positions_are_those_of_the_account(tmp_path: Path) -> None:
     async def main(world: World) -> list[BrokerPosition]:
         world.hold("AAA", 100, 99.50)
         broker = world.broker()
-        await broker.connect(live_allowed=False)
+        await broker.open()
         positions = await broker.positions()
         assert broker.orders.held("AAA") == 100
         assert broker.orders.held("ZZZ") == 0
@@ -207,31 +208,31 @@ def test_a_short_position_leaves_nothing_to_sell(tmp_path: Path) -> None:
     async def main(world: World) -> int:
         world.hold("AAA", -40, 99.50)
         broker = world.broker()
-        await broker.connect(live_allowed=False)
+        await broker.open()
         return broker.orders.held("AAA")
 
     assert in_world(main, FEED, tmp_path) == 0
 
 
 def test_positions_that_cannot_be_read_are_no_empty_list(tmp_path: Path) -> None:
-    async def main(world: World) -> int:
+    async def main(world: World) -> list[LinkEvent]:
         listener = Listener()
         broker = world.broker(listener)
-        await broker.connect(live_allowed=False)
+        await broker.open()
         world.answer(ReqPositions, lambda client, _: client.close())
         with pytest.raises(BrokerUnavailable, match="positions could not be read"):
             await broker.positions()
         with pytest.raises(BrokerUnavailable, match="positions could not be read"):
             await broker.positions()  # and again, without a socket
-        return listener.disconnects
+        return listener.links
 
-    assert in_world(main, FEED, tmp_path) == 1
+    assert in_world(main, FEED, tmp_path) == [LinkEvent.SOCKET_LOST]
 
 
 def test_positions_that_are_never_answered_are_given_up(tmp_path: Path) -> None:
     async def main(world: World) -> float:
         broker = world.broker(ib_request_timeout_s=30)
-        await broker.connect(live_allowed=False)
+        await broker.open()
         world.answer(ReqPositions, lambda _client, _request: None)
         began: datetime = world.clock.now()
         with pytest.raises(BrokerUnavailable, match="positions could not be read"):
@@ -251,7 +252,7 @@ def test_a_listener_that_raises_is_kept_for_the_agent(tmp_path: Path) -> None:
 
     async def main(world: World) -> tuple[Exception | None, bool]:
         broker = world.broker(Clumsy())
-        await broker.connect(live_allowed=False)
+        await broker.open()
         client = world.client(2)
         assert client is not None
         client.error(-1, 1100, "Connectivity between IBKR and Trader Workstation has been lost.")
@@ -270,7 +271,7 @@ def test_notices_are_not_told_and_messages_are(tmp_path: Path) -> None:
     async def main(world: World) -> list[tuple[int, str]]:
         listener = Listener()
         broker = world.broker(listener)
-        await broker.connect(live_allowed=False)
+        await broker.open()
         client = world.client(2)
         assert client is not None
         for code in (2106, 2158, 2103, 1100):
@@ -283,14 +284,14 @@ def test_notices_are_not_told_and_messages_are(tmp_path: Path) -> None:
 
 
 def test_a_wanted_disconnect_is_no_event(tmp_path: Path) -> None:
-    async def main(world: World) -> list[int]:
+    async def main(world: World) -> list[list[LinkEvent]]:
         wanted, cut = Listener(), Listener()
         first, second = world.broker(wanted, client_id=3), world.broker(cut, client_id=4)
-        await first.connect(live_allowed=False)
-        await second.connect(live_allowed=False)
+        await first.open()
+        await second.open()
         first.disconnect()
         world.cut(4)
         await asyncio.sleep(1)
-        return [wanted.disconnects, cut.disconnects]
+        return [wanted.links, cut.links]
 
-    assert in_world(main, FEED, tmp_path) == [0, 1]
+    assert in_world(main, FEED, tmp_path) == [[], [LinkEvent.SOCKET_LOST]]

@@ -87,7 +87,7 @@ class Desk:
 
     async def connect(self, at: str = "09:55") -> Desk:
         await self.world.until(at)
-        await self.broker.connect(live_allowed=False)
+        await self.broker.open()
         self.listener.messages.clear()  # what every connection begins with
         return self
 
