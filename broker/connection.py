@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-from broker.client_library import IB
+import asyncio
+
+from broker.client_library import IB, Contract
 from broker.settings import BrokerSettings
 from broker.translate import money_from_ib
 from broker.values import AccountState
 from trading.errors import BrokerUnavailable
 from utils import HaltTrading, Misconfigured
 
+CLIENT_ID_IN_USE = 326
 PORTS = "IB Gateway listens on 4001 (live) or 4002 (paper), TWS on 7496 (live) or 7497 (paper)"
 
 
 async def open_connection(ib: IB, settings: BrokerSettings, client_id: int) -> None:
     """Connect and synchronise. Raises BrokerUnavailable, naming host, port and the likely cause."""
     where = f"{settings.ib_host}:{settings.ib_port}"
+    loop = asyncio.get_running_loop()
+    id_in_use = False
+
+    def on_error(_request_id: int, code: int, _text: str, _contract: Contract | None) -> None:
+        nonlocal id_in_use
+        if code == CLIENT_ID_IN_USE and not id_in_use:
+            id_in_use = True
+            attempt.reschedule(loop.time())  # the library would wait for its limit
+
+    ib.errorEvent += on_error
     try:
-        await ib.connectAsync(
-            settings.ib_host,
-            settings.ib_port,
-            clientId=client_id,
-            timeout=settings.ib_connect_timeout_s,
-            account=settings.ib_account,
-        )
+        async with asyncio.timeout(None) as attempt:
+            await ib.connectAsync(
+                settings.ib_host,
+                settings.ib_port,
+                clientId=client_id,
+                timeout=settings.ib_connect_timeout_s,
+                account=settings.ib_account,
+            )
     except ConnectionRefusedError as error:
         raise BrokerUnavailable(
             f"connection refused at {where}: is IB Gateway or TWS running, with its API enabled? {PORTS}"
         ) from error
     except TimeoutError as error:
+        if id_in_use:
+            raise BrokerUnavailable(f"client id {client_id} is already in use at {where}") from error
         raise BrokerUnavailable(
             f"no answer from {where} within {settings.ib_connect_timeout_s:g} s: not logged in, client id {client_id} "
             f"already in use, or this address is not among the gateway's trusted ones"
         ) from error
     except OSError as error:
         raise BrokerUnavailable(f"cannot connect to {where}: {error.strerror or error}") from error
+    finally:
+        ib.errorEvent -= on_error
 
 
 def choose_account(accounts: list[str], wanted: str) -> str:

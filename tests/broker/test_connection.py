@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from contextlib import closing
 from datetime import datetime
@@ -84,16 +85,19 @@ def test_a_silent_port_is_given_up_after_the_limit(tmp_path: Path) -> None:
     assert waited_s == 15
 
 
-def test_a_client_id_in_use_is_a_likely_cause_and_leaves_the_other_alone(tmp_path: Path) -> None:
-    async def main(world: World) -> tuple[str, bool, list[tuple[int, str]]]:
+def test_a_client_id_in_use_is_named_at_once_and_leaves_the_other_alone(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[str, float, bool, list[tuple[int, str]]]:
         first, listener = world.broker(client_id=7), Listener()
         await first.open()
+        began = world.clock.now()
         with pytest.raises(BrokerUnavailable) as caught:
             await world.broker(listener, client_id=7).open()
-        return str(caught.value), first.is_connected, listener.messages
+        waited_s = (world.clock.now() - began).total_seconds()
+        return str(caught.value), waited_s, first.is_connected, listener.messages
 
-    text, alive, messages = in_world(main, FEED, tmp_path)
-    assert "client id 7 already in use" in text
+    text, waited_s, alive, messages = in_world(main, FEED, tmp_path)
+    assert re.fullmatch(r"client id 7 is already in use at 127\.0\.0\.1:\d+", text)
+    assert waited_s < 1  # not the whole limit of a connection
     assert alive
     assert messages == [(326, "")]
 
