@@ -157,6 +157,6 @@ class Supervisor:
 
     def _consider_giving_up(self) -> None:
         now = self._clock.now()
-        in_session = self._session.open <= now < self._session.close
-        if self.state is not Link.READY and in_session and now - self._down_since > GIVE_UP_AFTER:
+        since = max(self._down_since, self._session.open)
+        if self.state is not Link.READY and now < self._session.close and now - since > GIVE_UP_AFTER:
             self.on_event(LinkEvent.GIVEN_UP)

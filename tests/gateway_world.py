@@ -359,6 +359,7 @@ def in_world(
     account_id: str = PAPER,
     cash_usd: int = 100_000,
     also_listed: Iterable[str] = (),
+    other_accounts: tuple[str, ...] = (),
 ) -> T:
     """Run `main` in a world that begins at `begins` (New York) and goes on with the `following` sessions.
 
@@ -375,7 +376,7 @@ def in_world(
         symbols=tuple(listed),
         prices_from=feed.name,
     )
-    options = GatewayOptions(account_id=account_id, cash=cash_usd * USD)
+    options = GatewayOptions(account_id=account_id, other_accounts=other_accounts, cash=cash_usd * USD)
 
     async def entry() -> T:
         async with running_gateway(simulated, options) as (gateway, port):
