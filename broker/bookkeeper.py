@@ -61,6 +61,7 @@ class Bookkeeper:
         self.foreign = 0
         self.decisions = 0
         self.external: dict[str, float] = {}  # symbol -> shares at the broker that no ledger of ours owns
+        self.missing: dict[str, int] = {}  # symbol -> shares of the ledger that the broker does not have: never to sell
         self.reasons: dict[str, Reason] = {}  # intent_id -> why it sells now, where that is not its role's reason
         self._history = history
         self._intents = intents
@@ -125,6 +126,7 @@ class Bookkeeper:
         for symbol, position in self.book.positions.items():
             there = held.get(symbol, 0.0)
             self.external[symbol] = max(there - position.quantity, 0.0)
+            self.missing[symbol] = max(position.quantity - max(int(there), 0), 0)
             if there < position.quantity:
                 self.stop_entries(
                     f"{there:g} {symbol} at the broker, {position.quantity} in the ledger: "
@@ -242,8 +244,9 @@ class Bookkeeper:
 
     def fit_exits(self, bracket: LiveBracket) -> None:
         """Size and prices of the resting exits follow what is owned and what it cost."""
-        position = self.book.positions.get(bracket.symbol)
-        for change in bracket.changes(position.quantity if position else 0):
+        owned = self.book.symbol_state(bracket.symbol).quantity
+        there = max(owned - self.missing.get(bracket.symbol, 0), 0)
+        for change in bracket.changes(there):
             if self.orders.modify(
                 change.intent_id,
                 quantity=change.quantity,
