@@ -1,0 +1,357 @@
+"""After a start, a reconnect or a doubt: intents, executions and positions agree again, and nothing is resent.
+
+The days are those of `test_simulated_day`: 249 shares bought at 9:50:40 for 100.21, stop 99.40, target 101.62.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from broker.bookkeeper import Bookkeeper
+from broker.broker import Broker
+from broker.order_desk import OrderFacts
+from broker.reconcile import MOST_READS, Reconciler
+from broker.values import BrokerPosition
+from ib_simulator.fault_kinds import Drop, FillAfterCancel, Lose, LoseAcknowledgement, Restart
+from ib_simulator.journal import JournalEntry
+from ib_simulator.orders import SimOrder
+from records.intent_log import IntentLog
+from tests.gateway_world import (
+    MONDAY,
+    HandMadeFeed,
+    Played,
+    World,
+    at,
+    in_world,
+    market_order,
+    minute,
+    run_until,
+    warm_up,
+    what_is_left,
+)
+from trading.bars import Bar
+from trading.errors import BrokerUnavailable
+from trading.orders import Action, entry_bracket
+from trading.settings import RiskSettings, SafetySettings
+from trading.strategy import Parameters
+
+BOUGHT = ("09:50:40", "AAA", "BUY", 249, 100.21, "entry")
+ONE_ENTRY = RiskSettings(risk_max_entries_per_symbol=1)
+RISE = minute("11:30", 101.00, 102.00, 100.90, 101.90, 6_000)  # 101.62 is passed at 11:30:40
+
+
+def entered(*bars: Bar) -> list[Bar]:
+    """The morning in which 249 shares are bought, and what comes after."""
+    return [*warm_up(), minute("09:50", 100.00, 100.20, 99.98, 100.18, 6_000), *bars]
+
+
+@dataclass(kw_only=True)
+class Faulty:
+    """A day on which something happened, and what the exchange knows of it."""
+
+    day: Played
+    journal: list[JournalEntry]
+    seen: dict[str, list[SimOrder]] = field(default_factory=dict)  # New York time -> what rested then
+
+    def orders(self) -> list[str]:
+        """Order references of everything that ever arrived at the exchange, each once."""
+        return list(dict.fromkeys(entry.order_ref for entry in self.journal if entry.client_id == 2))
+
+    def sizes(self, clock_text: str) -> list[tuple[str, int]]:
+        return [(order.order_type, order.quantity) for order in self.seen[clock_text]]
+
+
+def play(
+    folder: Path,
+    happens: Callable[[World], Awaitable[Any]],
+    *bars: Bar,
+    stop_at: str = "",
+    look_at: tuple[str, ...] = (),
+    **options: Any,
+) -> Faulty:
+    """A day during which `happens` runs beside the trader."""
+
+    async def main(world: World) -> Faulty:
+        journal = world.gateway.keep_journal()
+        seen: dict[str, list[SimOrder]] = {}
+
+        async def look() -> None:
+            for clock_text in look_at:
+                await world.until(clock_text)
+                seen[clock_text] = [order for order in world.resting() if order.client_id == 2]
+
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(look())
+                beside = group.create_task(cast(Any, happens(world)))
+                report = await run_until(world, world.trader(history, **options), ["AAA"], stop_at)
+                beside.cancel()
+        return Faulty(day=what_is_left(world, report), journal=journal.entries(), seen=seen)
+
+    return in_world(main, HandMadeFeed({"AAA": entered(*bars)}), folder)
+
+
+async def trade_beside(world: World, clock_text: str, quantity: int, action: Action) -> None:
+    """Somebody else's order at market."""
+    await world.until(clock_text)
+    other = world.broker(client_id=9)
+    await other.open()
+    await other.orders.place([market_order("AAA", quantity, action)])
+    await asyncio.sleep(5)
+    other.disconnect()
+
+
+# Intents
+
+
+def test_an_intent_that_never_left_expires_and_is_not_sent_again(tmp_path: Path) -> None:
+    """A run died between the commit and the sending."""
+
+    async def main(world: World) -> tuple[list[dict[str, Any]], list[SimOrder], str]:
+        await world.until("09:45")
+        intents = entry_bracket(
+            new_id=world.new_id,
+            symbol="AAA",
+            quantity=100,
+            collar=1_004_000,
+            expected_fill=1_003_000,
+            parameters=Parameters(),
+            good_till_s=int(at("09:45:15").timestamp()),
+            eod_s=int(MONDAY.eod.timestamp()),
+            decision_id="d",
+        )
+        with world.history() as history:
+            day = MONDAY.date.isoformat()
+            log = IntentLog(history, now=world.clock.now, await_off_loop=world.clock.off_loop, session_date=lambda: day)
+            await log.commit(intents)
+        with world.history() as history:
+            report = await run_until(world, world.trader(history), ["AAA"], "09:46")
+        return what_is_left(world, report).intents, world.resting(), report.ended_because
+
+    intents, resting, ended = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert [intent["state"] for intent in intents] == ["expired"] * 4
+    assert intents[0]["detail"] == "not known to the broker after 10 s"
+    assert (resting, ended) == ([], "the test has seen enough")
+
+
+def test_an_order_that_was_lost_on_its_way_expires_and_is_not_sent_again(tmp_path: Path) -> None:
+    async def lose(world: World) -> None:
+        await world.until("09:50:30")
+        world.faults().fire(Lose(message="placeOrder", direction="in", count=4, client=2))
+        await world.until("09:50:42")
+        world.faults().fire(Drop())
+
+    played = play(tmp_path, lose, stop_at="09:55", risk=ONE_ENTRY)
+    assert played.orders() == []
+    assert [intent["state"] for intent in played.day.intents] == ["expired"] * 4
+    assert (played.day.trades, played.day.report.positions_left) == ([], {})
+    assert played.day.report.funnel["AAA"]["entries_per_symbol"] > 0  # the try counts, its capital is free
+
+
+def test_an_order_whose_acknowledgement_was_lost_is_adopted_and_not_doubled(tmp_path: Path) -> None:
+    # Another client took all 600 shares of the minute: the entry of 9:50:40 works until 9:50:55.
+    async def lose(world: World) -> None:
+        world.faults().fire(LoseAcknowledgement(count=4, client=2))
+        await trade_beside(world, "09:50:20", 600, Action.SELL)
+        await world.until("09:50:42")
+        world.faults().fire(Drop(client=2))
+
+    played = play(tmp_path, lose, stop_at="09:50:52", look_at=("09:50:41", "09:50:50"))
+    assert len(played.orders()) == 4
+    assert played.sizes("09:50:50") == played.sizes("09:50:41")
+    assert played.day.report.reconnects == 1
+    assert [intent["state"] for intent in played.day.intents] == ["cancelled"] * 4  # withdrawn at the end of the run
+
+
+def test_a_fill_that_nobody_reported_is_found_and_booked_once(tmp_path: Path) -> None:
+    """The entry fills in the instant of its arrival, and all that was written about it is lost."""
+
+    async def lose(world: World) -> None:
+        world.faults().fire(LoseAcknowledgement(count=4, client=2))
+        await asyncio.Event().wait()
+
+    played = play(tmp_path, lose, RISE)
+    assert len(played.orders()) == 4
+    assert played.day.told() == [BOUGHT, ("11:30:40", "AAA", "SELL", 249, 101.62, "profit_target")]
+    assert [(row.commission_usd, row.pnl_usd) for row in played.day.trades] == [
+        (1.245747, None),
+        (1.815552, 348.028701),
+    ]
+    assert (played.day.held, played.day.resting) == ({}, [])
+
+
+def test_a_fill_during_a_disconnect_is_booked_once_at_its_own_time(tmp_path: Path) -> None:
+    async def cut(world: World) -> None:
+        await world.until("11:29")
+        world.faults().fire(Restart(refused_s=180))
+        await world.until("11:40")
+        world.faults().fire(Drop())  # and everything is told once more
+        await asyncio.Event().wait()
+
+    played = play(tmp_path, cut, RISE)
+    assert played.day.told() == [BOUGHT, ("11:30:40", "AAA", "SELL", 249, 101.62, "profit_target")]
+    assert [(row.commission_usd, row.pnl_usd) for row in played.day.trades] == [
+        (1.245747, None),
+        (1.815552, 348.028701),
+    ]
+    assert [intent["state"] for intent in played.day.intents] == ["filled", "cancelled", "filled", "cancelled"]
+    assert (played.day.report.reconnects, played.day.report.executions) == (2, 2)
+
+
+# Shares
+
+
+def test_missing_shares_stop_entries_and_shrink_exits_and_are_not_bought_back(tmp_path: Path) -> None:
+    """100 of the 249 leave the account, and no execution says how."""
+
+    async def take(world: World) -> None:
+        await world.until("10:59")
+        world.faults().fire(Lose(message="execDetails", client=2, seconds=600))
+        await trade_beside(world, "11:00", 100, Action.SELL)
+
+    played = play(tmp_path, take, RISE, look_at=("11:00:10", "11:20"))
+    for clock_text in ("11:00:10", "11:20"):
+        assert played.sizes(clock_text) == [("STP", 149), ("LMT", 149), ("MKT", 149)]
+    assert played.day.told() == [BOUGHT, ("11:30:40", "AAA", "SELL", 149, 101.62, "profit_target")]
+    assert played.day.held == {}  # never short
+    assert played.day.report.positions_left == {"AAA": 100}  # the record keeps what nobody explained
+    words = "149 AAA at the broker, 249 in the ledger: shares are missing, entries stop, nothing is traded to repair it"
+    assert words in played.day.report.warnings
+    assert len(played.orders()) == 4
+
+
+def test_a_sale_that_is_not_ours_takes_external_shares_first(tmp_path: Path) -> None:
+    # 50 external shares beside our 249: of 60 sold by somebody else 10 were ours
+    async def sell(world: World) -> None:
+        await trade_beside(world, "11:00", 60, Action.SELL)
+
+    async def main(world: World) -> Played:
+        world.hold("AAA", 50, 99.50)
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(sell(world))
+                safety = SafetySettings(external_positions="ignore")
+                report = await run_until(world, world.trader(history, safety=safety), ["AAA"], "11:01")
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert day.told() == [BOUGHT, ("11:00:00", "AAA", "SELL", 10, 100.17, "manual")]
+    assert day.report.positions_left == {"AAA": 239}
+    assert [order.quantity for order in day.resting] == [239, 239, 239]
+    assert day.held == {"AAA": 239}
+    assert "AAA: 10 of our shares were sold by somebody else" in day.report.warnings
+
+
+def test_a_sale_of_external_shares_leaves_ours_and_their_exits_alone(tmp_path: Path) -> None:
+    async def main(world: World) -> Played:
+        world.hold("AAA", 50, 99.50)
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(trade_beside(world, "11:00", 50, Action.SELL))
+                safety = SafetySettings(external_positions="ignore")
+                report = await run_until(world, world.trader(history, safety=safety), ["AAA"], "11:01")
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert day.told() == [BOUGHT]
+    assert [order.quantity for order in day.resting] == [249, 249, 249]
+    assert day.held == {"AAA": 249}
+
+
+# Two agreeing reads
+
+
+class Answers:
+    """A broker that tells one list of positions after another, and then the last one for ever."""
+
+    def __init__(self, *told: dict[str, float]) -> None:
+        self.told = list(told)
+        self.reads = 0
+        self.replays = 0
+        self.orders = self
+
+    async def positions(self) -> list[BrokerPosition]:
+        self.reads += 1
+        held = self.told.pop(0) if len(self.told) > 1 else self.told[0]
+        return [BrokerPosition(symbol, quantity, 1_000_000, True) for symbol, quantity in held.items()]
+
+    async def read(self) -> OrderFacts:
+        return OrderFacts({}, {}, {}, frozenset())
+
+    def replay_executions(self) -> None:
+        self.replays += 1
+
+
+class Keeper:
+    """Hears what positions were believed."""
+
+    def __init__(self) -> None:
+        self.believed: list[dict[str, float]] = []
+
+    def intent_facts(self) -> list[Any]:
+        return []
+
+    def on_positions(self, held: dict[str, float]) -> None:
+        self.believed.append(held)
+
+
+def reconciled(folder: Path, answers: Answers) -> list[dict[str, float]]:
+    keeper = Keeper()
+
+    async def main(world: World) -> None:
+        parts = cast(Broker, answers), cast(Bookkeeper, keeper), cast(IntentLog, None), world.clock
+        await Reconciler(*parts).run()
+
+    in_world(main, HandMadeFeed({"AAA": warm_up()}), folder)
+    return keeper.believed
+
+
+def test_positions_are_believed_when_two_reads_agree(tmp_path: Path) -> None:
+    answers = Answers({"AAA": 249.0})
+    assert reconciled(tmp_path, answers) == [{"AAA": 249.0}]
+    assert answers.reads == 2
+
+
+def test_positions_that_change_between_reads_are_read_until_two_agree(tmp_path: Path) -> None:
+    """A sale fills in parts while it is asked: none of the answers on the way is taken for the truth."""
+    answers = Answers({"AAA": 249.0}, {"AAA": 149.0}, {"AAA": 49.0}, {})
+    assert reconciled(tmp_path, answers) == [{}]
+    assert answers.reads == 5
+    assert answers.replays >= 3  # what changed them is booked before they are believed
+
+
+def test_positions_that_never_come_to_rest_are_no_agreement(tmp_path: Path) -> None:
+    answers = Answers(*({"AAA": float(n)} for n in range(20)))
+    with pytest.raises(BrokerUnavailable, match="positions kept changing"):
+        reconciled(tmp_path, answers)
+    assert answers.reads == MOST_READS + 1
+
+
+# What comes late
+
+
+def test_a_fill_after_a_confirmed_cancel_is_believed_and_its_shares_are_protected(tmp_path: Path) -> None:
+    # The minute's volume is taken: the entry of 9:50:40 works. Told to stop, the trader cancels it; that is confirmed,
+    # and three seconds later it turns out that it had been filled.
+    async def main(world: World) -> Played:
+        world.faults().fire(FillAfterCancel(count=1, report_after_s=3, client=2))
+        options: dict[str, Any] = {"risk": ONE_ENTRY, "safety": SafetySettings(external_positions="ignore")}
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(trade_beside(world, "09:50:20", 600, Action.BUY))
+                await run_until(world, world.trader(history, **options), ["AAA"], "09:50:45")
+            assert [order for order in world.resting() if order.client_id == 2] == []
+            await world.until("09:55")
+            report = await run_until(world, world.trader(history, **options), ["AAA"], "09:56")
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert [row[1:4] for row in day.told()] == [("AAA", "BUY", 249)]
+    assert day.report.positions_left == {"AAA": 249}
+    assert [(order.order_type, order.quantity) for order in day.resting] == [("STP", 249), ("LMT", 249), ("MKT", 249)]
