@@ -211,6 +211,7 @@ class IntradayTrader:
         await self._monitor()
         if self._stop.is_set():
             await self._leave()
+        await self._desk.settle()
         if self._killed:
             raise HaltTrading("the kill switch stopped trading")
 
@@ -288,7 +289,14 @@ class IntradayTrader:
         for symbol in self._watchlist.symbols:
             market = self._desk.view.market(symbol, now_s)
             judgement = judge_entry(
-                market, book.symbol_state(symbol), state, self._budget, free, self._parameters, book.limits, self._rates
+                market,
+                self._desk.symbol_state(symbol),
+                state,
+                self._budget,
+                free,
+                self._parameters,
+                book.limits,
+                self._rates,
             )
             if judgement.rule == Rule.APPROVED and dry_run:
                 judgement = judgement._replace(rule=Rule.DRY_RUN)
@@ -341,7 +349,7 @@ class IntradayTrader:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""
         book, desk = self._book, self._desk
         flattens = self._flattens and not self._options.desk.dry_run
-        for entry in book.pending.values():
+        for entry in list(book.pending.values()):  # a cancel can be answered at once
             desk.broker.orders.cancel(entry.intent_id)
         give_up = min(self._session.close, self._clock.now() + LEAVE_LIMIT)
         while not self._hurried and self._session.open <= self._clock.now() < give_up:

@@ -34,6 +34,10 @@ from trading.sync import Adoption
 log = logging.getLogger(__name__)
 
 
+PATIENCE_S = 30  # the broker tells fees and order states within this time, or it is asked
+UNHEARD = (IntentState.CREATED, IntentState.SENT, IntentState.UNKNOWN)
+
+
 class Bookkeeper:
     """Hears the broker (`BrokerListener`) for one session of one bot.
 
@@ -68,6 +72,7 @@ class Bookkeeper:
         self._session_date = session_date
         self._market_of = market_of
         self._new_id = new_id
+        self._unpaid: dict[str, int] = {}  # exec_id -> second of an execution whose fee nobody reported yet
         self._foreign_ids: dict[str, None] = {}  # exec_ids that were counted as foreign
         self._by_id: dict[str, tuple[OrderIntent, LiveBracket]] = {}  # intent_id -> intent and its bracket
 
@@ -134,6 +139,22 @@ class Bookkeeper:
                 )
                 self._shrink_exits(symbol, max(int(there), 0))
 
+    def doubt(self, now_s: int) -> str:
+        """What the broker should have told by now and has not: a fee, or what became of an order. Empty: nothing."""
+        for exec_id, at_s in self._unpaid.items():
+            if now_s - at_s > PATIENCE_S:
+                return f"no fee was reported for execution {exec_id}"
+        for intent_id, (intent, bracket) in self._by_id.items():
+            state = bracket.legs[intent.role].state
+            if state in UNHEARD and now_s - self._intents.written_s(intent_id) > PATIENCE_S:
+                return f"{intent.symbol}: nobody said what became of its {intent.role} order"
+        return ""
+
+    @property
+    def is_owed_fees(self) -> bool:
+        """Whether an execution's fee is still to be reported."""
+        return bool(self._unpaid)
+
     def stop_entries(self, why: str) -> None:
         """No more entries in this session."""
         self.book.entries_stopped = self.book.entries_stopped or why
@@ -190,11 +211,10 @@ class Bookkeeper:
             self.stop_entries(
                 f"{execution.symbol}: {execution.quantity} sold by our {intent.role} order, {owned} owned by the ledger"
             )
-            if owned == 0:
-                self._foreign_ids[execution.exec_id] = None
-                return
-            execution = execution._replace(quantity=owned)
+            self._record_uncovered(execution, intent.reason, bracket)
+            return
         self.executions += 1
+        self._unpaid[execution.exec_id] = execution.at_s
         reason = self.reasons.get(intent.intent_id, intent.reason)
         closing = self.book.on_execution(execution, reason)
         market = self._market_of(execution.symbol)
@@ -217,6 +237,7 @@ class Bookkeeper:
     def on_fee(self, exec_id: str, fee: int) -> None:
         if not self.book.knows(exec_id):
             return
+        self._unpaid.pop(exec_id, None)
         closing = self.book.on_fee(exec_id, fee)
         self._history.record_commission(
             exec_id,
@@ -230,7 +251,11 @@ class Bookkeeper:
         if known is None:
             return
         intent, bracket = known
+        was_over = bracket.legs[intent.role].is_over
         bracket.on_report(intent.role, report)
+        if was_over and not bracket.legs[intent.role].is_over and self.brackets.get(intent.symbol) is not bracket:
+            self.warn(f"{intent.symbol}: a {intent.role} order that was believed gone is alive, it is withdrawn")
+            self.orders.cancel(intent.intent_id)
         if report.state is IntentState.REJECTED:
             self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
         if intent.role is Role.ENTRY and report.state in TERMINAL:
@@ -284,6 +309,23 @@ class Bookkeeper:
                 actual=judgement.actual,
                 market=market,
                 quantity=judgement.quantity or None,
+            )
+        )
+
+    def _record_uncovered(self, execution: ExecutionReport, reason: Reason, bracket: LiveBracket) -> None:
+        """A sale beyond what the ledger owns: the record gets all of it, the book what it had."""
+        self._foreign_ids[execution.exec_id] = None
+        owned = self.book.symbol_state(execution.symbol).quantity
+        if owned:
+            self.book.on_execution(execution._replace(quantity=owned), reason)
+        self._history.record_trade(
+            trade_row(
+                execution,
+                session_date=self._session_date,
+                reason=reason,
+                closing=None,
+                market=self._market_of(execution.symbol),
+                parameters=bracket.parameters,
             )
         )
 

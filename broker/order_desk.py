@@ -23,11 +23,15 @@ READ_LIMIT_S = 10.0
 
 
 class OrderFacts(NamedTuple):
-    """Orders and executions by order reference, as the broker reports them."""
+    """Orders and executions by order reference, as the broker reports them.
+
+    `reported` are orders that its messages on this connection left alive, whatever its list says.
+    """
 
     working: dict[str, IntentState]
     completed: dict[str, IntentState]
     executed: dict[str, int]
+    reported: frozenset[str] = frozenset()
 
 
 class OrderDesk:
@@ -128,7 +132,8 @@ class OrderDesk:
             reference = fill.execution.orderRef
             executed[reference] = executed.get(reference, 0) + int(fill.execution.shares)
         done = {trade.order.orderRef: report_from_ib(trade).state for trade in completed if trade.order.orderRef}
-        return OrderFacts(working, done, executed)
+        alive = (trade for trade in self._ib.openTrades() if report_from_ib(trade).state is IntentState.WORKING)
+        return OrderFacts(working, done, executed, frozenset(trade.order.orderRef for trade in alive))
 
     def resting(self) -> list[RestingOrder]:
         """Orders of this client that are alive, as last reported."""

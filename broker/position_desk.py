@@ -67,6 +67,9 @@ class PositionDesk:
             if bracket is not None and bracket.has_live(Role.STOP):
                 self._keeper.fit_exits(bracket)
                 continue
+            if bracket is not None and bracket.live_exits():  # a group without its stop: replaced once it is dead
+                self._orders.cancel(bracket.live_exits()[0].intent.intent_id)
+                continue
             quantity = self._sellable(symbol)
             if quantity == 0:
                 continue
@@ -94,10 +97,19 @@ class PositionDesk:
         if now_s >= self._eod_s:
             return
         await self.protect()
+        self._withdraw_orphans()
         for symbol in list(self._keeper.book.positions):
             if self._is_breached(symbol, now_s):
                 self._keeper.warn(f"{symbol}: the stop at the broker did not trigger, closing")
                 await self.close(symbol, Reason.STOP_LOSS)
+
+    def _withdraw_orphans(self) -> None:
+        """Exits of shares that are gone would go short: cancel them."""
+        for symbol, bracket in self._keeper.brackets.items():
+            if bracket.entry_is_over and symbol not in self._keeper.book.positions:
+                for leg in bracket.live_exits()[:1]:  # the rest of its group goes with it
+                    self._keeper.warn(f"{symbol}: an exit was left without shares, it is withdrawn")
+                    self._orders.cancel(leg.intent.intent_id)
 
     def _is_breached(self, symbol: str, now_s: int) -> bool:
         """Whether the last price has been at or under an untriggered stop for `BREACH_S` seconds."""

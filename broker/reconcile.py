@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 PAUSE = timedelta(milliseconds=500)
 UNKNOWN_GRACE = timedelta(seconds=UNKNOWN_GRACE_S)
 MOST_READS = 5
+READS_TO_BELIEVE = {False: 2, True: 3}  # was it acknowledged? -> agreeing reads until an absent order is gone
+ACKNOWLEDGED = (IntentState.WORKING, IntentState.UNKNOWN)
 
 
 class Reconciler:
@@ -38,18 +40,33 @@ class Reconciler:
         await self._compare_positions()
 
     async def _resolve_intents(self) -> None:
-        """Ask again while an intent is neither at the broker nor old enough to be declared unsent."""
+        """Ask until every intent is explained. One that is nowhere is only believed gone after agreeing reads.
+
+        An order that the broker had acknowledged needs more of them: its answer may be late, and exits that are
+        replaced too early would be there twice.
+        """
+        absent: dict[str, int] = {}  # intent_id -> reads in a row that did not know it
         while True:
             facts = await self._broker.orders.read()
             self._broker.orders.replay_executions()
             now_s = int(self._clock.now().timestamp())
-            resolutions = reconcile_intents(
-                self._keeper.intent_facts(), facts.working, facts.completed, facts.executed, now_s
-            )
-            for resolution in resolutions:
-                self._intents.resolved(resolution.intent_id, resolution.state, resolution.why)
-                self._keeper.on_resolved(resolution.intent_id, resolution.state)
-            if not any(resolution.state is IntentState.UNKNOWN for resolution in resolutions):
+            known = self._keeper.intent_facts()
+            before = {fact.intent_id: fact.state for fact in known}
+            waiting = False
+            for found in reconcile_intents(known, facts.working, facts.completed, facts.executed, now_s):
+                state = found.state
+                if state is IntentState.EXPIRED:
+                    absent[found.intent_id] = absent.get(found.intent_id, 0) + 1
+                    if absent[found.intent_id] < READS_TO_BELIEVE[before[found.intent_id] in ACKNOWLEDGED]:
+                        state = IntentState.UNKNOWN
+                    elif found.intent_id in facts.reported:
+                        raise BrokerUnavailable("the gateway's list of orders and its reports disagree")
+                if state is IntentState.UNKNOWN:
+                    waiting = True
+                    continue
+                self._intents.resolved(found.intent_id, state, found.why)
+                self._keeper.on_resolved(found.intent_id, state)
+            if not waiting:
                 return
             await self._clock.sleep_until(self._clock.now() + UNKNOWN_GRACE)
 

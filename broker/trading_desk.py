@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 
 from broker.bookkeeper import Bookkeeper
@@ -22,6 +23,7 @@ from observability import TradingHistory
 from records.intent_log import IntentLog
 from trading.book import SessionBook
 from trading.orders import OrderIntent
+from trading.risk import SymbolState
 from trading.settings import SafetySettings
 from trading.strategy import Market, Parameters
 from trading.sync import SyncPolicy
@@ -30,6 +32,8 @@ from utils import Misconfigured
 log = logging.getLogger(__name__)
 
 DOUBTFUL_INSTANTS = 2
+ASK_AGAIN_S = 60
+SETTLE_LIMIT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,7 @@ class TradingDesk:
         self._session = session
         self._clock = clock
         self._history = history
+        self._asked_s = 0  # when a doubt last led to a synchronisation
         self._doubts = 0  # instants in a row at which the broker held fewer shares than the ledger
         self.account = AccountState("", 0, 0)
         day = session.date.isoformat()
@@ -149,6 +154,14 @@ class TradingDesk:
             if fault := await self.view.follow(symbol):
                 self.keeper.warn(fault)
 
+    def symbol_state(self, symbol: str) -> SymbolState:
+        """A symbol as rules see it. While an order of its last position may still act it takes no new entry."""
+        state = self.keeper.book.symbol_state(symbol)
+        bracket = self.keeper.brackets.get(symbol)
+        if bracket is not None and state.quantity == 0 and (bracket.live_exits() or not bracket.entry_is_over):
+            return state._replace(pending=True)
+        return state
+
     def market(self, symbol: str) -> Market:
         """What was published about a symbol until now."""
         return self.view.market(symbol, int(self._clock.now().timestamp()))
@@ -185,9 +198,22 @@ class TradingDesk:
             log.warning("the broker holds fewer shares than the ledger owns: %s", ", ".join(short))
             self.supervisor.ask_for_sync()
             return
+        doubt = self.keeper.doubt(now_s) if now_s - self._asked_s > ASK_AGAIN_S else ""
+        if doubt:
+            log.info("%s: asking the broker", doubt)
+            self._asked_s = now_s
+            self.supervisor.ask_for_sync()
+            return
         self.view.renew_stale(now_s)
         if not self._options.dry_run:
             await self.positions.watch(now_s)
+
+    async def settle(self) -> None:
+        """Before the report: ask for fees that the broker still owes, for two minutes at most."""
+        give_up = self._clock.now() + SETTLE_LIMIT
+        while self.keeper.is_owed_fees and self._clock.now() < give_up:
+            self.supervisor.ask_for_sync()
+            await self._clock.sleep_until(self._clock.now() + timedelta(seconds=5))
 
     def is_flat(self) -> bool:
         """Whether this bot owns nothing and has no entry on its way."""

@@ -33,14 +33,17 @@ from ib_simulator.fault_kinds import (
     Slow,
     StaleQuotes,
 )
+from ib_simulator.fault_plan import AfterMessage, PlannedFault
 from ib_simulator.faults import FaultInjector
 from ib_simulator.gateway import Gateway
 from ib_simulator.gateway_options import GatewayOptions
 from ib_simulator.journal import JournalEntry
+from ib_simulator.message_names import Direction
 from ib_simulator.simulated_time import SimulatedTimeLoop, simulated_loop
 from market_hours import Session, TradingCalendar
 from observability import TradingHistory
 from performance_config import PerformanceConfig
+from trading.errors import BrokerUnavailable
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
 CLIENT = 2
@@ -64,6 +67,9 @@ def random_fault(rng: Random) -> Fault:
         lambda: Drop(),
         lambda: Drop(reset=True),
         lambda: Silent(seconds=rng.uniform(5, 120)),
+        lambda: Silent(seconds=rng.uniform(300, 900)),
+        lambda: Connectivity(seconds=rng.uniform(300, 900), restored=rng.choice((1101, 1102)), orders="refused"),
+        lambda: Restart(refused_s=rng.uniform(300, 900)),
         lambda: Connectivity(seconds=rng.uniform(2, 90), restored=rng.choice((1101, 1102)), orders="refused"),
         lambda: Connectivity(seconds=rng.uniform(2, 90), restored=rng.choice((1101, 1102)), orders="queued"),
         lambda: Connectivity(seconds=rng.uniform(2, 90), code=2110, restored=1102, orders="lost"),
@@ -80,6 +86,13 @@ def random_fault(rng: Random) -> Fault:
         lambda: Reject(code=201, count=rng.randint(1, 2)),
     )
     return rng.choice(makers)()
+
+
+def random_trigger(rng: Random) -> AfterMessage:
+    """A moment that hurts: around an order on its way in, or a report about one on its way out."""
+    if rng.random() < 0.4:
+        return AfterMessage(direction=Direction.IN, ids=frozenset({3}), count=rng.randint(1, 60))
+    return AfterMessage(direction=Direction.OUT, ids=frozenset({rng.choice((3, 5, 11, 59))}), count=rng.randint(1, 60))
 
 
 def chaotic_days(
@@ -120,7 +133,9 @@ async def _run(
         with TradingHistory(directory / "chaos.db", bot="day_trader", mode="simulated") as history:
             for session in sessions:
                 verdict.sessions += 1
-                schedule = _schedule(rng, session, faults_a_day)
+                schedule = _schedule(rng, session, faults_a_day - faults_a_day // 2)
+                for _ in range(faults_a_day // 2):
+                    injector.add(PlannedFault(fault=random_fault(rng), when=random_trigger(rng)))
                 async with asyncio.TaskGroup() as group:
                     faults = group.create_task(_fire(schedule, injector, world.clock))
                     await _day(
@@ -210,6 +225,10 @@ async def _day(options, session, calendar, clock, history, new_id, feed, gateway
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
+        except BrokerUnavailable:
+            await clock.sleep_until(clock.now() + timedelta(seconds=5))  # nobody answers yet: somebody starts it again
+            if clock.now() >= session.close:
+                return
         except Exception as error:  # noqa: BLE001 (a run that dies by itself is a finding, the day goes on)
             verdict.broken.append(f"{session.date}: the daemon died: {error!r}")
             await clock.sleep_until(clock.now() + timedelta(seconds=5))

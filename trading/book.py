@@ -153,6 +153,8 @@ class SessionBook:
         A repeated report changes nothing, a revised one replaces the former.
         """
         execution = self._executions[exec_id]
+        if exec_id not in self._trip_of:  # a sale that was not booked
+            return None
         trip = self._trip_of[exec_id]
         fee, self._fees[exec_id] = fee - self._fees.get(exec_id, 0), fee
         trip.fees += fee
@@ -262,7 +264,15 @@ class SessionBook:
         )
 
     def _count_again(self, recorded: Recorded) -> None:
-        self.on_execution(recorded.execution, recorded.reason)
+        """Count a recorded execution. What was sold beyond the ledger is known from now on, and not booked."""
+        execution = recorded.execution
+        owned = self.positions.get(execution.symbol, Position()).quantity
+        if execution.action is Action.SELL and execution.quantity > owned:
+            if owned == 0:
+                self._executions[execution.exec_id] = execution
+                return
+            execution = execution._replace(quantity=owned)
+        self.on_execution(execution, recorded.reason)
         if recorded.fee is not None:
             self.on_fee(recorded.execution.exec_id, recorded.fee)
 

@@ -90,7 +90,7 @@ TRANSITIONS: dict[IntentState, tuple[IntentState, ...]] = {
     IntentState.FILLED: (),
     IntentState.CANCELLED: (IntentState.FILLED,),
     IntentState.REJECTED: (IntentState.FILLED, IntentState.WORKING),
-    IntentState.EXPIRED: (IntentState.FILLED,),
+    IntentState.EXPIRED: (IntentState.FILLED, IntentState.WORKING),  # believed gone, and there after all
 }
 
 
