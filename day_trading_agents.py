@@ -379,7 +379,7 @@ class IntradayTrader:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""
         book = self._keeper.book
         flattens = self._options.flatten_on_exit and not self._options.dry_run
-        for entry in book.pending.values():
+        for entry in list(book.pending.values()):  # a cancel can be answered at once
             self._broker.orders.cancel(entry.intent_id)
         give_up = min(self._session.close, self._clock.now() + LEAVE_LIMIT)
         while not self._hurried and self._session.open <= self._clock.now() < give_up:
