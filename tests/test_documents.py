@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 import day_trader
 import main
 import performance_config
+from ib_simulator import __main__ as simulator
 from observability import TradingHistory
 from tests.test_floors import product_sources
 from utils import load_settings, read_environment, unknown_variables
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
 CONFIGURATION = ROOT / "Documentation" / "DAY_TRADER_CONFIGURATION.md"
+GATEWAY = ROOT / "Documentation" / "SIMULATED_GATEWAY.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "Documentation").glob("*.md"))]
 
 ASSIGNMENT = re.compile(r"#?([A-Z][A-Z0-9_]*)=(.*)")  # `#IB_PORT=4001`; a sentence has a blank after the #
@@ -42,11 +44,12 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-ENTRIES = {  # script -> its command line
+SIMULATOR = "-m ib_simulator"
+ENTRIES = {  # what follows `python` -> its command line
     module.__name__ + ".py": module.build_parser()
     for module in (day_trader, main, performance_config)
     if hasattr(module, "build_parser")
-}
+} | {SIMULATOR: simulator.build_parser()}
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     "logs/day_trader.log",
@@ -213,9 +216,11 @@ def is_accepted(words: list[str]) -> bool:
     program, rest = words[0], words[1:]
     if program == "make":
         return {word for word in rest if "=" not in word} <= make_targets()
-    if Path(program).name == "python" and rest and rest[0] in ENTRIES:
+    n_name = 2 if rest[:1] == ["-m"] else 1
+    entry = " ".join(rest[:n_name])
+    if Path(program).name == "python" and entry in ENTRIES:
         try:
-            ENTRIES[rest[0]].parse_args(rest[1:])
+            ENTRIES[entry].parse_args(rest[n_name:])
         except SystemExit as stop:
             return stop.code in (0, None)
     return True
@@ -229,7 +234,13 @@ def test_commands_are_shown_and_accepted() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["make simulated", "python day_trader.py --allocation 0.25 --simulated", "python main.py --run-days Sunday"],
+    [
+        "make simulated",
+        "python day_trader.py --allocation 0.25 --simulated",
+        "python main.py --run-days Sunday",
+        "python -m ib_simulator --port 4001 --no-pace",
+        "python -m ib_simulator --market-data ../data",
+    ],
 )
 def test_check_refuses_a_wrong_command(command: str) -> None:
     assert not is_accepted(command.split())
@@ -254,6 +265,11 @@ def test_options_named_in_text_exist() -> None:
 def test_readme_names_every_option_of_the_day_trader() -> None:
     text = README.read_text(encoding="utf-8")
     assert {option for option in options_of(day_trader.build_parser()) - {"-h"} if option not in text} == set()
+
+
+def test_table_of_options_of_the_simulated_gateway_is_that_of_the_program() -> None:
+    rows = re.findall(r"^\| `(--[a-z-]+)", GATEWAY.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted(options_of(ENTRIES[SIMULATOR]) - {"-h", "--help"})
 
 
 def test_queries_run_on_a_new_database(tmp_path: Path) -> None:

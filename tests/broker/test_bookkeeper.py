@@ -148,11 +148,13 @@ def test_a_fee_of_an_execution_nobody_counted_is_ignored(kept: Kept) -> None:
     assert kept.keeper.book.realised == 0
 
 
-def test_a_sale_of_more_than_is_owned_is_a_fault(kept: Kept) -> None:
+def test_a_sale_of_more_than_is_owned_is_recorded_whole_and_stops_entries(kept: Kept) -> None:
     kept.executed("b", kept.entry, 100, 1_002_100)
-    with pytest.raises(ValueError, match="sold 249 shares of 100 owned"):
-        kept.executed("s", kept.stop, 249, 994_000)
-    assert [row[0] for row in kept.trades()] == ["b"]
+    kept.executed("s", kept.stop, 249, 994_000)
+    assert kept.keeper.book.positions == {}
+    assert [row[:2] for row in kept.trades()] == [("b", 100), ("s", 249)]
+    assert kept.keeper.book.entries_stopped == "AAA: 249 sold by our stop order, 100 owned by the ledger"
+    assert kept.keeper.warnings == [kept.keeper.book.entries_stopped]
 
 
 def test_a_sale_is_a_decision_on_record_with_its_reason(kept: Kept, tmp_path: Path) -> None:
@@ -237,12 +239,6 @@ def test_messages_about_our_orders_are_named_once_and_answers_to_cancels_never(k
     ]
 
 
-def test_a_disconnect_is_remembered(kept: Kept) -> None:
-    assert not kept.keeper.disconnected
-    kept.keeper.on_disconnected()
-    assert kept.keeper.disconnected
-
-
 # Adoption and what earlier runs left
 
 
@@ -280,7 +276,7 @@ def test_exits_at_the_gateway_follow_a_fill_better_than_expected(tmp_path: Path)
             await world.until("09:49:30")
             broker = world.broker(kept.keeper)
             kept.keeper.orders = broker.orders
-            await broker.connect(live_allowed=False)
+            await broker.open()
             intents = entry_bracket(
                 new_id=world.new_id,
                 symbol="AAA",
