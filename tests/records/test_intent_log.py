@@ -128,7 +128,7 @@ def test_what_the_broker_said_before_the_sending_was_noted_stands(log: IntentLog
     assert states(records) == ["working", "working"]
 
 
-@pytest.mark.parametrize("last", [IntentState.FILLED, IntentState.CANCELLED, IntentState.EXPIRED])
+@pytest.mark.parametrize("last", [IntentState.FILLED, IntentState.CANCELLED])
 def test_a_late_report_brings_nothing_back_to_life(log: IntentLog, records: Records, last: IntentState) -> None:
     commit(log, records, bracket())
     log.reported(report(last))
