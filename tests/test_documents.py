@@ -52,6 +52,7 @@ ENTRIES = {  # what follows `python` -> its command line
 } | {SIMULATOR: simulator.build_parser()}
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
+    ".venv/clients/",  # by make
     "logs/day_trader.log",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
