@@ -20,8 +20,8 @@ from utils import Retryable
 
 log = logging.getLogger(__name__)
 
-QUIET_S = 8.0  # ask for a sign of life when nothing was heard for this long
-HEARTBEAT_LIMIT_S = 5.0
+QUIET_S = 10.0  # ask for a sign of life when nothing was heard for this long
+HEARTBEAT_LIMIT_S = 4.5
 SYNC_LIMIT_S = 60.0
 FIRST_BACK_OFF_S = 0.25
 LONGEST_BACK_OFF_S = 2.0

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 DOUBTFUL_INSTANTS = 2
 ASK_AGAIN_S = 60
+DOUBT_EVERY_S = 15
 SETTLE_LIMIT = timedelta(minutes=2)
 
 
@@ -198,7 +199,8 @@ class TradingDesk:
             log.warning("the broker holds fewer shares than the ledger owns: %s", ", ".join(short))
             self.supervisor.ask_for_sync()
             return
-        doubt = self.keeper.doubt(now_s) if now_s - self._asked_s > ASK_AGAIN_S else ""
+        asks = now_s % DOUBT_EVERY_S == 0 and now_s - self._asked_s > ASK_AGAIN_S
+        doubt = self.keeper.doubt(now_s) if asks else ""
         if doubt:
             log.info("%s: asking the broker", doubt)
             self._asked_s = now_s
