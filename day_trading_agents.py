@@ -372,7 +372,8 @@ class IntradayTrader:
         """The session as it ended."""
         desk, keeper, options = self._desk, self._desk.keeper, self._options
         resting = desk.broker.orders.resting() if desk.broker.is_connected else None
-        ended = f"fault: {self.fault}" if self.fault is not None else self._stop_reason or "the session is over"
+        fault = self.fault if isinstance(self.fault, HaltTrading) else f"fault: {self.fault}"
+        ended = str(fault) if self.fault is not None else self._stop_reason or "the session is over"
         return day_report(
             self._book,
             self._funnel,

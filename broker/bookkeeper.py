@@ -73,6 +73,7 @@ class Bookkeeper:
         self._market_of = market_of
         self._new_id = new_id
         self._unpaid: dict[str, int] = {}  # exec_id -> second of an execution whose fee nobody reported yet
+        self._uncovered: dict[str, None] = {}  # exec_ids of our sales of shares that the ledger did not own
         self._foreign_ids: dict[str, None] = {}  # exec_ids that were counted as foreign
         self._by_id: dict[str, tuple[OrderIntent, LiveBracket]] = {}  # intent_id -> intent and its bracket
 
@@ -236,6 +237,8 @@ class Bookkeeper:
 
     def on_fee(self, exec_id: str, fee: int) -> None:
         if not self.book.knows(exec_id):
+            if exec_id in self._uncovered:
+                self._history.record_commission(exec_id, money_to_usd(fee), None, None)
             return
         self._unpaid.pop(exec_id, None)
         closing = self.book.on_fee(exec_id, fee)
@@ -318,6 +321,8 @@ class Bookkeeper:
         owned = self.book.symbol_state(execution.symbol).quantity
         if owned:
             self.book.on_execution(execution._replace(quantity=owned), reason)
+        else:
+            self._uncovered[execution.exec_id] = None
         self._history.record_trade(
             trade_row(
                 execution,

@@ -70,7 +70,7 @@ def test_flatten_closes_everything_within_seconds_and_ends_the_run(tmp_path: Pat
     assert "10:00:00" <= sold[0] <= "10:00:10"
     assert (day.held, day.resting, day.report.positions_left) == ({}, [], {})
     assert day.report.ended_at <= at("10:00:15")
-    assert day.report.ended_because == "fault: the kill switch stopped trading"
+    assert day.report.ended_because == "the kill switch stopped trading"
     assert isinstance(fault, HaltTrading)
 
 

@@ -214,9 +214,7 @@ def test_external_shares_end_the_run_before_anything_is_traded_where_the_policy_
         prepare=lambda world: world.hold("AAA", 100, 99.50),
         safety=SafetySettings(external_positions="halt"),
     )
-    assert day.report.ended_because == (
-        "fault: 100 AAA at the broker, 0 in the ledger: EXTERNAL_POSITIONS=halt ends the run"
-    )
+    assert day.report.ended_because == ("100 AAA at the broker, 0 in the ledger: EXTERNAL_POSITIONS=halt ends the run")
     assert (day.trades, day.intents, day.held) == ([], [], {"AAA": 100})
 
 

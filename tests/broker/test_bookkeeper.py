@@ -157,6 +157,13 @@ def test_a_sale_of_more_than_is_owned_is_recorded_whole_and_stops_entries(kept: 
     assert kept.keeper.warnings == [kept.keeper.book.entries_stopped]
 
 
+def test_the_fee_of_a_sale_without_shares_is_on_record(kept: Kept) -> None:
+    kept.executed("s", kept.stop, 249, 994_000)
+    kept.keeper.on_fee("s", 1_250_000)
+    assert [(row[0], row[1], row[2]) for row in kept.trades()] == [("s", 249, 1.25)]
+    assert kept.keeper.book.realised == 0
+
+
 def test_a_sale_is_a_decision_on_record_with_its_reason(kept: Kept, tmp_path: Path) -> None:
     kept.executed("b", kept.entry, 249, 1_002_100)
     kept.executed("s", kept.stop, 249, 993_900, OPEN_S + 60)
