@@ -89,7 +89,7 @@ class Gateway:
         self.player.data = self.data
         self.orders.reports.on_fill = self._on_fill
         self._state: StateFile | None = None
-        self._saved_changes = -1  # of the registry, when the state was saved last
+        self._saved_changes = -1  # of the register, when the state was saved last
         self.orders.open_market = self.player.market
         self.orders.is_halted = lambda symbol: bool(self.player.phases.halt_of(symbol))
         self.orders.refuses_when_halted = options.refuses_when_halted
@@ -104,12 +104,12 @@ class Gateway:
             self._load_state(options.state_file)
 
     def _load_state(self, path: Path) -> None:
-        self._state = StateFile(path, self.accounts, self.orders.registry, self.exchange)
+        self._state = StateFile(path, self.accounts, self.orders.register, self.exchange)
         self._state.load(int(self._clock.now().timestamp()))
 
     def begin_anew(self, *, from_file: bool) -> None:
         """Forget what a process knows; then load the state file, or start with accounts that never traded."""
-        self.orders.registry.clear()
+        self.orders.register.clear()
         self.exchange.clear()
         for account in self.accounts.values():
             account.reset(self._options.cash)
@@ -246,10 +246,10 @@ class Gateway:
 
     def flush(self) -> None:
         """Write to all clients what they were told, once it is in the state file."""
-        if self._state is not None and self._saved_changes != self.orders.registry.n_changes:
+        if self._state is not None and self._saved_changes != self.orders.register.n_changes:
             session = self._session
             self._state.save(session.close_s if session is not None and self.exchange.is_open else 0)
-            self._saved_changes = self.orders.registry.n_changes
+            self._saved_changes = self.orders.register.n_changes
         for client in list(self._clients):
             client.write()
 

@@ -16,12 +16,12 @@ MANUAL_CLIENT = 0  # the client that may bind orders which were not placed throu
 
 
 class OrderQueries:
-    """Answers from the registry. `binds`: client 0 asked for orders that were not placed through the API."""
+    """Answers from the register. `binds`: client 0 asked for orders that were not placed through the API."""
 
     def __init__(
-        self, registry: OrderRegistry, reports: OrderReports, clients: Callable[[], list[ClientConnection]]
+        self, register: OrderRegistry, reports: OrderReports, clients: Callable[[], list[ClientConnection]]
     ) -> None:
-        self._registry = registry
+        self._register = register
         self._reports = reports
         self._clients = clients
         self.binds = False
@@ -34,15 +34,15 @@ class OrderQueries:
         client_id = client.client_id or 0
         if not all_clients and client_id == MANUAL_CLIENT:
             self.bind(tell=False)
-        for order in self._registry.live():
+        for order in self._register.live():
             if not order.transmitted:
                 continue
             if order.client_id == client_id and order.order_id != UNBOUND:
                 self._reports.tell(client, order)
-            elif all_clients and (order.order_id == UNBOUND or order.perm_id in self._registry.from_before):
+            elif all_clients and (order.order_id == UNBOUND or order.perm_id in self._register.from_before):
                 self._reports.tell_as_foreign(client, order)
             elif all_clients:
-                self._registry.use(client_id, order.order_id)
+                self._register.use(client_id, order.order_id)
                 self._reports.tell(client, order)
         client.send(replies_orders.open_order_end())
 
@@ -58,8 +58,8 @@ class OrderQueries:
 
     def bind(self, *, tell: bool = True) -> None:
         """Give manual orders to client 0, which hears so."""
-        for order in self._registry.unbound():
-            self._registry.bind(order, MANUAL_CLIENT)
+        for order in self._register.unbound():
+            self._register.bind(order, MANUAL_CLIENT)
             for client in self._clients():
                 if client.client_id == MANUAL_CLIENT:
                     client.send(replies_orders.order_bound(order.perm_id, MANUAL_CLIENT, order.order_id))
@@ -68,7 +68,7 @@ class OrderQueries:
 
     def tell_completed(self, client: ClientConnection, *, api_only: bool) -> None:
         """Answer reqCompletedOrders: today's filled and cancelled orders."""
-        for order, at in self._registry.completed:
+        for order, at in self._register.completed:
             if order.order_id != UNBOUND or not api_only:
                 client.send(order_reports.completed_order(client.version, order, at))
         client.send(replies_orders.completed_orders_end())
@@ -76,7 +76,7 @@ class OrderQueries:
     def tell_executions(self, client: ClientConnection, request: ReqExecutions) -> None:
         """Answer reqExecutions: the day's executions of all clients that pass the filter, each with its fee."""
         since_s = _filter_second(request.time)
-        for filed in self._registry.executions:
+        for filed in self._register.executions:
             if filed.execution.at_s >= since_s and _passes(filed, request):
                 message = order_reports.exec_details(client.version, request.req_id, filed)
                 client.send(message, order_reports.commission(filed.execution))

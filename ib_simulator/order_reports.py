@@ -32,12 +32,12 @@ class OrderReports:
 
     def __init__(
         self,
-        registry: OrderRegistry,
+        register: OrderRegistry,
         now: Callable[[], datetime],
         clients: Callable[[], list[ClientConnection]],
         master_client_id: int | None,
     ) -> None:
-        self._registry = registry
+        self._register = register
         self._now = now
         self._clients = clients
         self._master = master_client_id
@@ -48,10 +48,10 @@ class OrderReports:
 
     def on_order(self, order: SimOrder) -> None:
         """Order state, then the commissions that waited for it."""
-        registry = self._registry
-        registry.n_changes += 1
-        if order.status is Status.FILLED and not (registry.completed and registry.completed[-1][0] is order):
-            registry.completed.append((order, self._now()))
+        register = self._register
+        register.n_changes += 1
+        if order.status is Status.FILLED and not (register.completed and register.completed[-1][0] is order):
+            register.completed.append((order, self._now()))
         commissions = [message for owner, message in self._commissions if owner is order]
         if commissions:
             self._commissions = [entry for entry in self._commissions if entry[0] is not order]
@@ -63,7 +63,7 @@ class OrderReports:
 
     def on_modified(self, order: SimOrder) -> None:
         """The new terms, twice as recorded."""
-        self._registry.n_changes += 1
+        self._register.n_changes += 1
         for client in self._audience(order):
             pair = (open_order(client.version, order), order_status(order))
             client.send(*pair, *pair)
@@ -72,7 +72,7 @@ class OrderReports:
         """A fill. Its commission follows the order's report."""
         order = execution.order
         filed = Filed(execution, request_of(order).contract)
-        self._registry.executions.append(filed)
+        self._register.executions.append(filed)
         for client in self._audience(order):
             client.send(exec_details(client.version, -1, filed))
         self._commissions.append((order, commission(execution)))
@@ -80,9 +80,9 @@ class OrderReports:
 
     def on_cancelled(self, order: SimOrder, reason: str) -> None:
         """The status first, then code 202; no openOrder, as recorded."""
-        self._registry.n_changes += 1
+        self._register.n_changes += 1
         if order.transmitted:
-            self._registry.completed.append((order, self._now()))
+            self._register.completed.append((order, self._now()))
         for client in self._audience(order):
             client.send(order_status(order, "" if order.transmitted else API_CANCELLED))
             client.error(order.order_id, 202, f"Order Canceled - reason:{reason}")
@@ -90,7 +90,7 @@ class OrderReports:
     def on_refused(self, order: SimOrder, refusal: Refusal) -> None:
         """Inactive, the error, Inactive again."""
         order.status = Status.INACTIVE
-        self._registry.n_changes += 1
+        self._register.n_changes += 1
         for client in self._audience(order):
             self.tell(client, order)
             client.error(order.order_id, *refusal)

@@ -47,9 +47,9 @@ class OrderService:
         self._stocks = stocks
         self._accounts = accounts
         self._now = now
-        self.registry = OrderRegistry()
-        self.reports = OrderReports(self.registry, now, clients, master_client_id)
-        self.queries = OrderQueries(self.registry, self.reports, clients)
+        self.register = OrderRegistry()
+        self.reports = OrderReports(self.register, now, clients, master_client_id)
+        self.queries = OrderQueries(self.register, self.reports, clients)
         self.open_market: Callable[[str], object] = lambda _: None  # an order needs a market that moves
         self.next_open: Callable[[], datetime] = now
         self.refusal_of: Callable[[SimOrder], Refusal | None] = lambda _: None
@@ -60,23 +60,23 @@ class OrderService:
 
     def next_valid_id(self, client_id: int) -> int:
         """The first order id that `client_id` may use."""
-        return self.registry.next_valid_id(client_id)
+        return self.register.next_valid_id(client_id)
 
     def find(self, client_id: int, order_id: int) -> SimOrder | None:
         """A client's order of today."""
-        return self.registry.find(client_id, order_id)
+        return self.register.find(client_id, order_id)
 
     def new_session(self, session: Session) -> None:
         """Midnight before a session."""
         self.session = session
-        self.registry.new_session(session.date)
+        self.register.new_session(session.date)
 
     # New orders
 
     def place(self, client: ClientConnection, request: PlaceOrder) -> None:
         """A new order, or the change of a live one with the same id."""
         client_id, order_id = client.client_id or 0, request.order_id
-        known = self.registry.find(client_id, order_id)
+        known = self.register.find(client_id, order_id)
         if known is not None:
             refusal = self._modify(known, request)
             if refusal is not None:
@@ -113,13 +113,13 @@ class OrderService:
         order_id, contract = request.order_id, request.contract
         if order_id <= 0:
             return Refusal(10149, f"Invalid order id: {order_id}")
-        if self.registry.is_used(client_id, order_id):
+        if self.register.is_used(client_id, order_id):
             return Refusal(103, "Duplicate order id")
         if not request.order.what_if:
-            self.registry.use(client_id, order_id)
+            self.register.use(client_id, order_id)
         stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
         if stock is None:
-            self.registry.drop_unknown(client_id, order_id)
+            self.register.drop_unknown(client_id, order_id)
             return Refusal(200, "No security definition has been found for the request")
         return self._order_of(client_id, request, stock)
 
@@ -133,13 +133,13 @@ class OrderService:
             return terms
         parent = None
         if wire.parent_id:
-            parent = self.registry.find(client_id, wire.parent_id)
+            parent = self.register.find(client_id, wire.parent_id)
             if parent is None:
                 return Refusal(135, f"Can't find order with id ={wire.parent_id}")
             if parent.is_done:
                 return Refusal(201, "Order rejected - reason:Parent order is not active")
         order = SimOrder(
-            perm_id=0 if wire.what_if else self.registry.new_perm_id(),
+            perm_id=0 if wire.what_if else self.register.new_perm_id(),
             client_id=client_id,
             order_id=request.order_id,
             account=account.account_id,
@@ -161,7 +161,7 @@ class OrderService:
     def _take(self, order: SimOrder) -> None:
         """Reject an order, or place it, after the warnings that come before its first report."""
         wire = order_reports.request_of(order).order
-        self.registry.add(order)
+        self.register.add(order)
         self.open_market(order.symbol)
         refusal = funds_refusal(self._accounts[order.account], order, self.exchange.orders.values())
         if self.exchange.is_group_filled(order.oca_group):
@@ -264,8 +264,8 @@ class OrderService:
     def cancel(self, client: ClientConnection, request: CancelOrder) -> None:
         """Cancel an order of this client."""
         client_id, order_id = client.client_id or 0, request.order_id
-        order = self.registry.find(client_id, order_id)
-        if order is None and self.registry.is_unknown(client_id, order_id):
+        order = self.register.find(client_id, order_id)
+        if order is None and self.register.is_unknown(client_id, order_id):
             client.send(_never_placed(client_id, order_id))
         elif order is None:
             client.error(order_id, 10147, f"OrderId {order_id} that needs to be cancelled is not found.")
@@ -279,7 +279,7 @@ class OrderService:
 
     def cancel_all(self) -> None:
         """Cancel every live order that can be cancelled, whoever placed it."""
-        for order in self.registry.live():
+        for order in self.register.live():
             if not order.is_done and not self._is_locked(order):
                 self.exchange.request_cancel(order)
 

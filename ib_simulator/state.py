@@ -53,10 +53,10 @@ Rows = dict[str, dict[tuple[Any, ...], tuple[Any, ...]]]  # table -> key -> whol
 class StateFile:
     """Loads into and saves from the given parts of a gateway. Every method raises Misconfigured in one line."""
 
-    def __init__(self, path: Path, accounts: Accounts, registry: OrderRegistry, exchange: Exchange) -> None:
+    def __init__(self, path: Path, accounts: Accounts, register: OrderRegistry, exchange: Exchange) -> None:
         self._path = path
         self._accounts = accounts
-        self._registry = registry
+        self._register = register
         self._exchange = exchange
         self._saved: Rows = {table: {} for table in _KEYS}
         self._order_rows: dict[int, tuple[object, object, tuple[Any, ...]]] = {}  # perm_id -> request, values, row
@@ -77,7 +77,7 @@ class StateFile:
         self._database.close()
 
     def load(self, now_s: int) -> None:
-        """Put what the file holds into accounts, registry and exchange, which are empty. A new file holds nothing.
+        """Put what the file holds into accounts, register and exchange, which are empty. A new file holds nothing.
 
         When the session in which it was saved has closed by `now_s`, its DAY orders are over.
         """
@@ -88,14 +88,14 @@ class StateFile:
             if counters:
                 self._load_accounts()
                 self._load_orders()
-                self._registry.next_perm_id = counters["next_perm_id"]
+                self._register.next_perm_id = counters["next_perm_id"]
                 self._exchange.n_executions = counters["n_executions"]
         except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
             raise self._unusable(str(error)) from error
         self._saved = self._rows()
         closed_s = counters.get("open_until_s", 0)
         if closed_s and closed_s <= now_s:
-            for order in self._registry.live():
+            for order in self._register.live():
                 if order.tif not in ("GTC", "GTD"):
                     self._exchange.cancel(order)
 
@@ -144,17 +144,17 @@ class StateFile:
     # Rows
 
     def _rows(self, open_until_s: int = 0) -> Rows:
-        registry = self._registry
+        register = self._register
         counters = {
-            "next_perm_id": registry.next_perm_id,
+            "next_perm_id": register.next_perm_id,
             "n_executions": self._exchange.n_executions,
             "open_until_s": open_until_s,
         }
-        orders = [order for order in registry.orders.values() if order.transmitted or order.is_done]
+        orders = [order for order in register.orders.values() if order.transmitted or order.is_done]
         stored = {order.perm_id for order in orders}
         return {
             "counters": _by_key(1, list(counters.items())),
-            "clients": _by_key(1, list(registry.last_order_id.items())),
+            "clients": _by_key(1, list(register.last_order_id.items())),
             "accounts": _by_key(
                 1,
                 [
@@ -171,9 +171,9 @@ class StateFile:
                 ],
             ),
             "orders": _by_key(1, [self._order_row(order) for order in orders]),
-            "executions": _by_key(1, [_execution_row(filed) for filed in registry.executions]),
+            "executions": _by_key(1, [_execution_row(filed) for filed in register.executions]),
             "completed": _by_key(
-                1, [(order.perm_id, at.isoformat()) for order, at in registry.completed if order.perm_id in stored]
+                1, [(order.perm_id, at.isoformat()) for order, at in register.completed if order.perm_id in stored]
             ),
             "filled_groups": _by_key(1, [(name,) for name in self._exchange.book.closed_groups()]),
         }
@@ -205,8 +205,8 @@ class StateFile:
             self._accounts[account_id].holdings[symbol] = Holding(*values)
 
     def _load_orders(self) -> None:
-        registry, exchange = self._registry, self._exchange
-        registry.last_order_id.update(self._database.execute("SELECT client_id, last_order_id FROM clients"))
+        register, exchange = self._register, self._exchange
+        register.last_order_id.update(self._database.execute("SELECT client_id, last_order_id FROM clients"))
         for name in self._database.execute("SELECT name FROM filled_groups ORDER BY rowid"):
             exchange.book.close_group(name[0])
         for perm_id, parent_perm_id, body, request in self._database.execute(
@@ -215,21 +215,21 @@ class StateFile:
             values = dict(zip(_ORDER_FIELDS, json.loads(body), strict=True))
             values["status"], values["auction"] = Status(values["status"]), Auction(values["auction"])
             # a parent that was filled on an earlier day is gone: its children stand alone
-            order = SimOrder(**values, parent=registry.orders.get(parent_perm_id), request=_request(request))
-            registry.add(order)
+            order = SimOrder(**values, parent=register.orders.get(parent_perm_id), request=_request(request))
+            register.add(order)
             if order.is_done:
                 if order.parent is not None:
                     order.parent.children.append(order)
                 continue
-            registry.from_before[perm_id] = None
+            register.from_before[perm_id] = None
             exchange.adopt(order)
         for perm_id, body in self._database.execute("SELECT perm_id, body FROM executions ORDER BY rowid"):
-            order = registry.orders[perm_id]
+            order = register.orders[perm_id]
             values = dict(zip(_EXECUTION_FIELDS, json.loads(body), strict=True))
             assert isinstance(order.request, PlaceOrder)
-            registry.executions.append(Filed(SimExecution(order=order, **values), order.request.contract))
+            register.executions.append(Filed(SimExecution(order=order, **values), order.request.contract))
         for perm_id, at in self._database.execute("SELECT perm_id, at FROM completed ORDER BY at, perm_id"):
-            registry.completed.append((registry.orders[perm_id], datetime.fromisoformat(at)))
+            register.completed.append((register.orders[perm_id], datetime.fromisoformat(at)))
 
 
 _KEYS: dict[str, tuple[str, ...]] = {  # table -> its key columns

@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def state_of(desk: Desk, path: Path) -> StateFile:
-    return StateFile(path, desk.accounts, desk.orders.registry, desk.exchange)
+    return StateFile(path, desk.accounts, desk.orders.register, desk.exchange)
 
 
 def saved(desk: Desk, path: Path, open_until_s: int = CLOSE_S) -> None:
@@ -126,7 +126,7 @@ def test_day_orders_end_when_their_session_closed_meanwhile(path: Path) -> None:
     desk = busy_desk()
     saved(desk, path)
     again = restarted(path, CLOSE_S)
-    live = [(order.client_id, order.order_id) for order in again.orders.registry.live()]
+    live = [(order.client_id, order.order_id) for order in again.orders.register.live()]
     assert live == [(1, 4), (1, 5)]  # the two that are GTC
 
 
@@ -135,7 +135,7 @@ def test_an_untransmitted_order_is_lost(path: Path) -> None:
     desk.place(1, "BUY", 1, transmit=False)
     saved(desk, path)
     again = restarted(path)
-    assert (again.orders.registry.orders, again.orders.next_valid_id(1)) == ({}, 2)
+    assert (again.orders.register.orders, again.orders.next_valid_id(1)) == ({}, 2)
 
 
 def test_a_filled_oca_group_stays_closed(path: Path) -> None:
@@ -164,7 +164,7 @@ def test_only_changes_are_written_and_a_new_day_forgets(path: Path) -> None:
 
 def test_a_new_file_holds_nothing(path: Path) -> None:
     again = restarted(path)
-    assert (again.accounts["DU1"].cash, again.orders.registry.orders) == (CASH, {})
+    assert (again.accounts["DU1"].cash, again.orders.register.orders) == (CASH, {})
 
 
 def test_a_file_that_cannot_be_used_is_named_in_one_line(path: Path, tmp_path: Path) -> None:
