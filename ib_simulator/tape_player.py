@@ -63,11 +63,9 @@ class TapePlayer:
         due = (self._heap[0][0] if self._heap else None, self.phases.next_s(), self.data.next_grid_s())
         return min((second for second in due if second is not None), default=None)
 
-    def act(self, second: int) -> None:
+    def act(self, session: Session, second: int) -> None:
         """Everything that is due: events first, then path points before publications, then what follows from them."""
-        session, exchange, data, heap = self._session, self.exchange, self.data, self._heap
-        phases = self.phases
-        assert session is not None
+        exchange, data, heap, phases = self.exchange, self.data, self._heap, self.phases
         phases.run(second)
         while heap and heap[0][0] <= second:
             at_s, phase, rank, symbol = heapq.heappop(heap)
