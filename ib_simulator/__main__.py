@@ -87,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--at", type=_time, metavar="HH:MM", help="the time in New York at which it starts, default the open")
     add("--speed", type=_positive, default=1.0, metavar="X", help="X times real time (default 1)")
     add("--seed", type=_not_negative, metavar="N", help="seed of the synthetic market (default 0)")
+    add("--extended-hours", action="store_true", help="play the pre-market (from 04:00) and the post-market as well")
     add("--symbols", type=_symbols, default=(), metavar="A,B", help="the symbols it knows, default all")
     account = parser.add_argument_group("account")
     add = account.add_argument
@@ -112,7 +113,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.market_data is not None and args.seed is not None:
         parser.error("--seed belongs to the synthetic market and has no effect on --market-data")
     if args.replay is not None:
-        for name in ("market_data", "date", "at", "seed", "symbols", "faults", "control_port", "record", "state"):
+        for name in (
+            "market_data",
+            "date",
+            "at",
+            "seed",
+            "symbols",
+            "extended_hours",
+            "faults",
+            "control_port",
+            "record",
+            "state",
+        ):
             if getattr(args, name):
                 parser.error(f"--replay and --{name.replace('_', '-')} exclude each other")
     setup_logging(None, logging.INFO if args.verbose else logging.WARNING)
@@ -144,6 +156,7 @@ def _options(args: argparse.Namespace) -> StandaloneOptions:
         replay=args.replay,
         master_client=args.master_client,
         pacing=not args.no_pacing,
+        extended_hours=args.extended_hours,
     )
 
 

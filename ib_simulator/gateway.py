@@ -101,6 +101,7 @@ class Gateway:
             self._pnl,
             self._now_s,
             self._alarm.ring,
+            extended_hours=feed.extended_hours,
             splits_cancel_orders=options.splits_cancel_orders,
         )
         self._fault: Exception | None = None  # of a request; raised where the sessions are played
@@ -250,7 +251,7 @@ class Gateway:
     def flush(self) -> None:
         """Write to all clients what they were told, once it is in the state file."""
         if self._state is not None and self._saved_changes != self.orders.register.n_changes:
-            self._state.save(self._day.open_until_s)
+            self._state.save(self._day.open_until_s, self._day.extended_until_s)
             self._saved_changes = self.orders.register.n_changes
         for client in list(self._clients):
             client.write()
@@ -263,7 +264,7 @@ class Gateway:
             await self._wait_until(self._midnight_before(session))
             self._begin(session)
             self.flush()
-            while (second := self._day.next_second(session)) is not None:
+            while (second := self._day.next_second()) is not None:
                 if await self._reach(second):
                     self._day.act(session, second)
                     self.flush()

@@ -1,4 +1,4 @@
-"""Five-second real-time bars: one every five seconds while the exchange is open, told when it is over."""
+"""Five-second real-time bars: one every five seconds while anything trades, told when it is over."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class RealTimeLine:
     req_id: int
     symbol: str
     what_to_show: str
+    use_rth: bool
 
 
 class RealTimeBarService(LineService[RealTimeLine]):
@@ -45,7 +46,7 @@ class RealTimeBarService(LineService[RealTimeLine]):
             client.error(request.req_id, 420, f"{INVALID}:Historical data request pacing violation")
         else:
             self._market_of(stock.symbol)
-            self.lines.append(RealTimeLine(client, request.req_id, stock.symbol, request.what_to_show))
+            self.lines.append(RealTimeLine(client, request.req_id, stock.symbol, request.what_to_show, request.use_rth))
 
     def on_grid(self, second: int) -> None:
         """At a multiple of five seconds: the bar that has just ended, for every symbol that has traded."""
@@ -53,6 +54,8 @@ class RealTimeBarService(LineService[RealTimeLine]):
             market = self._market_of(line.symbol)
             bar = market.seen().bar(second - WINDOW_S, second) if market is not None else None
             if market is None or bar is None:
+                continue
+            if line.use_rth and not (market.open and market.is_regular(bar.start_s)):
                 continue
             if market.halt:
                 bar = bar._replace(volume=0)

@@ -19,6 +19,7 @@ from ib_simulator.pacing import PacingLimits
 from ib_simulator.recording import Recorder, read_recording
 from ib_simulator.replaying import ReplayServer
 from ib_simulator.shifted_clock import ShiftedClock
+from ib_simulator.trading_hours import extended_bounds
 from ib_simulator.wire import MAX_VERSION, MIN_VERSION
 from market_hours import NEW_YORK, Session, TradingCalendar, new_york_calendar, new_york_date
 from utils import Misconfigured
@@ -49,6 +50,7 @@ class StandaloneOptions:
     replay: Path | None = None
     master_client: int | None = None
     pacing: bool = True
+    extended_hours: bool = False
 
 
 async def serve(options: StandaloneOptions, stop: asyncio.Event, say: Say) -> None:
@@ -61,8 +63,10 @@ async def serve(options: StandaloneOptions, stop: asyncio.Event, say: Say) -> No
     feed = _feed(options, calendar, today)
     first = _first_session(options, feed, calendar, today)
     start = datetime.combine(first.date, options.at, NEW_YORK) if options.at is not None else first.open
-    if start >= first.close:
-        raise Misconfigured(f"--at {options.at:%H:%M} is not before the close of {first.date}")
+    last = extended_bounds(first)[1] if options.extended_hours else first.close
+    if start >= last:
+        end = "end of the post-market" if options.extended_hours else "close"
+        raise Misconfigured(f"--at {options.at:%H:%M} is not before the {end} of {first.date}")
     symbols = _symbols(options, feed, first)
     planned = read_fault_plan(options.faults) if options.faults is not None else ()
     clock = ShiftedClock(start, options.speed)
@@ -123,6 +127,9 @@ def screen(
     yield f"accounts     {', '.join(options.accounts)} with {options.cash_usd:,.2f} USD each"
     yield f"prices       {prices}: {len(symbols)} symbols ({shown})"
     yield f"session      {first.date:%A %Y-%m-%d}, it is {local:%H:%M:%S} in New York, {options.speed:g} x real time"
+    if options.extended_hours:
+        opens, closes = extended_bounds(first)
+        yield f"hours        pre-market from {opens:%H:%M}, post-market until {closes:%H:%M}"
     if options.master_client is not None:
         yield f"master       client id {options.master_client} sees all orders"
     for name, path in (("state", options.state), ("recording", options.record)):
@@ -139,11 +146,12 @@ async def _play(gateway: Gateway, sessions: Iterator[Session]) -> None:
 
 def _feed(options: StandaloneOptions, calendar: TradingCalendar, today: date) -> RecordedOrSynthetic:
     if options.market_data is not None:
-        return recorded_feed(options.market_data, calendar)
+        return recorded_feed(options.market_data, calendar, extended_hours=options.extended_hours)
     from trading.settings import StrategySettings
 
     symbols = options.symbols or StrategySettings.model_validate({}).watchlist_universe
-    return synthetic_feed(options.seed, symbols, calendar, today + SYNTHETIC_AHEAD)
+    latest = today + SYNTHETIC_AHEAD
+    return synthetic_feed(options.seed, symbols, calendar, latest, extended_hours=options.extended_hours)
 
 
 def _first_session(

@@ -93,15 +93,18 @@ class StateFile:
         except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
             raise self._unusable(str(error)) from error
         self._saved = self._rows()
-        closed_s = counters.get("open_until_s", 0)
-        if closed_s and closed_s <= now_s:
-            for order in self._register.live():
-                if order.tif not in ("GTC", "GTD"):
-                    self._exchange.cancel(order)
+        closed_s, last_s = (counters.get(name, 0) for name in ("open_until_s", "extended_until_s"))
+        for order in self._register.live():
+            over_s = last_s if order.outside_rth and last_s else closed_s
+            if order.tif not in ("GTC", "GTD") and 0 < over_s <= now_s:
+                self._exchange.cancel(order)
 
-    def save(self, open_until_s: int) -> None:
-        """Write what changed since the last time. `open_until_s`: the close of the session being played, 0: none."""
-        rows = self._rows(open_until_s)
+    def save(self, open_until_s: int, extended_until_s: int = 0) -> None:
+        """Write what changed since the last time.
+
+        `open_until_s`: the close of the session that is open, `extended_until_s`: the end of its post-market; 0: none.
+        """
+        rows = self._rows(open_until_s, extended_until_s)
         changed: list[tuple[str, list[tuple[Any, ...]], list[tuple[Any, ...]]]] = []
         for table, now in rows.items():
             before = self._saved[table]
@@ -143,12 +146,13 @@ class StateFile:
 
     # Rows
 
-    def _rows(self, open_until_s: int = 0) -> Rows:
+    def _rows(self, open_until_s: int = 0, extended_until_s: int = 0) -> Rows:
         register = self._register
         counters = {
             "next_perm_id": register.next_perm_id,
             "n_executions": self._exchange.n_executions,
             "open_until_s": open_until_s,
+            "extended_until_s": extended_until_s,
         }
         orders = [order for order in register.orders.values() if order.transmitted or order.is_done]
         stored = {order.perm_id for order in orders}

@@ -10,10 +10,12 @@ from fractions import Fraction
 from ib_simulator.bar_store import split_price
 from ib_simulator.data_service import DataService
 from ib_simulator.exchange import Exchange
+from ib_simulator.extended_market import ExtendedMarket
 from ib_simulator.feeds.corporate_actions import split_ratio
 from ib_simulator.feeds.tape import Feed
 from ib_simulator.market import SymbolMarket
 from ib_simulator.market_phases import MarketEvent, MarketPhases
+from ib_simulator.trading_hours import trading_hours
 from market_hours import Session, new_york_date, utc_from_epoch
 from trading.matching import BAR_SECONDS
 
@@ -104,7 +106,11 @@ class TapePlayer:
             tape = self._feed.tape(symbol, session)
         except LookupError:
             return None
-        market = SymbolMarket(tape, self._previous_close(symbol, session))
+        previous_close = self._previous_close(symbol, session)
+        if self._feed.extended_hours:
+            market: SymbolMarket = ExtendedMarket(tape, previous_close, trading_hours(session, extended=True))
+        else:
+            market = SymbolMarket(tape, previous_close)
         self._rank[symbol] = len(self._rank)
         self.exchange.markets[symbol] = market
         self._catch_up(market)
