@@ -92,8 +92,9 @@ class StateFile:
                 self._exchange.n_executions = counters["n_executions"]
         except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
             raise self._unusable(str(error)) from error
-        self._saved = self._rows()
         closed_s, last_s = (counters.get(name, 0) for name in ("open_until_s", "extended_until_s"))
+        if counters:  # a new file holds no row yet, not even zeros
+            self._saved = self._rows(closed_s, last_s)
         for order in self._register.live():
             over_s = last_s if order.outside_rth and last_s else closed_s
             if order.tif not in ("GTC", "GTD") and 0 < over_s <= now_s:

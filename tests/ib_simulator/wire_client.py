@@ -122,11 +122,12 @@ def order_fields(
     oca_group: str = "",
     parent_id: int = 0,
     transmit: int = 1,
+    outside_rth: int = 0,
 ) -> list[object]:
     """placeOrder at server version 176 for a plain stock order."""
     contract: list[object] = [0, symbol, "STK", "", 0, "", "", "SMART", "", "USD", "", ""]
     fields: list[object] = [3, order_id, *contract, "", "", action, quantity, order_type, limit, stop, tif]
-    fields += [oca_group, "", "", 0, order_ref, transmit, parent_id, 0, 0, 0, 0, 0, 0]  # .. hidden
+    fields += [oca_group, "", "", 0, order_ref, transmit, parent_id, 0, 0, 0, 0, outside_rth, 0]  # .. hidden
     fields += ["", 0, "", "", "", "", "", "", "", 0, "", -1]  # shares allocation .. exempt code
     fields += [0, "", "", 0, "", "", 0, 0, "", 0, "", "", "", "", "", 0, "", 0, "", ""]  # oca type .. dn aux price
     fields += [0, 0, "", "", "", "", ""]  # continuous update .. scale price increment
