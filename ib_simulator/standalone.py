@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+from ib_simulator.account import AccountKind
 from ib_simulator.control import LOOPBACK, open_control_port
 from ib_simulator.data_service import DataOptions
 from ib_simulator.embedded import RecordedOrSynthetic, recorded_feed, synthetic_feed
@@ -15,6 +16,7 @@ from ib_simulator.fault_plan import AfterMessage, read_fault_plan
 from ib_simulator.faults import FaultInjector
 from ib_simulator.feeds.replay import ReplayFeed
 from ib_simulator.gateway import Gateway, GatewayOptions
+from ib_simulator.market_data_permissions import Permission
 from ib_simulator.pacing import PacingLimits
 from ib_simulator.recording import Recorder, read_recording
 from ib_simulator.replaying import ReplayServer
@@ -51,6 +53,12 @@ class StandaloneOptions:
     master_client: int | None = None
     pacing: bool = True
     extended_hours: bool = False
+    cash_account: bool = False
+    data: str = "live"  # a value of Permission
+    limit_bands: bool = False
+    cancel_delay_s: int = 0
+    splits_cancel_orders: bool = False
+    halts_refuse_orders: bool = False
 
 
 async def serve(options: StandaloneOptions, stop: asyncio.Event, say: Say) -> None:
@@ -106,9 +114,18 @@ def gateway_options(options: StandaloneOptions) -> GatewayOptions:
     return GatewayOptions(
         account_id=options.accounts[0],
         other_accounts=options.accounts[1:],
+        account_kind=AccountKind.CASH if options.cash_account else AccountKind.MARGIN,
         master_client_id=options.master_client,
+        cancel_delay_s=options.cancel_delay_s,
         state_file=options.state,
-        data=DataOptions(bar_update_s=BAR_UPDATE_S, pacing=PacingLimits(enforced=options.pacing)),
+        data=DataOptions(
+            bar_update_s=BAR_UPDATE_S,
+            permission=Permission(options.data),
+            pacing=PacingLimits(enforced=options.pacing),
+        ),
+        limit_bands=options.limit_bands,
+        splits_cancel_orders=options.splits_cancel_orders,
+        refuses_when_halted=options.halts_refuse_orders,
         cash=round(options.cash_usd * 1_000_000),
         host=options.host,
         port=options.port,
@@ -124,7 +141,9 @@ def screen(
     shown = ", ".join(symbols[:8]) + (", ..." if len(symbols) > 8 else "")
     local = start.astimezone(NEW_YORK)
     yield f"Simulated IB Gateway on {options.host}:{port}, server versions {MIN_VERSION}..{MAX_VERSION}"
-    yield f"accounts     {', '.join(options.accounts)} with {options.cash_usd:,.2f} USD each"
+    kind = "cash account" if options.cash_account else "margin account"
+    kind += "s" if len(options.accounts) > 1 else ""
+    yield f"accounts     {', '.join(options.accounts)} with {options.cash_usd:,.2f} USD each, {kind}"
     yield f"prices       {prices}: {len(symbols)} symbols ({shown})"
     yield f"session      {first.date:%A %Y-%m-%d}, it is {local:%H:%M:%S} in New York, {options.speed:g} x real time"
     if options.extended_hours:
