@@ -106,7 +106,7 @@ class Gateway:
         )
         self._fault: Exception | None = None  # of a request; raised where the sessions are played
         self._handlers = request_handlers(
-            clock.now, self.accounts, self.orders, self.data, self._account_service, self._pnl
+            self._told_now, self.accounts, self.orders, self.data, self._account_service, self._pnl
         )
         if options.state_file is not None:
             self._load_state(options.state_file)
@@ -160,6 +160,16 @@ class Gateway:
         self.journal = self.exchange.listener = Journal(self.exchange.listener, self._clock.now, path)
         return self.journal
 
+    @property
+    def speed(self) -> float:
+        """Seconds of the clock in one second of the event loop."""
+        return self._options.speed
+
+    def _told_now(self) -> datetime:
+        """What the gateway's own clock says: the right time but for a fault."""
+        off_s = self.faults.clock_off_s if self.faults is not None else 0.0
+        return self._clock.now() + timedelta(seconds=off_s)
+
     def now(self) -> datetime:
         """The clock's now."""
         return self._clock.now()
@@ -177,9 +187,11 @@ class Gateway:
         return negotiate(versions.minimum, versions.maximum)
 
     def connection_time_text(self) -> str:
-        return replies.exchange_time_text(replies.ZONED_TIMES_VERSION, self._clock.now())
+        return replies.exchange_time_text(replies.ZONED_TIMES_VERSION, self._told_now())
 
     def on_start(self, client: ClientConnection, client_id: int) -> None:
+        if self.faults is not None and self.faults.keeps_waiting(client):
+            return
         held = self.faults is not None and self.faults.holds_client_id(client_id)
         if held or any(other.client_id == client_id for other in self._clients):
             client.error(

@@ -31,6 +31,9 @@ class WireClient(asyncio.Protocol):
         self.heard: list[list[str]] = []
         self.server_version = 0
         self.is_closed = False
+        self.saw_end_of_file = False
+        self.lost_by: Exception | None = None
+        self.pieces: list[int] = []  # sizes of what arrived together
         self.transport: asyncio.Transport
         self._buffer = b""
 
@@ -55,6 +58,7 @@ class WireClient(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self.pieces.append(len(data))
         self._buffer += data
         while len(self._buffer) >= 4:
             (length,) = struct.unpack_from(">I", self._buffer)
@@ -63,8 +67,12 @@ class WireClient(asyncio.Protocol):
             body, self._buffer = self._buffer[4 : 4 + length], self._buffer[4 + length :]
             self.heard.append(body.decode().split("\0")[:-1])
 
+    def eof_received(self) -> bool:
+        self.saw_end_of_file = True
+        return False
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self.is_closed = True
+        self.is_closed, self.lost_by = True, exc
 
     def send(self, *fields: object) -> None:
         body = "".join(f"{field}\0" for field in fields).encode()
