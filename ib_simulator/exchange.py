@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from ib_simulator.account import Account
 from ib_simulator.auctions import trades_at
+from ib_simulator.conditions import TIME, ConditionWatch
 from ib_simulator.market import PathPoint, SymbolMarket
 from ib_simulator.order_book import OrderBook
 from ib_simulator.order_matching import is_reached, path_fill, standing_fill, trigger
@@ -46,6 +47,7 @@ class Exchange:
         self.now_s = 0
         self._conditions: list[tuple[int, int]] = []  # heap of (second, perm_id): good-after, good-till, cancels
         self._opening: dict[str, list[SimOrder]] = {}  # symbol -> orders that wait for its first price
+        self._watch = ConditionWatch()
         self.n_executions = 0
 
     def place(self, order: SimOrder) -> None:
@@ -57,6 +59,7 @@ class Exchange:
         self.place(order)
         if order.transmitted:
             self._watch_times(order)
+            self._watch.add(order)
             if order.cancel_at_s:
                 heapq.heappush(self._conditions, (order.cancel_at_s, order.perm_id))
             if self.is_open or self.is_extended:
@@ -64,7 +67,7 @@ class Exchange:
 
     def clear(self) -> None:
         """Forget all orders, silently."""
-        for held in (self.book, self._conditions, self._opening):
+        for held in (self.book, self._conditions, self._opening, self._watch):
             held.clear()
 
     def is_group_filled(self, oca_group: str) -> bool:
@@ -78,6 +81,7 @@ class Exchange:
         for member in waiting:
             member.transmitted = True
             self._watch_times(member)
+            self._watch.add(member)
         for member in waiting:
             if not member.is_done:
                 self._activate(member)
@@ -85,6 +89,7 @@ class Exchange:
         for member in waiting:
             if member.active and not member.is_done:
                 self._match_on_arrival(member)
+        self._see_conditions()
 
     def change_refusal(self, order: SimOrder, quantity: int) -> Refusal | None:
         """Why an order cannot get this size, or change at all."""
@@ -105,13 +110,16 @@ class Exchange:
             return refusal
         order.quantity, order.limit, order.stop = quantity, limit, stop
         order.marketable = False
-        order.active = order.active and self._is_time_for(order)
+        order.active = order.active and self._is_time_for(order) and not self._waits_for_conditions(order)
         self._watch_times(order)
+        if order.transmitted:
+            self._watch.add(order)
         if order.transmitted and not order.active:
             self._activate(order)
         self.listener.on_modified(order)
         if order.active and order.transmitted:
             self._match_on_arrival(order)
+        self._see_conditions()
         return None
 
     def request_cancel(self, order: SimOrder) -> None:
@@ -144,6 +152,8 @@ class Exchange:
                 self._report_moved_stop(order)
             if order.tif in IMMEDIATE and not order.is_done:
                 self._drop(order)
+        if self._watch:
+            self._see_conditions()
 
     def on_second(self, second: int) -> None:
         """Time conditions that are due, after this second's path points and publications."""
@@ -161,6 +171,8 @@ class Exchange:
                 if order.active:
                     self.listener.on_order(order)
                     self._match_on_arrival(order)
+        if self._watch:
+            self._see_conditions()
 
     def next_condition_s(self) -> int | None:
         """The second of the next time condition, None when there is none."""
@@ -220,13 +232,32 @@ class Exchange:
         self.is_open = self.is_extended = False
 
     def _watch_times(self, order: SimOrder) -> None:
-        for moment in (order.good_after_s, order.good_till_s):
+        times = [int(rule.bound) for rule in order.conditions if rule.kind == TIME]
+        for moment in (order.good_after_s, order.good_till_s, *times):
             if moment:
                 heapq.heappush(self._conditions, (moment, order.perm_id))
 
+    def _see_conditions(self) -> None:
+        """Let go, or cancel, the orders whose conditions have come true."""
+        if not (self.is_open or self.is_extended):
+            return
+        for order in self._watch.due(self.markets, self.now_s, is_regular=self.is_open):
+            if order.conditions_cancel:
+                self.cancel(order)
+                continue
+            self._admit(order)
+            if order.active:
+                self.listener.on_order(order)
+                self._match_on_arrival(order)
+
+    def _waits_for_conditions(self, order: SimOrder) -> bool:
+        return bool(order.conditions) and not (order.conditions_met or order.conditions_cancel)
+
     def _is_held(self, order: SimOrder) -> bool:
-        """Whether its parent or its time keeps an order from the market."""
+        """Whether its parent, its time or its conditions keep an order from the market."""
         if order.parent is not None and order.parent.filled == 0:
+            return True
+        if order.conditions and self._waits_for_conditions(order):
             return True
         return bool(order.good_after_s) and self.now_s < order.good_after_s
 
@@ -409,4 +440,5 @@ class Exchange:
     def _finish(self, order: SimOrder, status: Status) -> None:
         order.status = status
         order.active = False
+        self._watch.remove(order)
         self.book.remove(order)

@@ -19,12 +19,12 @@ from ib_simulator.account import Holding
 from ib_simulator.accounts import Accounts
 from ib_simulator.exchange import Exchange
 from ib_simulator.order_registry import Filed, OrderRegistry
-from ib_simulator.orders import Auction, SimExecution, SimOrder, Status
+from ib_simulator.orders import Auction, ConditionRule, SimExecution, SimOrder, Status
 from ib_simulator.request_types import PlaceOrder
-from ib_simulator.wire_order import WireContract, WireOrder
+from ib_simulator.wire_order import CONDITION_TYPES, WireContract, WireOrder
 from utils import Misconfigured
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE clients (client_id INTEGER PRIMARY KEY, last_order_id INTEGER NOT NULL);
@@ -46,6 +46,8 @@ _ORDER_FIELDS = tuple(field.name for field in dataclasses.fields(SimOrder) if fi
 _order_values = attrgetter(*_ORDER_FIELDS)
 _HOLDING_FIELDS = tuple(field.name for field in dataclasses.fields(Holding))
 _EXECUTION_FIELDS = tuple(name for name in SimExecution._fields if name != "order")
+
+NUMBER_OF_CONDITION = {kind: number for number, kind in CONDITION_TYPES.items()}
 
 Rows = dict[str, dict[tuple[Any, ...], tuple[Any, ...]]]  # table -> key -> whole row
 
@@ -219,6 +221,7 @@ class StateFile:
         ):
             values = dict(zip(_ORDER_FIELDS, json.loads(body), strict=True))
             values["status"], values["auction"] = Status(values["status"]), Auction(values["auction"])
+            values["conditions"] = tuple(ConditionRule(*rule) for rule in values["conditions"])
             # a parent that was filled on an earlier day is gone: its children stand alone
             order = SimOrder(**values, parent=register.orders.get(parent_perm_id), request=_request(request))
             register.add(order)
@@ -262,6 +265,9 @@ def _execution_row(filed: Filed) -> tuple[Any, ...]:
 def _request_text(request: object) -> str:
     assert isinstance(request, PlaceOrder)
     parts = {"order_id": request.order_id, "sec_id_type": request.sec_id_type, "sec_id": request.sec_id}
+    parts["conditions"] = [
+        (NUMBER_OF_CONDITION[type(condition)], dataclasses.asdict(condition)) for condition in request.order.conditions
+    ]
     return json.dumps(parts | {"contract": _plain(request.contract), "order": _plain(request.order)})
 
 
@@ -269,7 +275,8 @@ def _request(text: str) -> PlaceOrder:
     parts = json.loads(text)
     contract = WireContract(**parts.pop("contract"))
     order = {name: _tupled(value) for name, value in parts.pop("order").items()}
-    return PlaceOrder(contract=contract, order=WireOrder(**order), **parts)
+    conditions = tuple(CONDITION_TYPES[number](**values) for number, values in parts.pop("conditions"))
+    return PlaceOrder(contract=contract, order=WireOrder(conditions=conditions, **order), **parts)
 
 
 def _plain(value: Any) -> dict[str, Any]:

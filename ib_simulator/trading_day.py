@@ -77,8 +77,9 @@ class TradingDay:
         self._accounts.new_session(session.date)
         self._orders.new_session(session)
         held = [symbol for account in self._accounts.values() for symbol in account.holdings]
-        ordered = {order.symbol for order in self._exchange.orders.values()}
-        for symbol in sorted({*self._data.followed(), *held, *ordered}):
+        orders = self._exchange.orders.values()
+        ordered = {symbol for order in orders for symbol in (order.symbol, *[rule.symbol for rule in order.conditions])}
+        for symbol in sorted({*self._data.followed(), *held, *ordered} - {""}):
             self._player.market(symbol)
 
     def next_second(self) -> int | None:

@@ -180,7 +180,7 @@ def test_a_file_of_another_program_is_left_alone(path: Path) -> None:
     database = sqlite3.connect(path)
     database.execute("CREATE TABLE trades (price REAL)")
     database.close()
-    with pytest.raises(Misconfigured, match="not a state file of version 1"):
+    with pytest.raises(Misconfigured, match="not a state file of version 2"):
         state_of(Desk(*FLAT), path)
 
 
