@@ -100,33 +100,30 @@ class ConditionWatch:
     """Orders that wait for their conditions."""
 
     def __init__(self) -> None:
-        self._orders: dict[int, SimOrder] = {}  # perm_id -> order
-
-    def __bool__(self) -> bool:
-        return bool(self._orders)
+        self.orders: dict[int, SimOrder] = {}  # perm_id -> order
 
     def add(self, order: SimOrder) -> None:
         """Watch an order as long as it has conditions that were not met yet."""
         if order.conditions and not order.conditions_met:
-            self._orders[order.perm_id] = order
+            self.orders[order.perm_id] = order
         else:
-            self._orders.pop(order.perm_id, None)
+            self.orders.pop(order.perm_id, None)
 
     def remove(self, order: SimOrder) -> None:
         """The order is done."""
-        self._orders.pop(order.perm_id, None)
+        self.orders.pop(order.perm_id, None)
 
     def clear(self) -> None:
-        self._orders.clear()
+        self.orders.clear()
 
     def due(self, markets: Mapping[str, SymbolMarket], now_s: int, *, is_regular: bool) -> list[SimOrder]:
         """Orders whose conditions have come true, oldest first. Outside the session only those that look there."""
         found = [
             order
-            for order in self._orders.values()
+            for order in self.orders.values()
             if (is_regular or order.conditions_ignore_rth) and are_met(order.conditions, markets, now_s)
         ]
         for order in found:
             order.conditions_met = True
-            del self._orders[order.perm_id]
+            del self.orders[order.perm_id]
         return found

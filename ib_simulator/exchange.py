@@ -152,7 +152,7 @@ class Exchange:
                 self._report_moved_stop(order)
             if order.tif in IMMEDIATE and not order.is_done:
                 self._drop(order)
-        if self._watch:
+        if self._watch.orders:
             self._see_conditions()
 
     def on_second(self, second: int) -> None:
@@ -171,7 +171,7 @@ class Exchange:
                 if order.active:
                     self.listener.on_order(order)
                     self._match_on_arrival(order)
-        if self._watch:
+        if self._watch.orders:
             self._see_conditions()
 
     def next_condition_s(self) -> int | None:

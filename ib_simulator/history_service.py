@@ -57,9 +57,10 @@ class BarLine:
     def _start_of(self, bar: Bar) -> int:
         return bucket_start(bar.start_s, self.size_s, from_open=self.use_rth)
 
-    def hears(self, market: SymbolMarket, second: int) -> bool:
-        """Whether what happens at `second` concerns it. Bars of a day and longer are those of the session."""
-        return market.is_regular(second) or not (self.use_rth or self.size_s >= DAY_S)
+    @property
+    def hears_all(self) -> bool:
+        """Whether it hears of all hours. Bars of a day and longer are those of the regular session."""
+        return not self.use_rth and self.size_s < DAY_S
 
 
 class HistoryService:
@@ -148,8 +149,9 @@ class HistoryService:
 
     def on_published(self, market: SymbolMarket, bar: Bar) -> None:
         """A minute is complete: the state of each subscription's bar, of minutes the final one."""
+        is_regular = market.is_regular(bar.start_s)
         for line in self._lines.get(market.symbol, ()):
-            if not line.hears(market, bar.start_s):
+            if not (is_regular or line.hears_all):
                 continue
             if line.size_s == MINUTE_S:
                 self._tell(line, bar, market)
@@ -162,8 +164,9 @@ class HistoryService:
         building = market.building
         if self._update_s or building is None or building.start_s != market.last_at_s:
             return
+        is_regular = market.is_regular(building.start_s)
         for line in self._lines.get(market.symbol, ()):
-            if line.size_s == MINUTE_S and line.hears(market, building.start_s):
+            if line.size_s == MINUTE_S and (is_regular or line.hears_all):
                 self._tell(line, building, market)
 
     def on_grid(self, second: int, market_of: Callable[[str], SymbolMarket | None]) -> None:
@@ -173,8 +176,9 @@ class HistoryService:
             if market is None or market.halt:
                 continue
             building = market.building_at(second) if self._update_s else None
+            is_regular = market.is_regular(second - 1)
             for line in lines:
-                if not line.hears(market, second - 1):
+                if not (is_regular or line.hears_all):
                     continue
                 if line.size_s < MINUTE_S:
                     start_s = (second - WINDOW_S) // line.size_s * line.size_s
