@@ -104,8 +104,8 @@ def opening_fault(path: Path, error: sqlite3.Error) -> TradingError:
     reason = unavailability(error)
     if reason is Unavailability.LOCKED:
         return Retryable(f"{path}: another program keeps the database locked")
-    if reason is Unavailability.READ_ONLY:
-        return Misconfigured(f"{path}: the database cannot be written: check its permissions and its disk")
+    if reason in (Unavailability.READ_ONLY, Unavailability.IO) and path.is_file():
+        return Misconfigured(f"{path}: the database cannot be written ({error}): check permissions, folder and disk")
     if reason is Unavailability.DAMAGED:
         return damaged(path, str(error))
     return Misconfigured(f"{path}: cannot be used as a database: {error}")

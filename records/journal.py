@@ -96,7 +96,12 @@ class FallbackJournal:
         return _read(self._file)
 
     def clear(self) -> None:
-        """Begin a new journal in the same file: what it held is in the database. The space stays reserved."""
+        """Begin a new journal in the same file: what it held is in the database. The space stays reserved.
+
+        Raises OSError; to merge what is left then is harmless.
+        """
+        if not self.journal_id:
+            return
         _write(self._file, END, 0)
         os.fsync(self._file.fileno())
         self.journal_id, self._sqls, self.entries, self._end = "", {}, 0, 0

@@ -33,8 +33,6 @@ def merge(connection: sqlite3.Connection, journal: FallbackJournal) -> Merged:
     whole. Raises sqlite3.Error when the database still does not work; nothing has changed then.
     """
     content = journal.content()
-    if not content.entries:
-        return Merged(0, [])
     rows, refused = 0, []
     key = MERGED_KEY + content.journal_id
     connection.execute("PRAGMA synchronous = FULL")
@@ -47,7 +45,9 @@ def merge(connection: sqlite3.Connection, journal: FallbackJournal) -> Merged:
                 wrong = _write_entry(connection, entry.statements)
                 rows += 0 if wrong else len(entry.statements)
                 refused += [wrong] if wrong else []
-        connection.execute(SET_META, (key, str(content.entries[-1].number)))
+        connection.execute(
+            SET_META, (key, str(len(content.entries)))
+        )  # written without entries, too: it shows that writing works
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -61,6 +61,9 @@ def merge_leftovers(connection: sqlite3.Connection, database: Path, directory: P
     for path in journals_of(database, directory):
         with suppress(BlockingIOError):
             journal = FallbackJournal(path)
+            if not journal.entries:  # only reserved space
+                journal.close()
+                continue
             try:
                 merged = merge(connection, journal)
                 if merged.refused:

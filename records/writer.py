@@ -186,9 +186,8 @@ class Writer:
                 self._write_rows()
             self._retry(at_once=True)
             self._lose_the_rest(RecordsFailed(self.trouble))
-            self._set_patience(CLOSING_CHECKPOINT_S)
             if self._unavailable is None:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._fold_log_away()
         except BaseException as error:  # the thread's border: whoever waits must hear of it
             log.exception("the writer of %s ended by itself", self.name)
             self._broken = True
@@ -196,6 +195,13 @@ class Writer:
         finally:
             self._connection.close()
             self._leave_journal()
+
+    def _fold_log_away(self) -> None:
+        self._set_patience(CLOSING_CHECKPOINT_S)
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            log.warning("%s: all is in its write-ahead log, which stays: %s", self.name, error)
 
     def _wait(self) -> bool:
         """Sleep until there is something to do; False when the writer is closed and nothing more can be done."""
@@ -367,13 +373,13 @@ class Writer:
         try:
             self._check_file()
             merged = merge(self._connection, self._journal)
-        except STATEMENT_ERRORS as error:
+            if merged.refused:
+                log.error("%s: rows that were not merged are in %s", self.name, self._journal.copy_aside())
+                self._rows_refused(merged.refused)
+            self._journal.clear()
+        except (*STATEMENT_ERRORS, OSError) as error:
             self._unavailable = unavailability(error) or Unavailability.IO
             return
-        if merged.refused:
-            log.error("%s: rows that were not merged are in %s", self.name, self._journal.copy_aside())
-            self._rows_refused(merged.refused)
-        self._journal.clear()
         self._unavailable, self._journal_fails, self._synchronous = None, False, ""
         self._set_patience(LOCK_PATIENCE_S)
         log.warning("%s: works again, %d row(s) of %s were merged", self.name, merged.rows, self._journal.path)
