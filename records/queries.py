@@ -93,7 +93,7 @@ SELECT_OPEN_INTENTS = (
     f"SELECT * FROM order_intents WHERE mode = ? AND bot = ? AND state IN ({_OPEN}) ORDER BY created_at, rowid"
 )
 SELECT_INTENT = "SELECT * FROM order_intents WHERE intent_id = ? AND mode = ?"
-SELECT_HIGHEST_ORDER_ID = "SELECT MAX(order_id) FROM order_intents WHERE client_id = ?"
+SELECT_HIGHEST_ORDER_ID = "SELECT MAX(order_id) FROM order_intents WHERE client_id = ? AND order_id IS NOT NULL"
 
 QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that needs it
     "trades_timestamp": SELECT_BETWEEN,

@@ -148,5 +148,5 @@ SHARES: tuple[str, ...] = (
     _OPEN_POSITIONS,
     "CREATE INDEX order_intents_open ON order_intents (bot, mode) "
     "WHERE state IN ('created', 'sent', 'working', 'unknown')",
-    "CREATE INDEX order_intents_client_order ON order_intents (client_id, order_id)",
+    "CREATE INDEX order_intents_client_order ON order_intents (client_id, order_id) WHERE order_id IS NOT NULL",
 )

@@ -51,12 +51,11 @@ def perform_all(connection: sqlite3.Connection, statements: Iterable[Statement])
     refused: list[Refused] = []
     for sql, same in groupby(statements, key=lambda statement: statement.sql):
         rows = list(same)
-        many = _many_rows(sql) if len(rows) >= ROWS_AT_ONCE else None
         done = 0
-        while many is not None and len(rows) - done >= ROWS_AT_ONCE:
+        while len(rows) - done >= ROWS_AT_ONCE and (many := _many_rows(sql, ROWS_AT_ONCE)):
             group = rows[done : done + ROWS_AT_ONCE]
             try:
-                connection.execute(many, list(chain.from_iterable(row.parameters for row in group)))
+                _perform_many(connection, many, group)
             except STATEMENT_ERRORS as error:
                 if not is_of_one_row(error, connection):
                     raise
@@ -64,6 +63,22 @@ def perform_all(connection: sqlite3.Connection, statements: Iterable[Statement])
             done += ROWS_AT_ONCE
         refused += _one_by_one(connection, rows[done:])
     return refused
+
+
+def perform_together(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    """All of `statements`, in order, or what STATEMENT_ERRORS names; a bracket of orders is one statement."""
+    for sql, same in groupby(statements, key=lambda statement: statement.sql):
+        rows = list(same)
+        many = _many_rows(sql, len(rows)) if 1 < len(rows) <= ROWS_AT_ONCE else None
+        if many is not None:
+            _perform_many(connection, many, rows)
+            continue
+        for row in rows:
+            perform(connection, row)
+
+
+def _perform_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Statement]) -> None:
+    connection.execute(sql, list(chain.from_iterable(row.parameters for row in rows)))
 
 
 def _one_by_one(connection: sqlite3.Connection, statements: Iterable[Statement]) -> list[Refused]:
@@ -78,10 +93,10 @@ def _one_by_one(connection: sqlite3.Connection, statements: Iterable[Statement])
     return refused
 
 
-@lru_cache(maxsize=64)
-def _many_rows(sql: str) -> str | None:
-    """The INSERT `sql` with ROWS_AT_ONCE rows; None when it is no INSERT of one row."""
+@lru_cache(maxsize=128)
+def _many_rows(sql: str, count: int) -> str | None:
+    """The INSERT `sql` with `count` rows; None when it is no INSERT of one row."""
     values = _ONE_ROW.search(sql)
     if values is None or not sql.startswith("INSERT"):
         return None
-    return f"{sql[: values.start(1)]}{', '.join([values[1]] * ROWS_AT_ONCE)}{sql[values.end(1) :]}"
+    return f"{sql[: values.start(1)]}{', '.join([values[1]] * count)}{sql[values.end(1) :]}"

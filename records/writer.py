@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from records.faults import STATEMENT_ERRORS, DatabaseGone, RecordsFailed, Unavailability, unavailability
 from records.journal import FallbackJournal
 from records.merging import merge
-from records.statements import Refused, Statement, perform, perform_all
+from records.statements import Refused, Statement, perform_all, perform_together
 
 log = logging.getLogger(__name__)
 
@@ -287,17 +287,15 @@ class Writer:
 
     def _write_durable(self, commit: _Commit) -> None:
         self._in_hand.append(commit)
-        statement = commit.statements[0]
         if self._unavailable is None:
             try:
                 self._begin("FULL")
-                for statement in commit.statements:
-                    perform(self._connection, statement)
+                perform_together(self._connection, commit.statements)
                 self._connection.execute("COMMIT")
             except STATEMENT_ERRORS as error:
                 if unavailability(error) is None:
                     self._roll_back()
-                    self._fail(commit, str(Refused(statement, error)), error)
+                    self._fail(commit, str(Refused(commit.statements[0], error)), error)
                     return
                 self._give_up(error)
             else:

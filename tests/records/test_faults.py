@@ -220,20 +220,20 @@ def test_a_disk_that_is_really_full_still_has_the_reserved_space(tmp_path: Path)
 
 
 def test_without_room_for_either_orders_are_refused_and_rows_wait_in_memory(tmp_path: Path) -> None:
-    with disk(tmp_path, 3_072) as place:
+    with disk(tmp_path, 8_192) as place:
         history = open_history(place / "history.db", records_reserve_mb=0)
         with (place / "others.dat").open("wb", buffering=0) as others, pytest.raises(OSError, match="No space"):
             while True:
                 others.write(bytes(4_096))
-        for number in range(1_000):
+        for number in range(3_000):  # more than what the write-ahead log has room for without growing
             history.record_trade(trade(f"e{number}"))
         until(lambda: "neither the database nor" in history.trouble)
         with pytest.raises(RecordsFailed, match="not committed"):
-            history.commit_intents([intent("i1")]).result(LIMIT_S)
-        assert len(history.trades()) < 1_000  # a reader does not wait for what cannot be written
+            history.commit_intents([intent(f"i{number}") for number in range(5_000)]).result(LIMIT_S)
+        assert len(history.trades()) < 3_000  # a reader does not wait for what cannot be written
         (place / "others.dat").unlink()
-        until(lambda: len(exec_ids(place / "history.db")) == 1_000)
-        assert "a row was refused" in history.trouble  # the intent: who asked was told
+        until(lambda: len(exec_ids(place / "history.db")) == 3_000)
+        assert "a row was refused" in history.trouble  # the intents: who asked was told
         history.close()
 
 
