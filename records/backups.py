@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from records.connections import open_for_reading
 from records.faults import RecordsFailed
-from records.integrity import damage
-from utils import Misconfigured
+from records.integrity import damage, damaged
+from utils import Misconfigured, TradingError
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +45,12 @@ def back_up(database: Path, session_date: str, *, keep: int) -> Path:
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, whoever opens it
             found = damage(copy, thorough=True)
         if found:
-            raise RecordsFailed(f"{database}: no backup, its copy is damaged ({found})")
+            raise damaged(database, found)
         _sync(unfinished)
         unfinished.replace(target)
-    except (sqlite3.Error, OSError) as error:
-        unfinished.unlink(missing_ok=True)
+    except (sqlite3.Error, OSError, TradingError) as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise RecordsFailed(f"{target}: the backup failed: {error}") from error
     for old in backups_of(database)[keep:]:
         old.unlink(missing_ok=True)
@@ -76,7 +78,7 @@ def restore(database: Path, stamp: str) -> Restored:
     if backup is None:
         raise Misconfigured(f"{database}: there is no good backup of it in {database.parent / DIRECTORY}")
     copy = database.with_name(f"{database.name}.restoring")
-    copy.write_bytes(backup.read_bytes())
+    shutil.copyfile(backup, copy)
     _sync(copy)
     moved = []
     for suffix in ("", *SIDE_FILES):
@@ -92,7 +94,7 @@ def _is_good(file: Path) -> bool:
     try:
         with closing(open_for_reading(file)) as connection:
             return not damage(connection, thorough=True)
-    except (Misconfigured, sqlite3.Error) as error:
+    except (TradingError, sqlite3.Error) as error:
         log.warning("%s: is no good backup: %s", file, error)
         return False
 
