@@ -201,34 +201,34 @@ class TradingHistory:
         """
         who = [self.mode, bot or self.bot]
         owned = self._read(queries.SELECT_HELD, who)
-        traded = self._read(queries.SELECT_SESSION, [self.mode, session_date, bot or self.bot])
+        traded = self._read(queries.SELECT_SYMBOLS, [self.mode, session_date, bot or self.bot])
         symbols = {row["symbol"]: None for row in (*owned, *traded)}  # in a fixed order
         found = [row for symbol in symbols for row in self._since_flat(symbol, session_date, who)]
-        return [TRADES.row(row) for row in sorted(found, key=lambda row: (row["timestamp"], row["trade_id"]))]
+        return TRADES.rows(sorted(found, key=lambda row: (row["timestamp"], row["trade_id"])))
 
     def trades_between(self, start: datetime, end: datetime) -> list[TradeRow]:
         """Executions of all bots from `start` up to, not including, `end`, in the order of time."""
         found = self._read(queries.SELECT_BETWEEN, [utc_text(start), utc_text(end), self.mode])
-        return [TRADES.row(row) for row in found]
+        return TRADES.rows(found)
 
     def latest_trades(self, symbol: str, limit: int = 20) -> list[TradeRow]:
         """The last executions in `symbol` of all bots, the newest first."""
-        return [TRADES.row(row) for row in self._read(queries.SELECT_LATEST, [symbol, self.mode, limit])]
+        return TRADES.rows(self._read(queries.SELECT_LATEST, [symbol, self.mode, limit]))
 
     def health_between(self, start: datetime, end: datetime) -> list[HealthRow]:
         """Samples of all agents from `start` up to, not including, `end`, in the order of time."""
         found = self._read(queries.SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
-        return [AGENT_HEALTH.row(row) for row in found]
+        return AGENT_HEALTH.rows(found)
 
     def open_intents(self, bot: str | None = None) -> list[IntentRow]:
         """Intents of `bot` (its own when None) of which an order may exist, in the order of their making."""
         found = self._read(queries.SELECT_OPEN_INTENTS, [self.mode, bot or self.bot])
-        return [ORDER_INTENTS.row(row) for row in found]
+        return ORDER_INTENTS.rows(found)
 
     def intent(self, intent_id: str) -> IntentRow | None:
         """One intent of any state; None when there is none of this id."""
         found = self._read(queries.SELECT_INTENT, [intent_id, self.mode])
-        return ORDER_INTENTS.row(found[0]) if found else None
+        return next(iter(ORDER_INTENTS.rows(found)), None)
 
     def highest_order_id(self, client_id: int) -> int:
         """The highest order id that this client id ever used here; 0 when it used none."""
@@ -292,7 +292,7 @@ class TradingHistory:
     def _select(self, table: Table[FoundT], conditions: dict[str, str | None], *, order: str) -> list[FoundT]:
         wanted = {"mode": self.mode, **{name: value for name, value in conditions.items() if value is not None}}
         found = self._read(queries.selection(table, tuple(wanted), order), list(wanted.values()))
-        return [table.row(row) for row in found]
+        return table.rows(found)
 
     def _since_flat(self, symbol: str, session_date: str, who: Sequence[str]) -> Iterator[sqlite3.Row]:
         """From the newest execution back to the first after which, before the session, something was owned."""

@@ -82,6 +82,7 @@ SELECT_LATEST = "SELECT * FROM trades WHERE symbol = ? AND mode = ? ORDER BY tim
 SELECT_BACKWARDS = (
     "SELECT * FROM trades WHERE symbol = ? AND mode = ? AND bot = ? ORDER BY timestamp DESC, trade_id DESC"
 )
+SELECT_SYMBOLS = "SELECT DISTINCT symbol FROM trades WHERE mode = ? AND session_date = ? AND bot = ?"
 SELECT_HELD = "SELECT symbol FROM holdings WHERE mode = ? AND bot = ? AND quantity <> 0"
 SELECT_POSITIONS = selection(OPEN_POSITIONS, ("mode", "bot"), "symbol")
 SELECT_ROUND_TRIPS = selection(ROUND_TRIPS, ("mode", "session_date", "bot"), "closed_at, opened_at, symbol")

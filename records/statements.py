@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from records.faults import STATEMENT_ERRORS, is_of_one_row
 
-ROWS_AT_ONCE = 64  # of one INSERT; a row has some 30 parameters and SQLite takes 32,766
+ROWS_AT_ONCE = 128  # of one INSERT; a row has some 30 parameters and SQLite takes 32,766
 
 _ONE_ROW = re.compile(r"VALUES (\((?:\?, )*\?\))")
 
