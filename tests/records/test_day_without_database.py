@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from observability import TradingHistory
 from records import writer as writer_module
+from records.rows import HealthRow
 from tests.gateway_world import Played, World, in_world, run_until, what_is_left
 from tests.test_kill_switch import BOUGHT, FEED
 from utils import HaltTrading, TradingError
@@ -29,9 +31,11 @@ def play(folder: Path, locked: str, flatten: str = "") -> tuple[Played, TradingE
     """A day on which another program locks the database for good, and at `flatten` somebody wants out."""
 
     async def main(world: World) -> tuple[Played, TradingError | None]:
-        async def lock(other: sqlite3.Connection) -> None:
+        async def lock(history: TradingHistory, other: sqlite3.Connection) -> None:
             await world.until(locked)
             other.execute("BEGIN IMMEDIATE")
+            history.record_health(HealthRow(timestamp=world.clock.now(), agent="day_trader", status="normal"))
+            await world.clock.off_loop(history.flush())  # the first row that cannot be written
             if flatten:
                 await world.until(flatten)
                 world.kill_switch.write_text("flatten", encoding="utf-8")
@@ -39,7 +43,7 @@ def play(folder: Path, locked: str, flatten: str = "") -> tuple[Played, TradingE
         with world.history() as history, closing(sqlite3.connect(world.database, isolation_level=None)) as other:
             trader = world.trader(history)
             async with asyncio.TaskGroup() as group:
-                group.create_task(lock(other))
+                group.create_task(lock(history, other))
                 report = await run_until(world, trader, ["AAA"])
             assert "another program keeps it locked" in history.trouble
         return what_is_left(world, report), trader.fault  # the lock is gone, the end of the run has merged the journal
@@ -59,7 +63,7 @@ def test_exits_at_the_broker_act_and_are_recorded(tmp_path: Path) -> None:
     day, fault = play(tmp_path, "10:00")
     assert day.told() == [BOUGHT, ("15:55:00", "AAA", "SELL", 249, 100.17, "time_exit")]
     assert (day.held, day.resting, fault) == ({}, [], None)
-    assert sorted({row.state for row in day.intents}) == ["cancelled", "filled"]
+    assert sorted({row["state"] for row in day.intents}) == ["cancelled", "filled"]
 
 
 def test_a_position_can_be_closed_by_a_new_order(tmp_path: Path) -> None:

@@ -242,3 +242,65 @@ def test_a_killed_process_keeps_what_was_durable(path: Path) -> None:
     assert keys(survivor) == ["row", "intent"]
     assert survivor.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     survivor.close()
+
+
+# Pressure
+
+
+@pytest.fixture
+def small_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, rows in (("PRESSED_FROM", 100), ("RELAXED_FROM", 50), ("MOST_WAITING", 200)):
+        monkeypatch.setattr(f"records.writer.{name}", rows)
+
+
+@pytest.mark.usefixtures("small_queue")
+def test_a_long_queue_is_told_until_it_is_short_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    traced = Traced(path)
+    for number in range(99):
+        traced.writer.submit(INSERT, (f"k{number}", "v"))
+    assert traced.writer.healthy
+    for number in range(99, 150):
+        traced.writer.submit(INSERT, (f"k{number}", "v"))
+    assert (traced.writer.trouble, traced.writer.waiting) == (f"{path}: more than 50 rows wait to be written", 150)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]  # once, not for each row
+    traced.go.set()
+    traced.writer.flush().result(LIMIT_S)
+    assert (traced.writer.healthy, traced.writer.rows_written) == (True, 150)
+    traced.writer.close()
+
+
+@pytest.mark.usefixtures("small_queue")
+def test_a_full_queue_refuses_rows_to_the_callers_face_and_still_takes_orders(path: Path) -> None:
+    traced = Traced(path)
+    for number in range(200):
+        traced.writer.submit(INSERT, (f"k{number}", "v"))
+    with pytest.raises(RecordsFailed, match="200 rows wait already"):
+        traced.writer.submit(INSERT, ("one too many", "v"))
+    order = traced.writer.submit_durable([Statement(INSERT, ("order", "v"))])
+    traced.go.set()
+    order.result(LIMIT_S)
+    traced.writer.flush().result(LIMIT_S)
+    assert (traced.writer.rows_written, traced.writer.failures) == (200, 1)
+    traced.writer.close()
+
+
+def test_an_order_waits_for_a_few_rows_only_however_many_are_queued(path: Path) -> None:
+    traced = Traced(path)
+    for number in range(3_000):
+        traced.writer.submit(INSERT, (f"k{number}", "v"))
+    first = traced.writer.submit_durable([Statement(INSERT, ("order", "v"))])
+    written = []
+    first.add_done_callback(lambda _: written.append(traced.writer.rows_written))
+    traced.go.set()
+    traced.writer.close()
+    assert written == [0]
+
+
+def test_work_on_the_connection_is_done_after_all_rows_before_it(writer: Writer) -> None:
+    for number in range(1_000):
+        writer.submit(INSERT, (f"k{number}", "v"))
+    count = writer.run(lambda connection: connection.execute("SELECT COUNT(*) FROM meta").fetchone()[0])
+    assert count.result(LIMIT_S) == 1_000
+    with pytest.raises(RecordsFailed, match="no such table"):
+        writer.run(lambda connection: connection.execute("SELECT * FROM absent")).result(LIMIT_S)
+    assert writer.healthy
