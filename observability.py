@@ -172,8 +172,8 @@ class TradingHistory:
         Waits for the disk.
         """
         self._writer.submit_durable([Statement(queries.SET_META_ONCE, (ACCOUNT_KEY, account_id))]).result()
-        bound_to = self.account_id()
-        if bound_to != account_id:
+        bound_to = self.account_id()  # None while the binding is only in the journal
+        if bound_to not in (None, account_id):
             raise HaltTrading(
                 f"{self.path} is the history of account {bound_to}; the broker is connected to {account_id}"
             )

@@ -154,8 +154,13 @@ def journals_of(database: Path, directory: Path | None) -> list[Path]:
 
 
 def move_journals(database: Path, to: Path) -> None:
-    """The journals left beside `database` follow it to its new name."""
+    """The journals left beside `database` follow it to its new name. Empty ones are removed."""
     for path in journals_of(database, None):
+        with path.open("rb") as file:
+            is_empty = file.read(1) in (b"", END)
+        if is_empty:
+            path.unlink()
+            continue
         path.replace(path.with_name(to.stem + path.name.removeprefix(database.stem)))
 
 

@@ -1,4 +1,4 @@
-"""The one thread that writes the database, and the queue in front of it."""
+"""The one thread that writes the database, or the journal while the database takes nothing."""
 
 from __future__ import annotations
 
@@ -6,42 +6,25 @@ import logging
 import os
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from records.faults import STATEMENT_ERRORS, DatabaseGone, RecordsFailed, Unavailability, unavailability
 from records.journal import FallbackJournal
 from records.merging import merge
+from records.queue import Commit, Errand, WriteQueue
 from records.statements import Refused, Statement, perform_all, perform_together
 
 log = logging.getLogger(__name__)
 
-ROWS_BETWEEN_LOOKS = 256  # a durable transaction waits for so many ordinary rows at most (about 3 ms)
 ROWS_PER_TRANSACTION = 5_000
-PRESSED_FROM, RELAXED_FROM = 20_000, 10_000  # waiting rows at which entries stop, and may go on again
-MOST_WAITING = 200_000  # some 150 MB; more is refused
 LOCK_PATIENCE_S = 1.0  # the other bot's transactions take milliseconds
 RETRY_EVERY_S = 1.0
 RETRY_PATIENCE_S = 0.05  # while orders go through the journal they must not wait for the database
 CLOSING_CHECKPOINT_S = 1.0  # a reader that stays must not hold up the end of the program
-
-
-class _Commit(NamedTuple):
-    """A durable transaction."""
-
-    statements: tuple[Statement, ...]
-    future: Future[None]
-
-
-class _Errand(NamedTuple):
-    """Something to be done on the connection once all rows before it are written; None only marks that moment."""
-
-    work: Callable[[sqlite3.Connection], Any] | None
-    future: Future[Any]
 
 
 class Writer:
@@ -54,34 +37,33 @@ class Writer:
       is wrong is counted, logged and kept as `first_error`; its neighbours are written.
     - While the database takes nothing (`Unavailability`), everything goes to the journal, on disk before a future
       completes; once it works again the journal is merged, in order and exactly once.
-    - Nothing ever blocks the caller. From PRESSED_FROM waiting rows on `trouble` says so; beyond MOST_WAITING
-      `submit` raises RecordsFailed. Methods may be called from any thread.
+    - Nothing ever blocks the caller. When rows come faster than they are written, `trouble` says so, and in the end
+      `submit` raises RecordsFailed; see `WriteQueue`. Methods may be called from any thread.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, journal: FallbackJournal) -> None:
         self.name = str(path)
         self.rows_written = 0  # ordinary statements in the database, since the start
         self.rows_in_journal = 0  # statements that went to the journal, since the start
-        self.failures = 0  # statements and durable transactions that are neither in the database nor in the journal
         self.first_error: RecordsFailed | None = None  # of an ordinary row; a durable one tells its own future
+        self._queue = WriteQueue(self.name)
+        self._lost = 0
         self._connection = connection
         self._path = path
         self._file = path.stat()
         self._journal = journal
-        self._gate = threading.Condition(threading.Lock())  # guards the queue and the flags below
-        self._commits: deque[_Commit] = deque()
-        self._rows: deque[Statement | _Errand] = deque()
-        self._pressed = False
-        self._working = False
-        self._closed = False
         self._broken = False  # the thread ended by itself
         self._unavailable: Unavailability | None = None
         self._journal_fails = False
         self._tried_s = 0.0  # when the database was last tried, on the monotonic clock
-        self._in_hand: list[Statement | _Errand | _Commit] = []  # taken from the queue, perhaps not yet done
         self._synchronous = ""
         self._thread = threading.Thread(target=self._run, name=f"writer of {self.name}", daemon=True)
         self._thread.start()
+
+    @property
+    def failures(self) -> int:
+        """Statements and durable transactions that are neither in the database nor in the journal."""
+        return self._lost + self._queue.turned_away
 
     @property
     def trouble(self) -> str:
@@ -92,8 +74,8 @@ class Writer:
             return f"{self.name}: neither the database nor {self._journal.path} can be written"
         if (reason := self._unavailable) is not None:
             return f"{self.name}: {reason.value}; what happens is recorded in {self._journal.path}"
-        if self._pressed:
-            return f"{self.name}: more than {RELAXED_FROM} rows wait to be written"
+        if self._queue.is_pressed:
+            return f"{self.name}: rows come faster than they can be written"
         return f"{self.name}: a row was refused" if self.failures else ""
 
     @property
@@ -104,7 +86,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Rows and transactions in the queue."""
-        return len(self._rows) + len(self._commits)
+        return self._queue.waiting
 
     @property
     def is_stuck(self) -> bool:
@@ -114,65 +96,33 @@ class Writer:
     @property
     def is_idle(self) -> bool:
         """Whether everything submitted so far has been dealt with."""
-        with self._gate:
-            return not (self._working or self._rows or self._commits)
+        return self._queue.is_idle
 
     def submit(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Write soon. Returns at once; a wrong row shows in `trouble` and raises at `flush` and `close`.
 
-        Raises RecordsFailed when MOST_WAITING rows wait, or after `close`.
+        Raises RecordsFailed when too many rows wait, or after `close`.
         """
-        with self._gate:
-            if len(self._rows) >= MOST_WAITING:
-                self.failures += 1
-                raise RecordsFailed(f"{self.name}: {MOST_WAITING} rows wait already, one more is refused")
-            self._put(self._rows, Statement(statement, parameters))
-            if len(self._rows) < PRESSED_FROM or self._pressed:
-                return
-            self._pressed = True
-        log.warning("%s: %d rows wait to be written; no entries until they are fewer", self.name, PRESSED_FROM)
+        self._queue.add_row(Statement(statement, parameters))
 
     def submit_durable(self, statements: Sequence[Statement]) -> Future[None]:
         """Write all of `statements` or none, on disk when the future completes. It fails with RecordsFailed."""
-        commit = _Commit(tuple(statements), _running())
-        with self._gate:
-            self._put(self._commits, commit)
-        return commit.future
+        return self._queue.add_commit(tuple(statements))
 
     def flush(self) -> Future[None]:
         """Completes when everything before it is on record; fails with the first error if a row was wrong."""
-        return self._add_errand(None)
+        return self._queue.add_errand(None)
 
     def run(self, work: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
         """Do `work` in the thread, outside a transaction, after all rows before it. RecordsFailed when it cannot."""
-        return self._add_errand(work)
+        return self._queue.add_errand(work)
 
     def close(self) -> None:
         """Write what waits, fold the log into the database, end the thread. Raises the first error, after that."""
-        with self._gate:
-            self._closed = True
-            self._gate.notify()
+        self._queue.close()
         self._thread.join()
         if self.first_error is not None:
             raise self.first_error
-
-    def _add_errand(self, work: Callable[[sqlite3.Connection], Any] | None) -> Future[Any]:
-        errand = _Errand(work, _running())
-        with self._gate:
-            self._put(self._rows, errand)
-        return errand.future
-
-    def _put(self, queue: deque[Any], job: Statement | _Errand | _Commit) -> None:
-        """With the gate held."""
-        if self._closed:
-            raise RecordsFailed(f"{self.name}: the writer is closed")
-        if not self._broken:
-            queue.append(job)
-            self._gate.notify()
-            return
-        self.failures += 1
-        if not isinstance(job, Statement):
-            job.future.set_exception(self.first_error)
 
     # From here on: the writer's thread.
 
@@ -181,20 +131,30 @@ class Writer:
             self._set_patience(LOCK_PATIENCE_S)
             while self._wait():
                 self._retry()
-                while (commit := self._next_commit()) is not None:
-                    self._write_durable(commit)
-                self._write_rows()
+                self._write()
             self._retry(at_once=True)
-            self._lose_the_rest(RecordsFailed(self.trouble))
+            while self._queue.waiting and not self._journal_fails:
+                self._write()
+            if self._queue.waiting:
+                self._abandon(RecordsFailed(self.trouble))
             if self._unavailable is None:
                 self._fold_log_away()
         except BaseException as error:  # the thread's border: whoever waits must hear of it
             log.exception("the writer of %s ended by itself", self.name)
             self._broken = True
-            self._lose_the_rest(RecordsFailed(f"{self.name}: the writer ended by itself: {error!r}"))
+            self._abandon(RecordsFailed(f"{self.name}: the writer ended by itself: {error!r}"))
         finally:
             self._connection.close()
             self._leave_journal()
+
+    def _wait(self) -> bool:
+        limit_s = RETRY_EVERY_S if self._may_recover or self._journal_fails else None
+        return self._queue.wait(limit_s, rows_rest=self._journal_fails)
+
+    def _write(self) -> None:
+        while (commit := self._queue.next_commit()) is not None:
+            self._write_durable(commit)
+        self._write_rows()
 
     def _fold_log_away(self) -> None:
         self._set_patience(CLOSING_CHECKPOINT_S)
@@ -203,57 +163,18 @@ class Writer:
         except sqlite3.Error as error:
             log.warning("%s: all is in its write-ahead log, which stays: %s", self.name, error)
 
-    def _wait(self) -> bool:
-        """Sleep until there is something to do; False when the writer is closed and nothing more can be done."""
-        with self._gate:
-            self._working, self._in_hand = False, []
-            rests = self._journal_fails
-            while not (self._commits or (self._rows and not rests)):
-                if self._closed:
-                    return False
-                if not self._gate.wait(RETRY_EVERY_S if self._may_recover or rests else None):
-                    break
-            self._working = True
-        return True
-
-    def _next_commit(self) -> _Commit | None:
-        with self._gate:
-            return self._commits.popleft() if self._commits else None
-
-    def _next_rows(self) -> list[Statement]:
-        """Ordinary rows from the front of the queue; none when an errand or a durable transaction comes first."""
-        with self._gate:
-            rows: list[Statement] = []
-            while self._rows and len(rows) < ROWS_BETWEEN_LOOKS and not self._commits:
-                if isinstance(self._rows[0], _Errand):
-                    break
-                rows.append(self._rows.popleft())  # type: ignore[arg-type]  # looked at above
-            if self._pressed and len(self._rows) <= RELAXED_FROM:
-                self._pressed = False
-            self._in_hand += rows
-            return rows
-
-    def _next_errand(self) -> _Errand | None:
-        with self._gate:
-            first = self._rows[0] if self._rows and not self._commits else None
-            if not isinstance(first, _Errand):
-                return None
-            self._rows.popleft()
-            self._in_hand.append(first)
-            return first
-
     def _write_rows(self) -> None:
         """One transaction of what waits, then the errand behind it. A durable transaction interrupts it."""
         taken: list[Statement] = []
         refused: list[Refused] = []
-        rows = self._next_rows()
+        rows = self._queue.next_rows()
         try:
             while rows and self._unavailable is None:
                 if not taken:
                     self._begin("NORMAL")
                 taken += rows
                 refused += perform_all(self._connection, rows)
-                rows = self._next_rows() if len(taken) < ROWS_PER_TRANSACTION else []
+                rows = self._queue.next_rows() if len(taken) < ROWS_PER_TRANSACTION else []
             if taken:
                 self._connection.execute("COMMIT")
                 self.rows_written += len(taken) - len(refused)
@@ -264,7 +185,7 @@ class Writer:
             self._rows_refused(refused)
         if rows:
             self._write_to_journal(rows)
-        elif (errand := self._next_errand()) is not None:
+        elif (errand := self._queue.next_errand()) is not None:
             self._do(errand)
 
     def _write_to_journal(self, rows: list[Statement]) -> None:
@@ -272,8 +193,7 @@ class Writer:
             self._journal.append([(row,) for row in rows])
         except OSError as error:
             self._journal_failed(error)
-            with self._gate:
-                self._rows.extendleft(reversed(rows))
+            self._queue.put_back(rows)
             return
         except TypeError:  # a value that neither JSON nor SQLite knows: find it
             if len(rows) == 1:
@@ -285,8 +205,7 @@ class Writer:
         self._journal_fails = False
         self.rows_in_journal += len(rows)
 
-    def _write_durable(self, commit: _Commit) -> None:
-        self._in_hand.append(commit)
+    def _write_durable(self, commit: Commit) -> None:
         if self._unavailable is None:
             try:
                 self._begin("FULL")
@@ -311,7 +230,7 @@ class Writer:
             self.rows_in_journal += len(commit.statements)
             commit.future.set_result(None)
 
-    def _do(self, errand: _Errand) -> None:
+    def _do(self, errand: Errand) -> None:
         if errand.work is None:
             if self.first_error is not None:
                 errand.future.set_exception(self.first_error)
@@ -393,15 +312,15 @@ class Writer:
 
     def _rows_refused(self, refused: list[Refused]) -> None:
         """The one place that knows of ordinary rows that were wrong."""
-        self.failures += len(refused)
+        self._lost += len(refused)
         failure = RecordsFailed(f"{self.name}: {len(refused)} row(s) not written: {refused[0]}")
         failure.__cause__ = refused[0].error
         log.error("%s", failure)
         if self.first_error is None:
             self.first_error = failure
 
-    def _fail(self, commit: _Commit, words: str, error: BaseException) -> None:
-        self.failures += 1
+    def _fail(self, commit: Commit, words: str, error: BaseException) -> None:
+        self._lost += 1
         failure = RecordsFailed(f"{self.name}: not committed: {words}")
         failure.__cause__ = error
         log.error("%s", failure)
@@ -420,22 +339,7 @@ class Writer:
             )
         self._journal.close()
 
-    def _lose_the_rest(self, failure: RecordsFailed) -> None:
-        """What is left when the thread ends: nothing, unless it broke or neither place could be written."""
-        with self._gate:
-            unfinished = [*self._in_hand, *self._commits, *self._rows]
-            self._commits.clear()
-            self._rows.clear()
-        self.failures += len(unfinished)
-        if self.first_error is None and (unfinished or self._broken):
-            self.first_error = failure
-        for job in unfinished:
-            if not isinstance(job, Statement) and not job.future.done():
-                job.future.set_exception(failure)
-
-
-def _running() -> Future[Any]:
-    """A future that cannot be cancelled: who stops waiting does not unwrite what was submitted."""
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()
-    return future
+    def _abandon(self, failure: RecordsFailed) -> None:
+        """The thread broke, or neither place can be written to the end: what waits is lost."""
+        self._lost += self._queue.abandon(failure)
+        self.first_error = self.first_error or failure

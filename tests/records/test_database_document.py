@@ -11,8 +11,8 @@ import pytest
 
 from records.connections import open_for_writing
 from records.faults import Unavailability
+from records.queue import MOST_WAITING, PRESSED_FROM, RELAXED_FROM
 from records.settings import RecordsSettings
-from records.writer import MOST_WAITING, PRESSED_FROM, RELAXED_FROM
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "Documentation" / "DATABASE.md").read_text(encoding="utf-8")
 VIEWS_WITHOUT_TYPES = ("round_trips", "open_positions")

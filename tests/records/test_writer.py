@@ -250,7 +250,7 @@ def test_a_killed_process_keeps_what_was_durable(path: Path) -> None:
 @pytest.fixture
 def small_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, rows in (("PRESSED_FROM", 100), ("RELAXED_FROM", 50), ("MOST_WAITING", 200)):
-        monkeypatch.setattr(f"records.writer.{name}", rows)
+        monkeypatch.setattr(f"records.queue.{name}", rows)
 
 
 @pytest.mark.usefixtures("small_queue")
@@ -261,7 +261,7 @@ def test_a_long_queue_is_told_until_it_is_short_again(path: Path, caplog: pytest
     assert traced.writer.healthy
     for number in range(99, 150):
         traced.writer.submit(INSERT, (f"k{number}", "v"))
-    assert (traced.writer.trouble, traced.writer.waiting) == (f"{path}: more than 50 rows wait to be written", 150)
+    assert (traced.writer.trouble, traced.writer.waiting) == (f"{path}: rows come faster than they can be written", 150)
     assert [record.levelname for record in caplog.records] == ["WARNING"]  # once, not for each row
     traced.go.set()
     traced.writer.flush().result(LIMIT_S)
