@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from records.faults import STATEMENT_ERRORS, is_of_one_row
 
-ROWS_AT_ONCE = 128  # of one INSERT; a row has some 30 parameters and SQLite takes 32,766
+ROWS_AT_ONCE = (256, 16)  # of one INSERT; a row has some 30 parameters and SQLite takes 32,766
 
 _ONE_ROW = re.compile(r"VALUES (\((?:\?, )*\?\))")
 
@@ -52,15 +52,16 @@ def perform_all(connection: sqlite3.Connection, statements: Iterable[Statement])
     for sql, same in groupby(statements, key=lambda statement: statement.sql):
         rows = list(same)
         done = 0
-        while len(rows) - done >= ROWS_AT_ONCE and (many := _many_rows(sql, ROWS_AT_ONCE)):
-            group = rows[done : done + ROWS_AT_ONCE]
-            try:
-                _perform_many(connection, many, group)
-            except STATEMENT_ERRORS as error:
-                if not is_of_one_row(error, connection):
-                    raise
-                refused += _one_by_one(connection, group)  # the statement took none of them: find the wrong one
-            done += ROWS_AT_ONCE
+        for size in ROWS_AT_ONCE:
+            while len(rows) - done >= size and (many := _many_rows(sql, size)):
+                group = rows[done : done + size]
+                try:
+                    _perform_many(connection, many, group)
+                except STATEMENT_ERRORS as error:
+                    if not is_of_one_row(error, connection):
+                        raise
+                    refused += _one_by_one(connection, group)  # the statement took none of them: find the wrong one
+                done += size
         refused += _one_by_one(connection, rows[done:])
     return refused
 
@@ -69,7 +70,7 @@ def perform_together(connection: sqlite3.Connection, statements: Sequence[Statem
     """All of `statements`, in order, or what STATEMENT_ERRORS names; a bracket of orders is one statement."""
     for sql, same in groupby(statements, key=lambda statement: statement.sql):
         rows = list(same)
-        many = _many_rows(sql, len(rows)) if 1 < len(rows) <= ROWS_AT_ONCE else None
+        many = _many_rows(sql, len(rows)) if 1 < len(rows) <= ROWS_AT_ONCE[0] else None
         if many is not None:
             _perform_many(connection, many, rows)
             continue

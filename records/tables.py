@@ -82,7 +82,8 @@ def utc_text(when: datetime) -> str:
     """ISO-8601 in UTC with six decimals: text order is time order. A naive datetime raises ValueError."""
     if when.tzinfo is None:
         raise ValueError(f"naive datetime: {when!r}")
-    return when.astimezone(UTC).isoformat(timespec="microseconds")
+    utc = when if when.tzinfo is UTC else when.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")
 
 
 def json_text(value: Any) -> str:
