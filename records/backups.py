@@ -76,7 +76,8 @@ def restore(database: Path, stamp: str) -> Restored:
     """
     backup = next((file for file in backups_of(database) if _is_good(file)), None)
     if backup is None:
-        raise Misconfigured(f"{database}: there is no good backup of it in {database.parent / DIRECTORY}")
+        where = database.parent / DIRECTORY
+        raise Misconfigured(f"{database}: there is no good backup in {where}; moved away, a new history begins")
     copy = database.with_name(f"{database.name}.restoring")
     shutil.copyfile(backup, copy)
     _sync(copy)

@@ -1,7 +1,8 @@
 """A database that is locked, full, read-only, damaged or gone: real faults, nothing lost, everything told.
 
-Each fault is the system's own: a lock of another process, the page limit of SQLite, the file size limit of the
-system, a disk that is full or cannot be written, foreign bytes in the file, a file that somebody moved.
+Each fault is real: a lock of another process, the page limit of SQLite, the file size limit of the system, a disk that
+is full or cannot be written, foreign bytes in the file, a file that somebody moved. Only "read-only in the middle" is a
+switch of SQLite: no system takes the right to write from a file that is open.
 """
 
 from __future__ import annotations
@@ -240,7 +241,7 @@ def test_without_room_for_either_orders_are_refused_and_rows_wait_in_memory(tmp_
 # Read-only
 
 
-def test_a_disk_that_becomes_read_only_in_the_middle_is_survived_by_a_journal_elsewhere(tmp_path: Path) -> None:
+def test_a_connection_that_may_no_longer_write_is_survived_by_a_journal_elsewhere(tmp_path: Path) -> None:
     with disk(tmp_path, 8_192) as place:
         history = open_history(place / "history.db", records_fallback_dir=str(tmp_path))
         history.record_trade(trade("before"))
