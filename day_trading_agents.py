@@ -229,7 +229,7 @@ class IntradayTrader:
             return
         try:
             await self._desk.watch(now_s)
-            if now_s < int(self._session.eod.timestamp()):
+            if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
                 for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
                     await self._desk.enter(intents)
         except BrokerUnavailable as error:

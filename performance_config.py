@@ -314,8 +314,8 @@ def verify(database: Path, config: PerformanceConfig) -> list[Check]:
 
     Raises Misconfigured when the file is not a database of this program, Retryable when it is locked.
     """
-    from observability import QUERY_OF_INDEX
     from records.inspection import Check, inspect_database
+    from records.queries import QUERY_OF_INDEX
 
     checks = inspect_database(database, QUERY_OF_INDEX, asdict(config))
     wanted, at_once = config.watchlist_workers, jobs_at_once(config.watchlist_workers)

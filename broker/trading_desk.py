@@ -210,6 +210,12 @@ class TradingDesk:
         if not self._options.dry_run:
             await self.positions.watch(now_s)
 
+    def may_record(self) -> bool:
+        """Whether the database takes what happens. While it does not, nothing new is bought; exits go on."""
+        if trouble := self._history.trouble:
+            self.keeper.warn(f"{trouble}; no entries meanwhile")
+        return not trouble
+
     async def settle(self) -> None:
         """Before the report: ask for fees that the broker still owes, for two minutes at most."""
         give_up = self._clock.now() + SETTLE_LIMIT

@@ -6,6 +6,8 @@ allowed values are spelled out here and not taken from the Python types (a test 
 
 from __future__ import annotations
 
+from records.shares import SHARES
+
 APPLICATION_ID = 0x49425448  # "IBTH"; marks the file as ours, see `PRAGMA application_id`
 
 
@@ -357,4 +359,5 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
         _OPEN_POSITIONS,
         _TODAY,
     ),
+    SHARES,
 )
