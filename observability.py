@@ -117,6 +117,16 @@ class TradingHistory:
         """False once anything could not be written."""
         return self._writer.healthy
 
+    @property
+    def rows_waiting(self) -> int:
+        """What was recorded and is not written yet, about."""
+        return self._writer.waiting
+
+    @property
+    def rows_lost(self) -> int:
+        """What could not be written."""
+        return self._writer.failures
+
     # Recording
 
     def record_trade(self, trade: TradeRow) -> None:

@@ -1,0 +1,162 @@
+"""The health of one session: what its monitor reads, and how the session is healed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from broker.connection_state import Link
+from broker.desk_health import DeskHealth
+from broker.trading_desk import TradingDesk
+from health.findings import THRESHOLDS, Action, Measure, Reading, worst
+from health.machine import LoopLag, Machine
+from health.treatment import Step
+from health.workers import WorkerPool
+from market_hours import Clock, Session
+from observability import SIMULATED, TradingHistory
+from self_evaluation import HealthMonitor
+
+log = logging.getLogger(__name__)
+
+AT_THE_BROKER = frozenset({Action.RECONNECT, Action.RESUBSCRIBE, Action.RECONCILE})
+AGENT = "day_trader"
+
+
+class SessionHealth:
+    """A `Patient` for `HealthMonitor`: the desk, the workers, the record and the trading loop of one session.
+
+    `shed` are told to do without optional work (True) and to take it up again (False).
+    """
+
+    def __init__(
+        self,
+        desk: TradingDesk,
+        session: Session,
+        clock: Clock,
+        history: TradingHistory,
+        workers: WorkerPool,
+        shed: Callable[[bool], None],
+        *,
+        interval_s: int,
+        dry_run: bool,
+    ) -> None:
+        self._desk = desk
+        self._clock = clock
+        self._history = history
+        self._workers = workers
+        self._shed = shed
+        self._sheds = False
+        self._is_live = history.mode != SIMULATED
+        self._ticked_s: float | None = None  # when the trading loop last finished an instant; None: it does not tick
+        self._knew_failure = False
+        self._broker = DeskHealth(desk, session, clock, dry_run=dry_run)
+        self._lag = LoopLag(THRESHOLDS[Measure.LOOP_LAG].critical, lambda: self.monitor.notice("the event loop hung"))
+        self.monitor = HealthMonitor(
+            AGENT,
+            self,
+            Machine(history.path.parent),
+            history,
+            clock,
+            interval_s=interval_s,
+            grid=session.open,
+            judges_machine=self._is_live,
+        )
+        desk.supervisor.on_change = self._on_link
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Checked while the block runs. The loop's lag is probed in real time only: simulated time has none."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.monitor.run(), name="health monitor")]
+            if self._is_live:
+                tasks.append(group.create_task(self._lag.probe(), name="loop lag probe"))
+            try:
+                yield
+            finally:
+                self._ticked_s = None
+                for task in tasks:
+                    task.cancel()
+
+    def ticked(self, now_s: int, late_s: float) -> None:
+        """The trading loop finished an instant, which had begun `late_s` behind its time."""
+        self._ticked_s = self._clock.now().timestamp()
+        self._lag.saw(late_s * 1_000)
+        if self._broker.watch_exits(now_s):
+            self.monitor.notice("shares without a stop")
+        if self._history.healthy == self._knew_failure:
+            self._knew_failure = not self._history.healthy
+            self.monitor.notice("the record is written again" if self._history.healthy else "the record failed")
+
+    def stopped_ticking(self) -> None:
+        """The trading loop is over: no instant is to be waited for."""
+        self._ticked_s = None
+
+    def stalled(self) -> str:
+        """Why the program makes no progress, in words; empty while it does."""
+        waited_s = self._waited_s()
+        critical_s = THRESHOLDS[Measure.TRADING_LOOP].critical
+        return f"the trading loop has stood still for {waited_s:.0f} s" if waited_s >= critical_s else ""
+
+    def status(self) -> str:
+        """One line on how it is going."""
+        book, state = self._desk.keeper.book, self._desk.supervisor.state
+        health = worst(self.monitor.findings).name.lower()
+        return f"connection {state}, {len(book.positions)} positions, health {health}"
+
+    def _waited_s(self) -> float:
+        return 0.0 if self._ticked_s is None else self._clock.now().timestamp() - self._ticked_s
+
+    def _on_link(self, before: Link, now: Link) -> None:
+        """Leaving READY for more than a synchronisation, and coming back, are looked at when they happen."""
+        if now is Link.READY or (before is Link.READY and now is not Link.SYNCING):
+            self.monitor.notice(f"connection {now}")
+
+    # The patient
+
+    def readings(self, now_s: float) -> list[Reading]:
+        pool, name = self._workers.state(), self._workers.name
+        found = [
+            *self._broker.readings(now_s),
+            Reading(Measure.TRADING_LOOP, self._waited_s()),
+            Reading(Measure.LOOP_LAG, self._lag.take_worst_ms()),
+            Reading(Measure.DATABASE_QUEUE, self._history.rows_waiting),
+            Reading(Measure.WORKER_QUEUE, pool.waiting, name),
+            Reading(Measure.WORKER_STUCK, pool.oldest_s, name),
+        ]
+        if not self._history.healthy:
+            found.append(Reading(Measure.DATABASE, max(self._history.rows_lost, 1)))
+        return found
+
+    async def clock_drift_s(self) -> float | None:
+        return await self._broker.clock_drift_s()
+
+    async def heal(self, step: Step) -> None:
+        if step.action in AT_THE_BROKER:
+            await self._broker.heal(step)
+        elif step.action is Action.RESTART_WORKER:
+            self._workers.restart()
+        elif step.action is Action.SHED_OPTIONAL_WORK:
+            gc.collect()
+        elif step.action is Action.REPORT:
+            self._desk.keeper.warn(step.finding.words)
+
+    def pause_entries(self, why: str) -> None:
+        book = self._desk.keeper.book
+        if bool(why) == bool(book.entries_paused):
+            book.entries_paused = why
+            return
+        book.entries_paused = why
+        words = f"entries pause: {why}" if why else "entries may go on"
+        if why and self._desk.supervisor.is_ready:  # the loss of a connection is in the report anyway
+            self._desk.keeper.warn(words)
+        else:
+            log.info("%s", words)
+
+    def shed_optional_work(self, sheds: bool) -> None:
+        if sheds != self._sheds:
+            self._sheds = sheds
+            log.warning("optional work is %s", "shed" if sheds else "taken up again")
+            self._shed(sheds)
