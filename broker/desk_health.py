@@ -25,7 +25,7 @@ class DeskHealth:
         self._naked_since_s: dict[str, float] = {}  # symbol -> since when shares of it have had no live stop
 
     def readings(self, now_s: float) -> list[Reading]:
-        """Connection, ages of the data, missing bars, shares without a stop."""
+        """The connection; while the exchange is open the ages of data, missing bars, and shares without a stop."""
         supervisor = self._desk.supervisor
         if supervisor.restart_is_due:
             return []  # planned, and nothing is sent meanwhile
@@ -36,15 +36,15 @@ class DeskHealth:
             return []
         if supervisor.state is not Link.READY:
             return [Reading(Measure.CONNECTION, down_s, supervisor.state)]
+        if not self._session.open_s <= now_s < self._session.close_s:
+            return []
         missing = [Reading(Measure.BARS_MISSING, 1, symbol) for symbol in self._desk.view.unfollowed]
         naked = [Reading(Measure.UNPROTECTED, now_s - at_s, name) for name, at_s in self._naked_since_s.items()]
         return [*self._ages(now_s), *missing, *naked]
 
     def _ages(self, now_s: float) -> list[Reading]:
-        """Whole seconds since the last tick of each symbol that trades, while the exchange is open."""
+        """Whole seconds since the last tick of each symbol that trades, from the open on."""
         open_s = self._session.open_s
-        if not open_s <= now_s < self._session.close_s:
-            return []
         quotes = {symbol: self._desk.broker.data.quote(symbol) for symbol in self._desk.view.symbols}
         ages = {symbol: int(now_s) - max(q.at_s, open_s) for symbol, q in quotes.items() if not q.halted}
         readings = [Reading(Measure.DATA_AGE, age, symbol) for symbol, age in ages.items()]

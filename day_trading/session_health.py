@@ -16,7 +16,7 @@ from health.machine import LoopLag, Machine
 from health.treatment import Step
 from health.workers import WorkerPool
 from market_hours import Clock, Session
-from observability import SIMULATED, TradingHistory
+from observability import TradingHistory
 from self_evaluation import HealthMonitor
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,6 @@ class SessionHealth:
         self._workers = workers
         self._shed = shed
         self._sheds = False
-        self._is_live = history.mode != SIMULATED
         self._ticked_s: float | None = None  # when the trading loop last finished an instant; None: it does not tick
         self._knew_failure = False
         self._broker = DeskHealth(desk, session, clock, dry_run=dry_run)
@@ -62,7 +61,7 @@ class SessionHealth:
             clock,
             interval_s=interval_s,
             grid=session.open,
-            judges_machine=self._is_live,
+            judges_machine=clock.is_real,
         )
         desk.supervisor.on_change = self._on_link
 
@@ -71,7 +70,7 @@ class SessionHealth:
         """Checked while the block runs. The loop's lag is probed in real time only: simulated time has none."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self.monitor.run(), name="health monitor")]
-            if self._is_live:
+            if self._clock.is_real:
                 tasks.append(group.create_task(self._lag.probe(), name="loop lag probe"))
             try:
                 yield
