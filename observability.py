@@ -118,14 +118,14 @@ class TradingHistory:
         return self._writer.healthy
 
     @property
-    def rows_waiting(self) -> int:
-        """What was recorded and is not written yet, about."""
-        return self._writer.waiting
+    def trouble(self) -> str:
+        """Why nothing new should be bought, in words that stay the same while it lasts; empty when all is well."""
+        return "" if self.healthy else f"{self.path}: a row could not be written"
 
     @property
-    def rows_lost(self) -> int:
-        """What could not be written."""
-        return self._writer.failures
+    def waiting(self) -> int:
+        """Rows and transactions that are not written yet."""
+        return self._writer.waiting
 
     # Recording
 

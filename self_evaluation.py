@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Protocol
 
-from health.findings import Action, Finding, Measure, Reading, Severity, examine, worst
+from health.findings import Action, Finding, Measure, Reading, Severity, Vitals, examine, worst
 from health.machine import Machine
 from health.treatment import NOTHING_WRONG, Plan, Step, treat
 from market_hours import Clock
@@ -31,7 +31,7 @@ BEFORE_THE_TICK = timedelta(milliseconds=250)  # agents act at half seconds: wha
 class Patient(Protocol):
     """What is watched and healed. Only `heal` and `clock_drift_s` may take time."""
 
-    def readings(self, now_s: float) -> list[Reading]:
+    def vitals(self, now_s: float) -> Vitals:
         """All that can be measured at once."""
 
     async def clock_drift_s(self) -> float | None:
@@ -68,6 +68,7 @@ class HealthMonitor:
         judges_machine: bool,
     ) -> None:
         self.findings: tuple[Finding, ...] = ()
+        self.checked_at = clock.now()  # when the last check ended
         self.failures = 0  # checks that ended with an error of this program
         self._agent = agent
         self._patient = patient
@@ -98,6 +99,7 @@ class HealthMonitor:
             except Exception:
                 self.failures += 1
                 log.exception("a health check failed; trading goes on, the next check is due in %s", self._interval)
+            self.checked_at = self._clock.now()
 
     async def _wait(self) -> None:
         """Until the next instant of the grid, or until something is noticed."""
@@ -112,17 +114,19 @@ class HealthMonitor:
         """Sample, decide, act, record."""
         now = self._clock.now()
         machine = self._machine.look()
+        vitals = self._patient.vitals(now.timestamp())
         readings = [
             Reading(Measure.CPU, machine.cpu_pct),
             Reading(Measure.MEMORY, machine.memory_used_pct),
             Reading(Measure.DISK, machine.disk_free_mb),
-            *self._patient.readings(now.timestamp()),
+            *vitals.readings,
         ]
         notes: list[str] = []
-        if not event and (drift := await self._drift(notes)) is not None:
-            readings.append(drift)
+        drift = None if event else await self._drift(notes)
+        readings += [drift] if drift is not None else []
+        unknown = vitals.unknown | ({Measure.CLOCK_DRIFT} if drift is None else set())
         self.findings = examine(readings, judges_machine=self._judges_machine)
-        before, self._plan = self._plan, treat(self.findings, self._plan.treatments, now.timestamp())
+        before, self._plan = self._plan, treat(self.findings, self._plan.treatments, now.timestamp(), unknown)
         plan = self._plan
         self._patient.pause_entries(plan.pause)
         self._patient.shed_optional_work(plan.sheds)

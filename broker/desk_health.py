@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from broker.connection_state import Link
 from broker.trading_desk import TradingDesk
-from health.findings import THRESHOLDS, Action, Measure, Reading
+from health.findings import Action, Measure, Reading, Severity, Vitals, severity_of
 from health.treatment import Step
 from market_hours import Clock, Session
 from trading.orders import Role
 
 GATEWAY_TIME_LIMIT_S = 4.5
 FEED_SYMBOLS = 3  # so many live symbols are not all quiet by chance: when none of them ticks, the feed is at fault
+THE_CONNECTION = frozenset({Measure.CONNECTION, Measure.SERVERS})
+BEHIND_THE_CONNECTION = frozenset({Measure.FEED_AGE, Measure.DATA_AGE, Measure.BARS_MISSING, Measure.UNPROTECTED})
 SYNC_MAY_TAKE_S = 15.0  # a synchronisation in between is no lost connection
 
 
@@ -22,25 +24,23 @@ class DeskHealth:
         self._session = session
         self._clock = clock
         self._dry_run = dry_run
-        self._naked_since_s: dict[str, float] = {}  # symbol -> since when shares of it have had no live stop
+        self._naked_since_s: dict[str, int] = {}  # symbol -> since when shares of it have had no live stop
 
-    def readings(self, now_s: float) -> list[Reading]:
+    def vitals(self, now_s: float) -> Vitals:
         """The connection; while the exchange is open the ages of data, missing bars, and shares without a stop."""
         supervisor = self._desk.supervisor
-        if supervisor.restart_is_due:
-            return []  # planned, and nothing is sent meanwhile
-        down_s = supervisor.down_s
-        if supervisor.state is Link.DEGRADED:
-            return [Reading(Measure.SERVERS, down_s)]
-        if supervisor.state is Link.SYNCING and down_s < SYNC_MAY_TAKE_S:
-            return []
-        if supervisor.state is not Link.READY:
-            return [Reading(Measure.CONNECTION, down_s, supervisor.state)]
+        state, down_s = supervisor.state, supervisor.down_s
+        if supervisor.restart_is_due or (state is Link.SYNCING and down_s < SYNC_MAY_TAKE_S):
+            return Vitals((), BEHIND_THE_CONNECTION | THE_CONNECTION)  # planned, or over in a moment
+        if state is Link.DEGRADED:
+            return Vitals((Reading(Measure.SERVERS, down_s),), BEHIND_THE_CONNECTION)
+        if state is not Link.READY:
+            return Vitals((Reading(Measure.CONNECTION, down_s),), BEHIND_THE_CONNECTION)
         if not self._session.open_s <= now_s < self._session.close_s:
-            return []
+            return Vitals(())
         missing = [Reading(Measure.BARS_MISSING, 1, symbol) for symbol in self._desk.view.unfollowed]
         naked = [Reading(Measure.UNPROTECTED, now_s - at_s, name) for name, at_s in self._naked_since_s.items()]
-        return [*self._ages(now_s), *missing, *naked]
+        return Vitals((*self._ages(now_s), *missing, *naked))
 
     def _ages(self, now_s: float) -> list[Reading]:
         """Whole seconds since the last tick of each symbol that trades, from the open on."""
@@ -52,15 +52,14 @@ class DeskHealth:
             readings.append(Reading(Measure.FEED_AGE, min(ages.values())))
         return readings
 
-    def watch_exits(self, now_s: int) -> bool:
-        """Look which shares have no live stop at this instant; whether any of them has had none for long."""
-        naked = self._naked() if self._is_watched(now_s) else []
-        self._naked_since_s = {symbol: self._naked_since_s.get(symbol, float(now_s)) for symbol in naked}
-        warning_s = THRESHOLDS[Measure.UNPROTECTED].warning
-        return any(now_s - since_s >= warning_s for since_s in self._naked_since_s.values())
-
-    def _is_watched(self, now_s: int) -> bool:
-        return not self._dry_run and self._desk.supervisor.is_ready and now_s < int(self._session.eod.timestamp())
+    def watch_exits(self, now_s: int) -> Severity:
+        """Look which shares have no live stop at this instant; how bad it is. Nobody knows while not connected."""
+        if self._desk.supervisor.is_ready:
+            watched = not self._dry_run and now_s < int(self._session.eod.timestamp())
+            since_s = self._naked_since_s
+            self._naked_since_s = {name: since_s.get(name, now_s) for name in (self._naked() if watched else ())}
+        longest_s = max((now_s - at_s for at_s in self._naked_since_s.values()), default=0)
+        return severity_of(Measure.UNPROTECTED, longest_s)
 
     def _naked(self) -> list[str]:
         """Symbols of which the account holds more of the bot's shares than live stops cover."""

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from broker.connection_state import Link
 from broker.desk_health import DeskHealth
 from broker.trading_desk import TradingDesk
-from health.findings import THRESHOLDS, Action, Measure, Reading, worst
+from health.findings import THRESHOLDS, Action, Measure, Reading, Severity, Vitals, worst
 from health.machine import LoopLag, Machine
 from health.treatment import Step
 from health.workers import WorkerPool
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 AT_THE_BROKER = frozenset({Action.RECONNECT, Action.RESUBSCRIBE, Action.RECONCILE})
 AGENT = "day_trader"
+LATE_CHECKS = 3  # so many health checks that did not take place are no delay any more
 
 
 class SessionHealth:
@@ -49,8 +50,11 @@ class SessionHealth:
         self._workers = workers
         self._shed = shed
         self._sheds = False
+        self._interval_s = interval_s
+        self._is_running = False
         self._ticked_s: float | None = None  # when the trading loop last finished an instant; None: it does not tick
-        self._knew_failure = False
+        self._exposure = Severity.NORMAL  # of shares without a stop, as last seen
+        self._trouble = ""  # of the record, as last seen
         self._broker = DeskHealth(desk, session, clock, dry_run=dry_run)
         self._lag = LoopLag(THRESHOLDS[Measure.LOOP_LAG].critical, lambda: self.monitor.notice("the event loop hung"))
         self.monitor = HealthMonitor(
@@ -72,10 +76,11 @@ class SessionHealth:
             tasks = [group.create_task(self.monitor.run(), name="health monitor")]
             if self._clock.is_real:
                 tasks.append(group.create_task(self._lag.probe(), name="loop lag probe"))
+            self._is_running = True
             try:
                 yield
             finally:
-                self._ticked_s = None
+                self._is_running, self._ticked_s = False, None
                 for task in tasks:
                     task.cancel()
 
@@ -83,11 +88,13 @@ class SessionHealth:
         """The trading loop finished an instant, which had begun `late_s` behind its time."""
         self._ticked_s = self._clock.now().timestamp()
         self._lag.saw(late_s * 1_000)
-        if self._broker.watch_exits(now_s):
+        exposure = self._broker.watch_exits(now_s)
+        if exposure > self._exposure:
             self.monitor.notice("shares without a stop")
-        if self._history.healthy == self._knew_failure:
-            self._knew_failure = not self._history.healthy
-            self.monitor.notice("the record is written again" if self._history.healthy else "the record failed")
+        self._exposure = exposure
+        if (trouble := self._history.trouble) != self._trouble:
+            self._trouble = trouble
+            self.monitor.notice(trouble or "the database is written again")
 
     def stopped_ticking(self) -> None:
         """The trading loop is over: no instant is to be waited for."""
@@ -96,8 +103,12 @@ class SessionHealth:
     def stalled(self) -> str:
         """Why the program makes no progress, in words; empty while it does."""
         waited_s = self._waited_s()
-        critical_s = THRESHOLDS[Measure.TRADING_LOOP].critical
-        return f"the trading loop has stood still for {waited_s:.0f} s" if waited_s >= critical_s else ""
+        if waited_s >= THRESHOLDS[Measure.TRADING_LOOP].critical:
+            return f"the trading loop has stood still for {waited_s:.0f} s"
+        unchecked_s = (self._clock.now() - self.monitor.checked_at).total_seconds()
+        if self._is_running and unchecked_s >= (LATE_CHECKS + 1) * self._interval_s:
+            return f"the last health check was {unchecked_s:.0f} s ago"
+        return ""
 
     def status(self) -> str:
         """One line on how it is going."""
@@ -115,19 +126,20 @@ class SessionHealth:
 
     # The patient
 
-    def readings(self, now_s: float) -> list[Reading]:
+    def vitals(self, now_s: float) -> Vitals:
         pool, name = self._workers.state(), self._workers.name
+        broker = self._broker.vitals(now_s)
         found = [
-            *self._broker.readings(now_s),
+            *broker.readings,
             Reading(Measure.TRADING_LOOP, self._waited_s()),
             Reading(Measure.LOOP_LAG, self._lag.take_worst_ms()),
-            Reading(Measure.DATABASE_QUEUE, self._history.rows_waiting),
+            Reading(Measure.DATABASE_QUEUE, self._history.waiting),
             Reading(Measure.WORKER_QUEUE, pool.waiting, name),
             Reading(Measure.WORKER_STUCK, pool.oldest_s, name),
         ]
-        if not self._history.healthy:
-            found.append(Reading(Measure.DATABASE, max(self._history.rows_lost, 1)))
-        return found
+        if trouble := self._history.trouble:
+            found.append(Reading(Measure.DATABASE, 1, trouble))
+        return Vitals(tuple(found), broker.unknown)
 
     async def clock_drift_s(self) -> float | None:
         return await self._broker.clock_drift_s()

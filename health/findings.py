@@ -57,6 +57,13 @@ class Reading(NamedTuple):
     subject: str = ""
 
 
+class Vitals(NamedTuple):
+    """What could be measured, and what could not: of the latter nothing is known, neither well nor ill."""
+
+    readings: tuple[Reading, ...]
+    unknown: frozenset[Measure] = frozenset()
+
+
 class Threshold(NamedTuple):
     """From which value on a reading is a finding, and what is tried then, first to last.
 
@@ -80,7 +87,7 @@ NEVER = math.inf
 THRESHOLDS: dict[Measure, Threshold] = {
     Measure.CONNECTION: Threshold(
         *(0, 60, (Action.RECONNECT, Action.PAUSE_ENTRIES)),
-        words="{value:.0f} s without a connection that may be traded on ({subject})",
+        words="no connection for {value:.0f} s",
         unit="s",
         pauses=True,
     ),
@@ -127,9 +134,7 @@ THRESHOLDS: dict[Measure, Threshold] = {
         words="the event loop was {value:.0f} ms late",
         unit="ms",
     ),
-    Measure.DATABASE: Threshold(
-        *(1, 1, (Action.PAUSE_ENTRIES,)), words="{value:.0f} rows could not be written", unit="rows", pauses=True
-    ),
+    Measure.DATABASE: Threshold(*(1, 1, (Action.PAUSE_ENTRIES,)), words="{subject}", unit="", pauses=True),
     Measure.DATABASE_QUEUE: Threshold(
         *(2_000, 20_000, (Action.SHED_OPTIONAL_WORK, Action.PAUSE_ENTRIES)),
         words="{value:.0f} rows wait to be written",

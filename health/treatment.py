@@ -9,29 +9,61 @@ from health.findings import THRESHOLDS, Action, Finding, Measure, Severity
 
 TRIES = 3  # of one action before the next one is tried
 PATIENCE_S = 30.0  # an action is given this long before it is judged
+RELAPSE_S = 180.0  # what comes back so soon was not healed: its treatment goes on where it was
 IN_FORCE = frozenset({Action.PAUSE_ENTRIES, Action.REPORT})  # done once, there is nothing to try again
 
 Key = tuple[Measure, str]  # measure and subject
 
 
 class Treatment(NamedTuple):
-    """A finding under treatment: the rung of its ladder, how often that was tried and when last."""
+    """A finding under treatment: the rung of its ladder, how often that was tried and when last.
+
+    Once it is gone, `gone_s` says since when; a relapse finds the treatment there.
+    """
 
     finding: Finding
     rung: int
     tries: int
     tried_s: float
+    gone_s: float | None = None
 
     @property
     def action(self) -> Action:
         """What was tried last."""
-        return THRESHOLDS[self.finding.measure].ladder[self.rung]
+        return self._ladder[self.rung]
 
     @property
     def pauses(self) -> bool:
         """Whether there are no entries because of it."""
+        if self.gone_s is not None:
+            return False
         critical = self.finding.severity is Severity.CRITICAL
         return self.action is Action.PAUSE_ENTRIES or (critical and THRESHOLDS[self.finding.measure].pauses)
+
+    @property
+    def sheds(self) -> bool:
+        """Whether optional work is shed because of it, whatever else is tried meanwhile."""
+        return self.gone_s is None and Action.SHED_OPTIONAL_WORK in self._ladder[: self.rung + 1]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether there is nothing else to try."""
+        return self.rung + 1 == len(self._ladder)
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether there is nothing left to do but to wait until it is over."""
+        return self.is_last and self.action in IN_FORCE and self.gone_s is None
+
+    @property
+    def _ladder(self) -> tuple[Action, ...]:
+        return THRESHOLDS[self.finding.measure].ladder
+
+    def next_try(self, finding: Finding, now_s: float) -> Treatment:
+        """The same action again, or the next one after `TRIES` of them."""
+        if self.tries < TRIES or self.is_last:
+            return Treatment(finding, self.rung, self.tries + 1, now_s)
+        return Treatment(finding, self.rung + 1, 1, now_s)
 
 
 class Step(NamedTuple):
@@ -54,6 +86,8 @@ class Verdict(NamedTuple):
     def words(self) -> str:
         """As the record says it: `data_age AAA: healed by resubscribe (try 2)`."""
         name = " ".join(filter(None, self.finding[:2]))
+        if self.healed and self.action in IN_FORCE:
+            return f"{name}: over"
         outcome = "healed by" if self.healed else "not healed by"
         return f"{name}: {outcome} {self.action} (try {self.number})"
 
@@ -71,13 +105,19 @@ class Plan(NamedTuple):
 NOTHING_WRONG = Plan({}, (), (), "", False)
 
 
-def treat(findings: Iterable[Finding], before: Mapping[Key, Treatment], now_s: float) -> Plan:
+def treat(
+    findings: Iterable[Finding],
+    before: Mapping[Key, Treatment],
+    now_s: float,
+    unknown: frozenset[Measure] = frozenset(),
+) -> Plan:
     """Judge what was tried and choose what to try now.
 
-    A finding that is gone was healed. One that is still there after `PATIENCE_S` was not: the same action is tried
-    again, and after `TRIES` failures the next one of its ladder. The last one is repeated for as long as it takes.
+    A finding that is gone was healed. One that is still there after `PATIENCE_S`, or back within `RELAPSE_S`, was not:
+    the same action is tried again, and after `TRIES` failures the next one of its ladder. The last one is repeated for
+    as long as it takes. Treatments of what is `unknown` now stay as they are.
     """
-    treatments: dict[Key, Treatment] = {}
+    treatments = {key: known for key, known in before.items() if known.finding.measure in unknown}
     steps: list[Step] = []
     verdicts: list[Verdict] = []
     for finding in findings:
@@ -85,40 +125,22 @@ def treat(findings: Iterable[Finding], before: Mapping[Key, Treatment], now_s: f
         known = before.get(key)
         if known is None:
             now = Treatment(finding, 0, 1, now_s)
-        elif now_s - known.tried_s < PATIENCE_S or _is_last_resort(known):
-            now = known._replace(finding=finding)
+        elif known.gone_s is None and (now_s - known.tried_s < PATIENCE_S or known.is_in_force):
+            treatments[key] = known._replace(finding=finding)
+            continue
         else:
+            now = known.next_try(finding, now_s)
             verdicts.append(Verdict(finding, known.action, known.tries, healed=False))
-            now = _next_try(known, finding, now_s)
         treatments[key] = now
-        if known is None or (now.tried_s != known.tried_s):
-            steps.append(Step(now.action, finding, now.tries))
-    verdicts += [
-        Verdict(gone.finding, gone.action, gone.tries, healed=True)
-        for key, gone in before.items()
-        if key not in treatments
-    ]
+        steps.append(Step(now.action, finding, now.tries))
+    for key, gone in before.items():
+        if key in treatments:
+            continue
+        if gone.gone_s is None:
+            verdicts.append(Verdict(gone.finding, gone.action, gone.tries, healed=True))
+            treatments[key] = gone._replace(gone_s=now_s)
+        elif now_s - gone.gone_s < RELAPSE_S:
+            treatments[key] = gone
     pausing = [treatment.finding.words for treatment in treatments.values() if treatment.pauses]
-    sheds = any(_sheds(treatment) for treatment in treatments.values())
+    sheds = any(treatment.sheds for treatment in treatments.values())
     return Plan(treatments, tuple(steps), tuple(verdicts), "; ".join(pausing), sheds)
-
-
-def _next_try(known: Treatment, finding: Finding, now_s: float) -> Treatment:
-    if known.tries < TRIES or _is_last(known):
-        return Treatment(finding, known.rung, known.tries + 1, now_s)
-    return Treatment(finding, known.rung + 1, 1, now_s)
-
-
-def _is_last(treatment: Treatment) -> bool:
-    return treatment.rung + 1 == len(THRESHOLDS[treatment.finding.measure].ladder)
-
-
-def _is_last_resort(treatment: Treatment) -> bool:
-    """Whether all that is left is in force already, until the finding is over."""
-    return treatment.action in IN_FORCE and _is_last(treatment)
-
-
-def _sheds(treatment: Treatment) -> bool:
-    """Work that was shed stays shed until the finding is over, whatever else is tried meanwhile."""
-    ladder = THRESHOLDS[treatment.finding.measure].ladder
-    return Action.SHED_OPTIONAL_WORK in ladder[: treatment.rung + 1]

@@ -15,14 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = ROOT / "day_trader.py"
 JITTERY_PROGRAM = ROOT / "tests" / "jittery_day_trader.py"
 DATABASE = "history.db"
-# of agent_health: the machine's doing
-MEASURED_COLUMNS = {"cpu_pct", "memory_mb", "memory_pct", "disk_free_mb", "database_queue"}
-    "cpu_pct",
-    "memory_mb",
-    "memory_pct",
-    "disk_free_mb",
-    "database_queue",
-}  # of agent_health: the machine's doing
+MEASURED_COLUMNS = frozenset(  # of agent_health: the machine's doing
+    {"cpu_pct", "memory_mb", "memory_pct", "disk_free_mb", "database_queue"}
+)
 TABLES = ("trades", "decisions", "order_intents", "daily_metrics", "agent_health")
 
 
