@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from market_hours import Clock
+from market_hours import Clock, LiveClock
 from utils import Retryable
 
 log = logging.getLogger(__name__)
 
+AT_ONCE_LIMIT_S = 5.0  # for all workers of a trial to be at work; threads start within a millisecond
 T = TypeVar("T")
 
 
@@ -141,6 +143,25 @@ class WorkerPool:
     def __exit__(self, *_: object) -> None:
         """No more jobs. Threads that are idle end now."""
         self._executor.shutdown(wait=False)
+
+
+def jobs_at_once(size: int) -> int:
+    """How many of as many jobs a pool of `size` workers really runs at the same time; 0: not all of them."""
+    barrier = threading.Barrier(size)
+
+    async def job(pool: WorkerPool) -> None:
+        try:
+            await pool.run(lambda _: barrier.wait(AT_ONCE_LIMIT_S))
+        except RuntimeError:  # the system refuses another thread, or another job has found out
+            barrier.abort()
+            raise
+
+    async def all_jobs() -> int:
+        with WorkerPool(size, "trial", LiveClock()) as pool:
+            ended = await asyncio.gather(*(job(pool) for _ in range(size)), return_exceptions=True)
+        return sum(each is None for each in ended)
+
+    return asyncio.run(all_jobs())
 
 
 class _Conversation:
