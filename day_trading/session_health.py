@@ -149,7 +149,7 @@ class SessionHealth:
             await self._broker.heal(step)
         elif step.action is Action.RESTART_WORKER:
             self._workers.restart()
-        elif step.action is Action.SHED_OPTIONAL_WORK:
+        elif step.finding.measure is Measure.MEMORY:
             gc.collect()
         elif step.action is Action.REPORT:
             self._desk.keeper.warn(step.finding.words)
