@@ -169,5 +169,5 @@ class SessionHealth:
     def shed_optional_work(self, sheds: bool) -> None:
         if sheds != self._sheds:
             self._sheds = sheds
-            log.warning("optional work is %s", "shed" if sheds else "taken up again")
+            log.info("optional work is %s", "shed" if sheds else "taken up again")
             self._shed(sheds)
