@@ -17,9 +17,10 @@ from day_trading.entry_judge import EntryJudge
 from day_trading.kill_switch import KillSwitch
 from day_trading.options import TraderOptions, known_watchlist
 from day_trading.session_health import SessionHealth
-from health.workers import Ask, WorkerPool
+from health.workers import Ask, WorkerLost, WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
+from trading.bars import Bar
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable, HistoryUnavailable
@@ -66,17 +67,23 @@ class WatchlistAnalyst:
     async def assess_all(self, universe: Sequence[str], session: Session) -> list[Candidate]:
         """Every symbol's score or refusal, in the order of `universe`."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._workers.run(self._assess, symbol, session)) for symbol in universe]
+            tasks = [group.create_task(self._assess(symbol, session)) for symbol in universe]
         return [task.result() for task in tasks]
 
-    def _assess(self, ask: Ask, symbol: str, session: Session) -> Candidate:
-        """On a worker's thread, which waits for the bars that come through the event loop."""
-        settings = self._settings
+    async def _assess(self, symbol: str, session: Session) -> Candidate:
+        """One symbol on one worker. Without bars it is refused; the others go on."""
         try:
-            bars = ask(lambda: self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS))
-        except HistoryUnavailable as error:
-            log.info("%s", error)
-            bars = []
+            return await self._workers.run(self._fetch_and_score, symbol, session)
+        except (HistoryUnavailable, WorkerLost) as error:
+            log.info("%s is left out: %s", symbol, error)
+            return self._score(symbol, [])
+
+    def _fetch_and_score(self, ask: Ask, symbol: str, session: Session) -> Candidate:
+        """On a worker's thread, which waits for the bars that come through the event loop."""
+        return self._score(symbol, ask(lambda: self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)))
+
+    def _score(self, symbol: str, bars: Sequence[Bar]) -> Candidate:
+        settings = self._settings
         floor_pct = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
         return assess(
             symbol, bars, floor_pct, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd
@@ -127,7 +134,7 @@ class IntradayTrader:
             history,
             self._workers,
             self._entries.shed_optional_work,
-            interval_s=options.performance.health_interval_s,
+            options.performance,
             dry_run=options.desk.dry_run,
         )
         self.fault: TradingError | None = None
@@ -168,6 +175,7 @@ class IntradayTrader:
             await self._choose_watchlist(universe)
             await self._wait_until(self._session.open)
         self._set_capital()
+        self.health.started_ticking()
         await self._monitor()
         self.health.stopped_ticking()
         if self._stop.is_set():

@@ -17,13 +17,14 @@ from health.treatment import Step
 from health.workers import WorkerPool
 from market_hours import Clock, Session
 from observability import TradingHistory
+from performance_config import PerformanceConfig
 from self_evaluation import HealthMonitor
 
 log = logging.getLogger(__name__)
 
 AT_THE_BROKER = frozenset({Action.RECONNECT, Action.RESUBSCRIBE, Action.RECONCILE})
 AGENT = "day_trader"
-LATE_CHECKS = 3  # so many health checks that did not take place are no delay any more
+LATE_CHECKS = 4  # intervals without a health check are no delay any more
 
 
 class SessionHealth:
@@ -40,8 +41,8 @@ class SessionHealth:
         history: TradingHistory,
         workers: WorkerPool,
         shed: Callable[[bool], None],
+        performance: PerformanceConfig,
         *,
-        interval_s: int,
         dry_run: bool,
     ) -> None:
         self._desk = desk
@@ -50,9 +51,9 @@ class SessionHealth:
         self._workers = workers
         self._shed = shed
         self._sheds = False
-        self._interval_s = interval_s
+        self._performance = performance
         self._is_running = False
-        self._ticked_s: float | None = None  # when the trading loop last finished an instant; None: it does not tick
+        self._ticked_s: float | None = None  # when the trading loop last finished an instant; None: it is not running
         self._exposure = Severity.NORMAL  # of shares without a stop, as last seen
         self._trouble = ""  # of the record, as last seen
         self._broker = DeskHealth(desk, session, clock, dry_run=dry_run)
@@ -63,7 +64,7 @@ class SessionHealth:
             Machine(history.path.parent),
             history,
             clock,
-            interval_s=interval_s,
+            interval_s=performance.health_interval_s,
             grid=session.open,
             judges_machine=clock.is_real,
         )
@@ -83,6 +84,10 @@ class SessionHealth:
                 self._is_running, self._ticked_s = False, None
                 for task in tasks:
                     task.cancel()
+
+    def started_ticking(self) -> None:
+        """The trading loop begins: its instants are waited for."""
+        self._ticked_s = self._clock.now().timestamp()
 
     def ticked(self, now_s: int, late_s: float) -> None:
         """The trading loop finished an instant, which had begun `late_s` behind its time."""
@@ -106,7 +111,7 @@ class SessionHealth:
         if waited_s >= THRESHOLDS[Measure.TRADING_LOOP].critical:
             return f"the trading loop has stood still for {waited_s:.0f} s"
         unchecked_s = (self._clock.now() - self.monitor.checked_at).total_seconds()
-        if self._is_running and unchecked_s >= (LATE_CHECKS + 1) * self._interval_s:
+        if self._is_running and unchecked_s >= LATE_CHECKS * self._performance.health_interval_s:
             return f"the last health check was {unchecked_s:.0f} s ago"
         return ""
 
@@ -117,7 +122,10 @@ class SessionHealth:
         return f"connection {state}, {len(book.positions)} positions, health {health}"
 
     def _waited_s(self) -> float:
-        return 0.0 if self._ticked_s is None else self._clock.now().timestamp() - self._ticked_s
+        """Seconds for which an instant of the trading loop is overdue."""
+        if self._ticked_s is None:
+            return 0.0
+        return max(self._clock.now().timestamp() - self._ticked_s - self._performance.monitor_interval_s, 0.0)
 
     def _on_link(self, before: Link, now: Link) -> None:
         """Leaving READY for more than a synchronisation, and coming back, are looked at when they happen."""
@@ -148,7 +156,7 @@ class SessionHealth:
         if step.action in AT_THE_BROKER:
             await self._broker.heal(step)
         elif step.action is Action.RESTART_WORKER:
-            self._workers.restart()
+            self._workers.restart(THRESHOLDS[Measure.WORKER_STUCK].warning)
         elif step.finding.measure is Measure.MEMORY:
             gc.collect()
         elif step.action is Action.REPORT:

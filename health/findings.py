@@ -125,7 +125,7 @@ THRESHOLDS: dict[Measure, Threshold] = {
     ),
     Measure.TRADING_LOOP: Threshold(
         *(30, 60, (Action.REPORT,)),
-        words="the trading loop has not finished an instant for {value:.0f} s",
+        words="an instant of the trading loop is {value:.0f} s overdue",
         unit="s",
         pauses=True,
     ),

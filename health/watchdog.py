@@ -90,13 +90,17 @@ async def under_watch(
 
 
 async def _beat(manager: ServiceManager, status: Callable[[], str], stalled: Callable[[], str]) -> None:
+    interval_s = manager.limit_s / BEATS_PER_LIMIT if manager.limit_s else STATUS_EVERY_S
     withheld = ""
     while True:
-        reason = stalled()
-        if reason and not withheld:
-            log.error("no sign of life to the service manager from now on: %s", reason)
-        withheld = reason
-        manager.status(reason or status())
-        if not reason:
-            manager.alive()
-        await asyncio.sleep(manager.limit_s / BEATS_PER_LIMIT if manager.limit_s else STATUS_EVERY_S)
+        try:
+            reason = stalled()
+            if reason and not withheld:
+                log.error("no sign of life to the service manager from now on: %s", reason)
+            withheld = reason
+            if not reason:
+                manager.alive()
+            manager.status(reason or status())
+        except Exception:
+            log.exception("the service manager could not be told how it is; the next try is in %.0f s", interval_s)
+        await asyncio.sleep(interval_s)

@@ -122,12 +122,13 @@ class WorkerPool:
         oldest_s = max((now_s - begun_s for begun_s in self._turns.values()), default=0.0)
         return PoolState(self._waiting, self._at_work, self._most_at_work, oldest_s)
 
-    def restart(self) -> str:
-        """New threads; jobs whose threads are at work now fail with WorkerLost. What was done, in words.
+    def restart(self, stuck_s: float) -> int:
+        """New threads for what comes; jobs stuck for `stuck_s` seconds fail with WorkerLost. How many they were.
 
-        A thread cannot be killed: one that hangs stays until its call returns.
+        A thread cannot be killed: one that hangs stays until its call returns, and so does the process at its end.
         """
-        given_up = [turn for turn in self._turns if not turn.done()]
+        now_s = asyncio.get_running_loop().time()
+        given_up = [turn for turn, begun_s in self._turns.items() if now_s - begun_s >= stuck_s and not turn.done()]
         self._executor.shutdown(wait=False)
         self._executor = self._new_executor()
         self.restarts += 1
@@ -135,7 +136,7 @@ class WorkerPool:
             with suppress(InvalidStateError):  # it said something in this moment
                 turn.set_exception(WorkerLost(f"a {self.name} worker did not answer and was replaced"))
         log.warning("%s workers replaced, %s jobs given up", self.name, len(given_up))
-        return f"{self.size} new {self.name} workers, {len(given_up)} jobs given up"
+        return len(given_up)
 
     def __enter__(self) -> Self:
         return self

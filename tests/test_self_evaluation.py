@@ -256,9 +256,9 @@ def test_a_trading_loop_that_stands_still_is_reported_and_gets_no_sign_of_life(t
         done.set()
 
     day, samples = play(tmp_path, hang, until="11:05")
-    assert stalls == [("11:00:50", ""), ("11:01:10", "the trading loop has stood still for 70 s")]
+    assert stalls == [("11:00:50", ""), ("11:01:10", "the trading loop has stood still for 64 s")]
     assert told(samples, "11:00")[0] == ("11:01:00", "warning", "report", None)
-    assert day.report.warnings == ("the trading loop has not finished an instant for 60 s",)
+    assert day.report.warnings == ("an instant of the trading loop is 55 s overdue",)
 
 
 # The monitor by itself

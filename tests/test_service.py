@@ -28,14 +28,14 @@ def test_a_service_is_told_of_the_start_of_life_of_a_freeze_and_of_the_end(tmp_p
                 assert systemd.hears() == "READY=1"
                 while not systemd.hears().startswith("STATUS=connection ready, 0 positions, health "):
                     pass
-                assert systemd.hears() == "WATCHDOG=1"
                 process.send_signal(signal.SIGSTOP)
                 systemd.heard(within_s=0.5)  # what was on its way
                 assert systemd.heard(within_s=1.0) == []
                 process.send_signal(signal.SIGCONT)
                 while not systemd.hears().endswith("health critical"):  # it knows that it was away
                     pass
-                assert systemd.hears() == "WATCHDOG=1"
+                while systemd.hears() != "WATCHDOG=1":  # and goes on
+                    pass
             finally:
                 process.send_signal(signal.SIGTERM)
                 done = ended(process)

@@ -84,7 +84,7 @@ def watched(systemd: Systemd, seconds: float, stalled: Callable[[], str] = lambd
 
 
 def test_a_program_is_ready_alive_three_times_a_limit_and_stopping(systemd: Systemd) -> None:
-    beat = ["STATUS=all is well", "WATCHDOG=1"]
+    beat = ["WATCHDOG=1", "STATUS=all is well"]
     assert watched(systemd, 60, WATCHDOG_USEC="60000000") == ["READY=1", *beat, *beat, *beat, "STOPPING=1"]
 
 

@@ -174,7 +174,8 @@ def test_a_hung_worker_is_seen_given_up_and_replaced() -> None:
             await asyncio.sleep(0.05)
             assert pool.state().oldest_s >= 0.04
             assert (pool.state().at_work, pool.state().waiting) == (1, 1)
-            assert pool.restart() == "1 new test workers, 1 jobs given up"
+            assert pool.restart(stuck_s=60) == 0  # it has not been stuck for that long
+            assert pool.restart(stuck_s=0.04) == 1
             with pytest.raises(WorkerLost, match="a test worker did not answer and was replaced"):
                 await hung
             assert await follower == "served"
@@ -205,7 +206,7 @@ def test_a_given_up_worker_that_comes_back_gets_no_answer() -> None:
             running = asyncio.ensure_future(pool.run(slow))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            pool.restart()
+            pool.restart(stuck_s=0)
             with pytest.raises(WorkerLost):
                 await running
             go_on.set()
