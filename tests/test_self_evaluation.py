@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import wait
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,7 @@ def test_a_record_that_fails_pauses_entries_at_the_next_instant_and_leaves_the_e
     async def spoil(world: World, _trader: IntradayTrader, history: TradingHistory) -> None:
         await world.until("09:40:02")
         history.update_intent("nobody's", "sent", updated_at=world.clock.now())
+        wait([history.flush()])  # the writer's thread has found out
 
     with pytest.raises(RecordsFailed):  # told at the end, too
         play(tmp_path, spoil, until="09:55", bars=bought_then_lively)
