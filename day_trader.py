@@ -210,13 +210,16 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             return DONE
         with _open_history(args.db or LIVE_DATABASE, "live" if args.live else "paper", options) as history:
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
+            from health.watchdog import ServiceManager, under_watch
 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = _clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
             _stop_on_signals(loop, trader)
-            report = runner.run(trader.run(options.strategy.watchlist_universe))
+            running = trader.run(options.strategy.watchlist_universe)
+            service = ServiceManager(environment.process)
+            report = runner.run(under_watch(service, running, trader.health.status, trader.health.stalled))
             _tell(report)
             history.end_session(session.date.isoformat(), clock.now())
             if trader.fault is not None:

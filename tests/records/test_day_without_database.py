@@ -56,7 +56,7 @@ def test_nothing_is_bought_while_it_cannot_be_recorded(tmp_path: Path) -> None:
     assert (day.intents, day.trades, fault) == ([], [], None)
     (warning,) = day.report.warnings
     assert "another program keeps it locked" in warning
-    assert warning.endswith("no entries meanwhile")
+    assert warning.startswith("entries pause: ")
 
 
 def test_exits_at_the_broker_act_and_are_recorded(tmp_path: Path) -> None:
