@@ -21,6 +21,7 @@ from records.faults import RecordsFailed
 from records.inspection import CONFIGURATION_KEY
 from records.integrity import refuse_damaged
 from records.journal import FallbackJournal, claim_journal, move_journals
+from records.llm_calls import INSERT_LLM_CALL, LLM_CALLS, SELECT_LLM_CALLS
 from records.merging import merge_leftovers
 from records.queries import (
     AGENT_HEALTH,
@@ -42,6 +43,7 @@ from records.rows import (
     IntentChange,
     IntentRow,
     IntentState,
+    LlmCallRow,
     ParameterChangeRow,
     PositionRow,
     RoundTripRow,
@@ -60,7 +62,16 @@ CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its 
 ACCOUNT_KEY = "account_id"
 SIMULATED = "simulated"
 
-AnyRow = TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | DailyMetricsRow
+AnyRow = (
+    TradeRow
+    | IntentRow
+    | DecisionRow
+    | HealthRow
+    | ParameterChangeRow
+    | EvaluationRow
+    | LlmCallRow
+    | DailyMetricsRow
+)
 RowT = TypeVar("RowT", bound=AnyRow)
 FoundT = TypeVar("FoundT")
 
@@ -156,6 +167,10 @@ class TradingHistory:
     def record_evaluation(self, evaluation: EvaluationRow) -> None:
         self._writer.submit(EVALUATIONS.insert, EVALUATIONS.values(self._mine(evaluation)))
 
+    def record_llm_call(self, call: LlmCallRow) -> None:
+        """The database adds the hash that chains it to the call before."""
+        self._writer.submit(INSERT_LLM_CALL, LLM_CALLS.values(self._mine(call)))
+
     def record_daily_metrics(self, metrics: DailyMetricsRow) -> None:
         """One row per session, bot and mode; the last one stands."""
         self._writer.submit(queries.UPSERT_DAILY_METRICS, DAILY_METRICS.values(self._mine(metrics)))
@@ -219,6 +234,10 @@ class TradingHistory:
         """Samples of all agents from `start` up to, not including, `end`, in the order of time."""
         found = self._read(queries.SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
         return AGENT_HEALTH.rows(found)
+
+    def llm_calls(self, session_date: str | None = None) -> list[LlmCallRow]:
+        """Requests to language models, in the order of their recording; None: of all sessions."""
+        return LLM_CALLS.rows(self._read(SELECT_LLM_CALLS, [self.mode, session_date]))
 
     def open_intents(self, bot: str | None = None) -> list[IntentRow]:
         """Intents of `bot` (its own when None) of which an order may exist, in the order of their making."""

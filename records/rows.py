@@ -192,6 +192,29 @@ class EvaluationRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LlmCallRow:
+    """One request to a language model and what became of it. `outcome` is "answered" or why it gave no answer."""
+
+    llm_call_id: str
+    timestamp: datetime
+    session_date: str
+    purpose: str
+    provider: str
+    model: str
+    prompt: str
+    outcome: str
+    bot: str = ""
+    mode: str = ""
+    reply: str | None = None
+    error: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    duration_s: float | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DailyMetricsRow:
     """The metrics of one bot's session. None means "cannot be said" (no trade, too few days), never zero."""
 
