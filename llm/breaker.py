@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from llm.outcomes import FAILURES, LATCHING, Reason
+from llm.outcomes import FAILURES, LATCHING, OURS, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,10 @@ class Breaker:
         return ""
 
     def after(self, reason: Reason | None, now: datetime) -> Breaker:
-        """The breaker after one request; None is a completion, whatever it says."""
-        if reason is None or reason not in FAILURES:
+        """The breaker after one attempt. None is an answer; what our own side refused says nothing of the service."""
+        if reason in OURS:
+            return self
+        if reason not in FAILURES:
             return replace(self, failures=0, paused_until=None)
         failures = self.failures + 1
         latched = reason if reason in LATCHING else self.latched

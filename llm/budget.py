@@ -71,11 +71,11 @@ class Budget:
         self.path = path
         self.limits = limits
         self.run = run or token_hex(8)
-        self._now = now
+        self.now = now
 
     def reserve(self, micros: int, provider: str) -> int | OverBudget:
         """Set `micros` aside, on disk: the reservation's id, or which limit refuses it. Atomic between programs."""
-        now = self._now()
+        now = self.now()
         with closing(self._open()) as connection:
             connection.execute("BEGIN IMMEDIATE")
             spent = self._spent(connection, now)
@@ -99,7 +99,7 @@ class Budget:
     def spent(self) -> Spending:
         """Spent and reserved up to now."""
         with closing(self._open()) as connection:
-            return self._spent(connection, self._now())
+            return self._spent(connection, self.now())
 
     def _spent(self, connection: sqlite3.Connection, now: datetime) -> Spending:
         day = now.replace(hour=0, minute=0, second=0, microsecond=0)

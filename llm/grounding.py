@@ -8,13 +8,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 _NUMBER = re.compile(
-    r"(?P<digits>\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?:\s?(?P<unit>percent|thousand|million|billion|trillion|bps|[kmbt%]))?(?![\w])"
-    r"|(?P<bare>\d+(?:\.\d+)?)",
-    re.IGNORECASE,
+    r"(?P<digits>\d+(?:,\d{3})*(?:\.\d+)?)(?:\s?(?P<unit>thousand|million|billion|trillion|[kmbt])\b)?", re.IGNORECASE
 )
-_SCALES = {
-    **{"k": 3, "thousand": 3, "m": 6, "million": 6, "b": 9, "billion": 9, "t": 12, "trillion": 12},
-}
+_SCALES = {"k": 3, "thousand": 3, "m": 6, "million": 6, "b": 9, "billion": 9, "t": 12, "trillion": 12}
 _REFERENCE = re.compile(r"\[?\b[ES]\d+\b\]?")  # evidence numbers and aliases are names, not figures
 
 
@@ -30,7 +26,7 @@ def figures(text: str) -> list[Figure]:
     """Every number in `text`, without its sign: "fell 3 %" and "-3 %" say the same."""
     found = []
     for match in _NUMBER.finditer(_REFERENCE.sub(" ", text)):
-        digits = (match["digits"] or match["bare"]).replace(",", "")
+        digits = match["digits"].replace(",", "")
         scale = Decimal(10) ** _SCALES.get((match["unit"] or "").lower(), 0)
         decimals = len(digits.partition(".")[2])
         tolerance = Decimal(10) ** -decimals / 2 * scale if decimals or scale > 1 else Decimal(0)

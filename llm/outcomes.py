@@ -48,6 +48,7 @@ class Reason(StrEnum):
 LATCHING = frozenset({Reason.NO_CREDIT, Reason.UNAUTHORISED, Reason.WRONG_MODEL})  # no later call can do better
 RETRYABLE = frozenset({Reason.RATE_LIMITED, Reason.SERVER_ERROR, Reason.UNREACHABLE})
 FAILURES = RETRYABLE | LATCHING | {Reason.TIMEOUT, Reason.NOT_AN_API, Reason.BAD_REQUEST}  # of the service
+OURS = frozenset({Reason.OVER_BUDGET, Reason.BUDGET_UNKNOWN, Reason.NOT_RECORDED, Reason.UNRECORDABLE})
 REPAIRABLE = frozenset({Reason.BLANK, Reason.TRUNCATED, Reason.NOT_JSON, Reason.INVALID, Reason.TOOL_CALL})
 
 

@@ -6,7 +6,6 @@ A model can name nothing that was not offered: no symbol (it only knows aliases)
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -32,21 +31,13 @@ SHARE_OF: Mapping[str, float] = {"low": 0.25, "medium": 0.6, "high": 1.0}  # con
 
 def one_line(text: str) -> str:
     """`text` without control and invisible characters, on one line: it is shown in terminals and pages."""
-    shown = "".join(" " if char.isspace() else char for char in text if unicodedata.category(char) not in _UNSEEN)
-    return re.sub(r" {2,}", " ", shown).strip()
-
-
-_UNSEEN = {"Cf", "Co", "Cs"}  # format (zero-width, bidirectional), private use, surrogates; Cc is judged below
-
-
-def _text(text: str) -> str:
-    shown = one_line("".join(" " if unicodedata.category(char) == "Cc" else char for char in text))
-    if not shown:
+    shown = "".join(" " if unicodedata.category(char)[0] in "ZC" else char for char in text)
+    if not (line := " ".join(shown.split())):
         raise ValueError("says nothing")
-    return shown
+    return line
 
 
-Text = Annotated[str, Field(min_length=1, max_length=THESIS_CHARS), AfterValidator(_text)]
+Text = Annotated[str, Field(min_length=1, max_length=THESIS_CHARS), AfterValidator(one_line)]
 
 
 class _Reply(BaseModel):
