@@ -63,14 +63,7 @@ ACCOUNT_KEY = "account_id"
 SIMULATED = "simulated"
 
 AnyRow = (
-    TradeRow
-    | IntentRow
-    | DecisionRow
-    | HealthRow
-    | ParameterChangeRow
-    | EvaluationRow
-    | LlmCallRow
-    | DailyMetricsRow
+    TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | LlmCallRow | DailyMetricsRow
 )
 RowT = TypeVar("RowT", bound=AnyRow)
 FoundT = TypeVar("FoundT")

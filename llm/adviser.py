@@ -20,9 +20,10 @@ from llm.prompts import load_prompt
 from llm.questions import DAILY_INSIGHTS, MAX_SUBJECTS, Insights, Question, View, Views, schema_of, views_class
 from llm.stability import orders, shrunk
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolView:
-    """`value` in -1..1 after shrinking; `agreement` 0 to 1; `thesis` of the first fold that had one, symbols back in."""
+    """`value` in -1..1 after shrinking, `agreement` 0 to 1, `thesis` of the first fold that had one."""
 
     symbol: str
     value: float
@@ -97,9 +98,8 @@ class Adviser:
         kept = [each for each in answer.reply.insights if not ungrounded(each, [figures])]
         suggestions = [each for each in answer.reply.suggestions if not ungrounded(each.reason, [figures])]
         if not kept:
-            return Abstained(
-                reason=Reason.UNGROUNDED, detail="every insight has numbers that the day does not", provider=answer.provider
-            )
+            detail = "every insight has numbers that the day does not"
+            return Abstained(reason=Reason.UNGROUNDED, detail=detail, provider=answer.provider)
         return Insights(insights=kept, suggestions=suggestions), answer.llm_call_id
 
     def _joined(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -64,7 +64,10 @@ class TracedCall(Protocol):
         """What the model answered with, and what it costs."""
 
 
-Trace = Callable[[str, str], AbstractContextManager[TracedCall]]  # (model, provider) -> span `chat MODEL`
+class Trace(Protocol):
+    """Opens the span `chat MODEL`; `telemetry.conventions.chat_call` is one."""
+
+    def __call__(self, model: str, *, provider: str) -> AbstractContextManager[TracedCall]: ...
 
 
 class _Untraced:
@@ -72,6 +75,6 @@ class _Untraced:
         """Nobody listens."""
 
 
-def untraced(model: str, provider: str) -> AbstractContextManager[TracedCall]:
+def untraced(model: str, *, provider: str) -> AbstractContextManager[TracedCall]:
     """Where no telemetry is wired."""
     return nullcontext(_Untraced())

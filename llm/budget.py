@@ -65,9 +65,7 @@ def _utc_now() -> datetime:
 class Budget:
     """One run's access to the purse. Methods block for milliseconds (the disk) and raise sqlite3.Error or OSError."""
 
-    def __init__(
-        self, path: Path, limits: Spending, *, run: str = "", now: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, path: Path, limits: Spending, *, run: str = "", now: Callable[[], datetime] = _utc_now) -> None:
         self.path = path
         self.limits = limits
         self.run = run or token_hex(8)

@@ -130,7 +130,7 @@ class Caller:
         if isinstance(reservation, Unusable):
             return reservation
         try:
-            with self._trace(call.model, backend.provider) as span:
+            with self._trace(call.model, provider=backend.provider) as span:
                 call.completion = completion = await backend.complete(call.request)
                 micros = self._micros(call, completion)
                 call.cost_usd = micros / MICROS_PER_USD
@@ -165,7 +165,7 @@ class Caller:
             return 0 if completion.usage is None else prices.micros(completion.usage, self._budget.now())
         return self._most_micros(call)
 
-    async def _reserve(self, call: _Call) -> int | None | Unusable:
+    async def _reserve(self, call: _Call) -> int | Unusable | None:
         """A reservation, None where the model is free, or why nothing may be spent."""
         if call.backend.prices.free:
             return None

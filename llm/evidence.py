@@ -63,7 +63,9 @@ def distinct(evidence: Sequence[Evidence], limit_chars: int) -> tuple[Evidence, 
     return tuple(kept)
 
 
-def anonymised(evidence: Sequence[Evidence], subjects: Sequence[Subject], alias_of: Mapping[str, str]) -> list[Evidence]:
+def anonymised(
+    evidence: Sequence[Evidence], subjects: Sequence[Subject], alias_of: Mapping[str, str]
+) -> list[Evidence]:
     """The same texts with every name of a subject replaced by its alias; so memory of a company cannot speak."""
     patterns = [(_names(subject), alias_of[subject.symbol]) for subject in subjects]
     found = []

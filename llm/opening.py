@@ -39,9 +39,7 @@ def open_models(
     return LanguageModels(
         backends,
         order,
-        Caller(
-            clock=clock, budget=open_budget(settings), call_log=call_log, secrets=secrets_of(settings), trace=trace
-        ),
+        Caller(clock=clock, budget=open_budget(settings), call_log=call_log, secrets=secrets_of(settings), trace=trace),
         clock=clock,
         limits=Limits(
             timeout_s=settings.llm_timeout_s,
@@ -49,9 +47,7 @@ def open_models(
             retry_pause_s=settings.llm_retry_pause_s,
             max_output_tokens=settings.llm_max_output_tokens,
         ),
-        breaker=Breaker(
-            limit=settings.llm_breaker_failures, pause=timedelta(seconds=settings.llm_breaker_pause_s)
-        ),
+        breaker=Breaker(limit=settings.llm_breaker_failures, pause=timedelta(seconds=settings.llm_breaker_pause_s)),
     )
 
 

@@ -23,10 +23,15 @@ Direction = Literal["raise", "lower"]
 Priority = Literal["low", "medium", "high"]
 
 VALUE_OF: Mapping[str, float] = {  # word -> value in -1..1
-    **{"veto": -1.0, "boost": 1.0},
-    **{"very_negative": -1.0, "negative": -0.5, "neutral": 0.0, "positive": 0.5, "very_positive": 1.0},
+    "veto": -1.0,
+    "boost": 1.0,
+    "very_negative": -1.0,
+    "negative": -0.5,
+    "neutral": 0.0,
+    "positive": 0.5,
+    "very_positive": 1.0,
 }
-SHARE_OF: Mapping[str, float] = {"low": 0.25, "medium": 0.6, "high": 1.0}  # confidence -> share of the value that counts
+SHARE_OF: Mapping[str, float] = {"low": 0.25, "medium": 0.6, "high": 1.0}  # confidence -> share that counts
 
 
 def one_line(text: str) -> str:
@@ -54,8 +59,12 @@ class View(_Reply):
     @property
     def value(self) -> float:
         """-1 to 1: the word, weighed by the confidence."""
-        word = getattr(self, "stance", None) or getattr(self, "outlook", "neutral")
-        return VALUE_OF[word] * SHARE_OF[self.confidence]
+        return VALUE_OF[self.word] * SHARE_OF[self.confidence]
+
+    @property
+    def word(self) -> str:
+        """The level, in the words of the question."""
+        raise NotImplementedError
 
 
 class StanceView(View):
@@ -63,11 +72,19 @@ class StanceView(View):
 
     stance: Stance
 
+    @property
+    def word(self) -> str:
+        return self.stance
+
 
 class OutlookView(View):
     """For the weekly portfolio: the excess return over the next five sessions."""
 
     outlook: Outlook
+
+    @property
+    def word(self) -> str:
+        return self.outlook
 
 
 class Views(_Reply):
@@ -115,7 +132,7 @@ def views_class(question: Question, aliases: Sequence[str]) -> type[Views]:
     """The reply's class for these aliases and no others. Raises ValueError when there are none or too many."""
     if not 1 <= len(aliases) <= MAX_SUBJECTS:
         raise ValueError(f"{len(aliases)} subjects: 1 to {MAX_SUBJECTS} can be asked about at once")
-    closed: Any = Literal[tuple(aliases)]  # type: ignore[valid-type]  # a list that is only known now
+    closed: Any = Literal[tuple(aliases)]  # only known now
     view: Any = create_model(question.view_class.__name__, __base__=question.view_class, symbol=(closed, ...))
     views: Any = list[view]
     return create_model("Views", __base__=Views, views=(views, Field(max_length=len(aliases))))
@@ -123,7 +140,8 @@ def views_class(question: Question, aliases: Sequence[str]) -> type[Views]:
 
 def schema_of(reply_class: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema for the prompt and for servers that enforce one, without our own explanations."""
-    return _plain(reply_class.model_json_schema())
+    schema: dict[str, Any] = _plain(reply_class.model_json_schema())
+    return schema
 
 
 def _plain(schema: Any) -> Any:

@@ -41,7 +41,7 @@ class LlmSettings(BaseModel):
     llm_deepseek_url: str = Field("https://api.deepseek.com", description="base URL of DeepSeek", min_length=1)
     llm_deepseek_thinking: Literal["disabled", "enabled"] = Field("disabled", description="reasoning before the reply")
     llm_deepseek_input_usd: float = Field(0.3, description="peak price of a million input tokens", ge=0, le=1000)
-    llm_deepseek_cached_usd: float = Field(0.006, description="the same where the vendor has them cached", ge=0, le=1000)
+    llm_deepseek_cached_usd: float = Field(0.006, description="price of a million cached ones", ge=0, le=1000)
     llm_deepseek_output_usd: float = Field(1.2, description="peak price of a million output tokens", ge=0, le=1000)
     llm_deepseek_off_peak_pct: float = Field(50.0, description="price outside peak hours, percent of it", gt=0, le=100)
     llm_local_model: str | None = Field(None, description="name of the local model; empty is the server's first")

@@ -50,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(database: Path) -> None:
-    from records.connections import open_for_reading
     import sqlite3
 
+    from records.connections import open_for_reading
     from records.faults import RecordsFailed
     from records.integrity import damage, damaged
     from records.llm_calls import verify_chain
