@@ -227,7 +227,7 @@ def test_whatever_is_said_views_are_of_the_asked_symbols_and_bounded(tmp_path: P
 
 
 def test_thesis_is_one_printable_line(tmp_path: Path) -> None:
-    hostile = "a\x1b[31m\n<b>b</b>\u202ec\u0000"
+    hostile = "a\x1b[m\n<b>b</b>\u202ec\u0000"
     advice, _, _ = advise(tmp_path, says(reply(view("S1", thesis=hostile))), llm_folds=1)
     assert isinstance(advice, Advice)
     assert advice.views[0].thesis.isprintable()

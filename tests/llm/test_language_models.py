@@ -143,9 +143,11 @@ def test_local_server_gets_the_schema_its_first_model_and_no_key(tmp_path: Path)
     log = CallLog()
 
     async def run() -> tuple[Outcome, ChatServer]:
-        async with serving(says(GOOD), models=("qwen-local", "other")) as server:
-            async with opened(settings(tmp_path, local_llm_url=server.url), log, CLOSED) as models:
-                return await models.ask("test v1", MESSAGES, REPLY_CLASS), server
+        async with (
+            serving(says(GOOD), models=("qwen-local", "other")) as server,
+            opened(settings(tmp_path, local_llm_url=server.url), log, CLOSED) as models,
+        ):
+            return await models.ask("test v1", MESSAGES, REPLY_CLASS), server
 
     outcome, server = asyncio.run(run())
     assert isinstance(outcome, Answered)
@@ -229,10 +231,12 @@ def test_without_key_and_server_every_question_is_an_abstention(tmp_path: Path) 
 
 def test_service_without_credit_is_not_asked_again_in_the_run(tmp_path: Path) -> None:
     async def run() -> tuple[Outcome, int]:
-        async with serving(refuses(402, "Insufficient Balance")) as server:
-            async with opened(settings(tmp_path, llm_deepseek_url=server.url), CallLog()) as models:
-                await models.ask("test v1", MESSAGES, REPLY_CLASS)
-                return await models.ask("test v1", MESSAGES, REPLY_CLASS), len(server.bodies)
+        async with (
+            serving(refuses(402, "Insufficient Balance")) as server,
+            opened(settings(tmp_path, llm_deepseek_url=server.url), CallLog()) as models,
+        ):
+            await models.ask("test v1", MESSAGES, REPLY_CLASS)
+            return await models.ask("test v1", MESSAGES, REPLY_CLASS), len(server.bodies)
 
     outcome, requests = asyncio.run(run())
     assert isinstance(outcome, Abstained)
@@ -245,9 +249,11 @@ def test_what_cannot_be_recorded_is_not_sent(tmp_path: Path) -> None:
     log.trouble = "the disk is full"
 
     async def run() -> tuple[Outcome, int]:
-        async with serving(says(GOOD)) as server:
-            async with opened(settings(tmp_path, llm_deepseek_url=server.url), log) as models:
-                return await models.ask("test v1", MESSAGES, REPLY_CLASS), len(server.bodies)
+        async with (
+            serving(says(GOOD)) as server,
+            opened(settings(tmp_path, llm_deepseek_url=server.url), log) as models,
+        ):
+            return await models.ask("test v1", MESSAGES, REPLY_CLASS), len(server.bodies)
 
     outcome, requests = asyncio.run(run())
     assert isinstance(outcome, Abstained)
