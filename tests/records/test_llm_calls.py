@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -117,8 +118,6 @@ def test_check_of_a_foreign_database_is_wrong_usage(tmp_path: Path, capsys: pyte
 
 
 def test_asking_writes_the_chain(tmp_path: Path) -> None:
-    import asyncio
-
     path = tmp_path / "history.db"
 
     async def run(history: TradingHistory) -> None:
@@ -129,5 +128,5 @@ def test_asking_writes_the_chain(tmp_path: Path) -> None:
 
     with TradingHistory(path, bot="day_trader", mode="paper") as history:
         asyncio.run(run(history))
-        assert [row.outcome for row in history.llm_calls()] == ["truncated", "answered"]
+        assert [row.outcome for row in history.llm_calls()] == ["not_json", "answered"]
     assert (chain(path).calls, chain(path).broken) == (2, "")
