@@ -42,7 +42,7 @@ from records.rows import TradeRow
 from trading.bars import Bar
 from trading.day_report import DayReport
 from trading.money import price_from_usd
-from trading.orders import Action, ExecutionReport, IntentState, OrderIntent, OrderReport, Reason, Role
+from trading.orders import Action, ExecutionReport, IntentState, OrderIntent, OrderReport, OrderTerms, Reason, Role
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
 T = TypeVar("T")
@@ -171,6 +171,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.orders: list[OrderReport] = []
+        self.terms: list[OrderTerms] = []  # of each reading of all orders
         self.executions: list[ExecutionReport] = []
         self.fees: dict[str, int] = {}  # exec_id -> 1e-6 USD
         self.messages: list[tuple[int, str]] = []  # (code, order reference)
@@ -178,6 +179,9 @@ class Listener:
 
     def on_order(self, report: OrderReport) -> None:
         self.orders.append(report)
+
+    def on_terms(self, terms: OrderTerms) -> None:
+        self.terms.append(terms)
 
     def on_execution(self, execution: ExecutionReport) -> None:
         self.executions.append(execution)
@@ -198,6 +202,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.happened: list[tuple[str, str]] = []  # (what, intent id)
+        self.shown: dict[str, OrderTerms] = {}  # intent id -> what its order asked for last
 
     async def commit(self, intents: Sequence[OrderIntent]) -> None:
         self.happened += [("committed", intent.intent_id) for intent in intents]
@@ -207,6 +212,9 @@ class MemoryStore:
 
     def reported(self, report: OrderReport) -> None:
         self.happened.append((report.state.value, report.order_ref))
+
+    def terms(self, terms: OrderTerms) -> None:
+        self.shown[terms.order_ref] = terms
 
 
 # The world

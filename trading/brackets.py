@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from trading.matching import entry_stop_price, entry_target_price
-from trading.orders import TERMINAL, IntentState, OrderIntent, OrderReport, Role, follow
+from trading.orders import TERMINAL, IntentState, OrderIntent, OrderReport, OrderTerms, Role, follow
 from trading.strategy import Parameters
 
 
@@ -68,6 +68,11 @@ class LiveBracket:
         leg.filled = max(leg.filled, report.filled)
         if report.filled + report.remaining > 0 and not leg.is_over:
             leg.quantity = report.filled + report.remaining
+
+    def on_terms(self, role: Role, terms: OrderTerms) -> None:
+        """What a leg asks for now, as the broker tells it: also after a modification that it refused."""
+        leg = self.legs[role]
+        leg.quantity, leg.limit_price, leg.stop_price = terms.quantity, terms.limit_price, terms.stop_price
 
     def on_bought(self, quantity: int, price: int) -> None:
         """The entry executed."""
