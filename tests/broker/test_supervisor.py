@@ -32,7 +32,7 @@ from tests.gateway_world import (
     what_is_left,
 )
 from trading.errors import BrokerUnavailable
-from utils import HaltTrading, Misconfigured
+from utils import HaltTrading, Misconfigured, TradingError
 
 OTHER_ACCOUNT = "DU1000002"
 RISING = [*warm_up(), minute("09:50", 100.00, 100.20, 99.98, 100.18, 6_000)]  # bought at 9:50:40
@@ -323,8 +323,8 @@ def test_after_giving_up_no_entry_is_sent(tmp_path: Path) -> None:
 # Another account
 
 
-def test_a_gateway_that_comes_back_with_another_account_halts_the_run(tmp_path: Path) -> None:
-    async def main(world: World) -> None:
+def test_a_gateway_that_comes_back_with_another_account_halts_the_run_and_the_day_is_told(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[TradingError | None, Played]:
         announce(world, [PAPER])
         with world.history() as history:
             trader = world.trader(history)
@@ -336,13 +336,16 @@ def test_a_gateway_that_comes_back_with_another_account_halts_the_run(tmp_path: 
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(switch())
-                await run_until(world, trader, ["AAA"])
+                report = await run_until(world, trader, ["AAA"])
+        return trader.fault, what_is_left(world, report)
 
-    words = f"the gateway is logged in to {OTHER_ACCOUNT} now; this run trades {PAPER}"
-    with pytest.raises(HaltTrading, match=words):
-        in_world(main, FEED, tmp_path, other_accounts=(OTHER_ACCOUNT,))
-    states = rows(tmp_path / "history.db", "SELECT role, state FROM order_intents")
-    assert {row["state"] for row in states if row["role"] != "entry"} == {"working"}  # the exits rest on
+    fault, day = in_world(main, FEED, tmp_path, other_accounts=(OTHER_ACCOUNT,))
+    assert isinstance(fault, HaltTrading)
+    assert str(fault) == f"the gateway is logged in to {OTHER_ACCOUNT} now; this run trades {PAPER}"
+    assert (day.report.ended_because, day.report.account_id) == (str(fault), PAPER)
+    assert (day.report.executions, day.report.positions_left) == (1, {"AAA": 249})
+    assert day.report.resting_orders is None  # it could not be asked
+    assert {row["state"] for row in day.intents if row["role"] != "entry"} == {"working"}  # the exits rest on
 
 
 def announce(world: World, accounts: list[str]) -> None:
