@@ -148,6 +148,8 @@ class TradingDesk:
             self.keeper.restore()
         self.broker.raise_order_ids(self._history.highest_order_id(self._options.client_id))
         await self._reconciler.run()
+        if self.broker.is_watching:
+            return  # nothing may be sent
         await self.broker.data.resubscribe()
         await self._protect()
 
