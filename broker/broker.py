@@ -22,6 +22,7 @@ from trading.errors import BrokerUnavailable
 from utils import HaltTrading
 
 SERVER_BACK = (1101, 1102)
+DATA_FARM_BACK = 2104
 TEMPORARY_IDS_FROM = 1_000  # added to the client id while that is taken
 
 log = logging.getLogger(__name__)
@@ -187,6 +188,10 @@ class Broker:
             self.on_link(LinkEvent.SERVER_LOST)
         elif number in SERVER_BACK:
             self.on_link(LinkEvent.SERVER_BACK)
+        elif known.policy is Policy.DEGRADE_DATA:
+            self.data.distrust(symbol)
+        elif number == DATA_FARM_BACK:
+            self.data.renew_all_quotes()
         self._listener.on_message(number, text, trade.order.orderRef if trade else "")
         if trade is not None:
             self.orders.on_message(trade, number, text)

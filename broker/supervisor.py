@@ -66,9 +66,10 @@ class Supervisor:
     @property
     def is_ready(self) -> bool:
         """Whether orders may be sent: connected, in agreement, and no restart of the gateway is due."""
-        return self.state is Link.READY and not self._restart_is_due()
+        return self.state is Link.READY and not self.restart_is_due
 
-    def _restart_is_due(self) -> bool:
+    @property
+    def restart_is_due(self) -> bool:
         """From a minute before the gateway's planned restart until a minute after it."""
         restart = self._restart_time
         if restart is None:
@@ -112,7 +113,7 @@ class Supervisor:
         self._failures = 0
         self.on_event(LinkEvent.OPENED)
         await self._synchronise()
-        if not self.is_ready:
+        if self.state is not Link.READY:
             raise BrokerUnavailable("the gateway is connected but did not answer what the account holds")
 
     async def run(self) -> None:

@@ -257,5 +257,6 @@ class TradingDesk:
             self.supervisor.ask_for_sync()
 
     async def _protect(self) -> None:
-        if not self._options.dry_run and self._clock.now() < self._session.eod:
+        may_send = not self._options.dry_run and not self.supervisor.restart_is_due
+        if may_send and self._clock.now() < self._session.eod:
             await self.positions.protect()
