@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
 from performance_config import PerformanceSettings
+from records.settings import RecordsSettings
 from tools import VendorSettings
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
 from utils import Environment, load_settings
@@ -19,6 +20,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     BrokerSettings,
     VendorSettings,
     PerformanceSettings,
+    RecordsSettings,
 )
 
 
@@ -31,6 +33,7 @@ class DayTraderConfiguration:
     safety: SafetySettings
     broker: BrokerSettings
     performance: PerformanceSettings
+    records: RecordsSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -41,4 +44,5 @@ class DayTraderConfiguration:
             safety=load_settings(SafetySettings, environment),
             broker=load_settings(BrokerSettings, environment),
             performance=load_settings(PerformanceSettings, environment),
+            records=load_settings(RecordsSettings, environment),
         )
