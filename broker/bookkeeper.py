@@ -59,6 +59,7 @@ class Bookkeeper:
         self.book = book
         self.parameters = parameters
         self.orders: OrderDesk
+        self.on_refused: Callable[[str, str], None] = lambda symbol, why: None  # the broker will not let it be bought
         self.brackets: dict[str, LiveBracket] = {}  # symbol -> the orders of its position
         self.warnings: list[str] = []
         self.executions = 0
@@ -91,8 +92,8 @@ class Bookkeeper:
         owned = {row.symbol for row in self._history.open_positions(self._history.bot)}
         earlier = self._history.trades(bot=self._history.bot) if owned else []
         self.book.restore(
-            [_recorded(row) for row in earlier if row.symbol in owned and row.session_date != self._session_date],
-            [_recorded(row) for row in today],
+            [recorded(row) for row in earlier if row.symbol in owned and row.session_date != self._session_date],
+            [recorded(row) for row in today],
         )
         legs: dict[str, list[IntentRow]] = {}  # bracket_id -> its intents that may be alive
         for intent in self._history.open_intents(self._history.bot):
@@ -145,6 +146,9 @@ class Bookkeeper:
         for exec_id, at_s in self._unpaid.items():
             if now_s - at_s > PATIENCE_S:
                 return f"no fee was reported for execution {exec_id}"
+        for symbol, entry in self.book.pending.items():
+            if entry.intent_id in self._by_id and self._by_id[entry.intent_id][1].entry_is_over:
+                return f"{symbol}: its entry is over and not all of its executions were told"
         for intent_id, (intent, bracket) in self._by_id.items():
             state = bracket.legs[intent.role].state
             if state in UNHEARD and now_s - self._intents.written_s(intent_id) > PATIENCE_S:
@@ -262,13 +266,15 @@ class Bookkeeper:
         if report.state is IntentState.REJECTED:
             self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
         if intent.role is Role.ENTRY and report.state in TERMINAL:
-            self.book.drop_pending(intent.symbol, intent.intent_id)
+            self.book.drop_pending(intent.symbol, intent.intent_id, report.filled)
             self.fit_exits(bracket)
 
     def on_message(self, code: int, text: str, order_ref: str) -> None:
         known = self._by_id.get(order_ref)
         if known is not None and codes.code(code).policy is not codes.Policy.CANCEL_ANSWER:
             self.warn(f"{known[0].symbol}: gateway message {code} about its {known[0].role} order: {text}")
+            if known[0].role is Role.ENTRY and code in codes.NOT_FOR_THIS_ACCOUNT:
+                self.on_refused(known[0].symbol, f"{code} {text}")
 
     def fit_exits(self, bracket: LiveBracket) -> None:
         """Size and prices of the resting exits follow what is owned and what it cost."""
@@ -396,7 +402,7 @@ class Bookkeeper:
             self._intents.adopt(row.intent_id, leg.state, int(row.created_at.timestamp()))
 
 
-def _recorded(row: TradeRow) -> Recorded:
+def recorded(row: TradeRow) -> Recorded:
     execution = ExecutionReport(
         exec_id=row.exec_id,
         order_ref=row.order_ref or "",

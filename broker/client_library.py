@@ -5,12 +5,13 @@ It binds to the event loop that is set when it is first imported: set the loop b
 
 from __future__ import annotations
 
-from ib_insync import IB, BarData, BarDataList, Contract, Fill, Order, Stock, Ticker, Trade
+from ib_insync import IB, AccountValue, BarData, BarDataList, Contract, Fill, Order, Stock, Ticker, Trade
 from ib_insync.objects import CommissionReport
 from ib_insync.wrapper import RequestError
 
 __all__ = [
     "IB",
+    "AccountValue",
     "BarData",
     "BarDataList",
     "CommissionReport",

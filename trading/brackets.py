@@ -74,6 +74,10 @@ class LiveBracket:
         self.bought += quantity
         self.bought_value += quantity * price
 
+    def restate(self, owned: int, price: int) -> None:
+        """The position is `owned` shares bought for `price` each from now on, as after a split: exits follow it."""
+        self.bought, self.bought_value = owned, owned * price
+
     @property
     def entry_is_over(self) -> bool:
         """Whether the entry can buy no more."""
