@@ -140,10 +140,7 @@ class Broker:
         contract = await self.data.contract(symbol)
         if contract is None:
             return WhatIf(refusal=f"the gateway knows no stock {symbol}")
-        limit_s = self._settings.ib_request_timeout_s
-        return await ask_what_if(
-            self._ib, contract, account=self._account_id, quantity=quantity, limit=limit, time_limit_s=limit_s
-        )
+        return await ask_what_if(self._ib, contract, account=self._account_id, quantity=quantity, limit=limit)
 
     def market_prices(self) -> dict[str, int]:
         """symbol -> price (1e-4 USD) at which the account's last report valued what it holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -45,11 +46,12 @@ class FundsDesk:
 
         Where there is no answer an entry counts with its whole value.
         """
-        for symbol in symbols:
-            price = price_of(symbol)
-            quantity = budget // notional(price, 1) if price > 0 else 0
-            if quantity > 0 and self._is_news(symbol, notional(price, quantity)):
-                await self._ask(symbol, quantity, price)
+        async with asyncio.TaskGroup() as group:
+            for symbol in symbols:
+                price = price_of(symbol)
+                quantity = budget // notional(price, 1) if price > 0 else 0
+                if quantity > 0 and self._is_news(symbol, notional(price, quantity)):
+                    group.create_task(self._ask(symbol, quantity, price), name=f"what-if {symbol}")
 
     def _is_news(self, symbol: str, value: int) -> bool:
         asked = self._asked.get(symbol)

@@ -13,6 +13,8 @@ from trading.money import notional, price_to_usd
 from trading.orders import Action
 from trading.risk import PPM
 
+ANSWER_LIMIT_S = 5.0  # without an answer an entry counts with its whole value, and trading does not wait
+
 
 class WhatIf(NamedTuple):
     """The answer. `margin_ppm` are millionths of the order's value, `fee` is in 1e-6 USD, None where it is not told.
@@ -26,9 +28,7 @@ class WhatIf(NamedTuple):
     refusal: str = ""
 
 
-async def ask_what_if(
-    ib: IB, contract: Contract, *, account: str, quantity: int, limit: int, time_limit_s: float
-) -> WhatIf:
+async def ask_what_if(ib: IB, contract: Contract, *, account: str, quantity: int, limit: int) -> WhatIf:
     """What buying `quantity` shares at `limit` (1e-4 USD) would bind. Raises BrokerUnavailable without an answer."""
     order = Order(
         action=Action.BUY.value,
@@ -40,7 +40,7 @@ async def ask_what_if(
         outsideRth=False,
     )
     try:
-        state = await asyncio.wait_for(ib.whatIfOrderAsync(contract, order), time_limit_s)
+        state = await asyncio.wait_for(ib.whatIfOrderAsync(contract, order), ANSWER_LIMIT_S)
     except RequestError as error:
         if code(error.code).policy is Policy.REJECT_ORDER:
             return WhatIf(refusal=f"{error.code} {error.message}")
