@@ -66,6 +66,14 @@ SELECT_OPEN_INTENTS = (
     f"SELECT * FROM order_intents WHERE mode = ? AND bot = ? AND state IN ({', '.join('?' * len(OPEN_STATES))}) "
     "ORDER BY created_at, rowid"
 )
+SELECT_UNBOOKED_INTENTS = (
+    "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date < ? AND filled_quantity > "
+    "(SELECT COALESCE(SUM(quantity), 0) FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
+)
+REMOVE_TRADE = "DELETE FROM trades WHERE exec_id = ?"
+SHRINK_TRADE = (  # the part of it that another row tells from now on goes with its share of the result
+    "UPDATE trades SET pnl = pnl * (quantity - ?1) / quantity, quantity = quantity - ?1 WHERE exec_id = ?2"
+)
 
 
 def _selection(table: Table[Any], columns: Sequence[str], order: str) -> str:
@@ -146,6 +154,13 @@ class TradingHistory:
         """What is known after the execution; the last report stands. The execution must be recorded before."""
         self._writer.submit(REPORT_COMMISSION, (commission_usd, pnl_usd, pnl_pct, exec_id))
 
+    def replace_trade(self, stand_in: TradeRow, trade: TradeRow) -> None:
+        """`trade` takes the place of as many shares of the row `stand_in`, which goes when nothing of it is left."""
+        removal = Statement(REMOVE_TRADE, (stand_in.exec_id,))
+        if trade.quantity < stand_in.quantity:
+            removal = Statement(SHRINK_TRADE, (trade.quantity, stand_in.exec_id))
+        self._writer.submit_durable([removal, Statement(UPSERT_TRADE, TRADES.values(self._mine(trade)))])
+
     def commit_intents(self, intents: Sequence[IntentRow]) -> Future[None]:
         """All of `intents` or none, on disk when the future completes: send no order before. RecordsFailed."""
         return self._writer.submit_durable(
@@ -213,6 +228,18 @@ class TradingHistory:
         """Executions in the order of time; None: of all sessions, of all bots."""
         return self._select(TRADES, {"session_date": session_date, "bot": bot}, order=IN_ORDER_OF_TIME)
 
+    def trade(self, exec_id: str) -> TradeRow | None:
+        """One execution; None when it is not on record."""
+        found = self._read("SELECT * FROM trades WHERE exec_id = ? AND mode = ?", [exec_id, self.mode])
+        return TRADES.row(found[0]) if found else None
+
+    def trades_of(self, intent_id: str) -> list[TradeRow]:
+        """The executions of one intent, in the order of time."""
+        found = self._read(
+            f"SELECT * FROM trades WHERE intent_id = ? AND mode = ? ORDER BY {IN_ORDER_OF_TIME}", [intent_id, self.mode]
+        )
+        return [TRADES.row(row) for row in found]
+
     def trades_between(self, start: datetime, end: datetime) -> list[TradeRow]:
         """Executions of all bots from `start` up to, not including, `end`, in the order of time."""
         return [TRADES.row(row) for row in self._read(SELECT_BETWEEN, [utc_text(start), utc_text(end), self.mode])]
@@ -255,6 +282,11 @@ class TradingHistory:
         """One intent of any state; None when there is none of this id."""
         found = self._read("SELECT * FROM order_intents WHERE intent_id = ? AND mode = ?", [intent_id, self.mode])
         return ORDER_INTENTS.row(found[0]) if found else None
+
+    def intents_filled_unbooked(self, before: str) -> list[IntentRow]:
+        """Intents of this bot from sessions before the date `before` that filled more than is in `trades`."""
+        found = self._read(SELECT_UNBOOKED_INTENTS, [self.mode, self.bot, before])
+        return [ORDER_INTENTS.row(row) for row in found]
 
     def highest_order_id(self, client_id: int) -> int:
         """The highest order id that this client id ever used here; 0 when it used none."""

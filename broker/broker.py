@@ -104,6 +104,7 @@ class Broker:
     def _new_connection(self) -> IB:
         ib = IB()
         ib.RaiseRequestErrors = True
+        ib.openOrderEvent += self._kept(self.orders.on_open_order)
         ib.orderStatusEvent += self._kept(self.orders.on_order_status)
         ib.execDetailsEvent += self._kept(self.orders.on_execution)
         ib.commissionReportEvent += self._kept(self.orders.on_commission)
@@ -116,7 +117,13 @@ class Broker:
     def _drop(self) -> None:
         """Forget the old connection without listening to its end."""
         old, self._ib = self._ib, IB()
-        for event in (old.orderStatusEvent, old.execDetailsEvent, old.commissionReportEvent, old.errorEvent):
+        for event in (
+            old.openOrderEvent,
+            old.orderStatusEvent,
+            old.execDetailsEvent,
+            old.commissionReportEvent,
+            old.errorEvent,
+        ):
             event.clear()
         old.accountValueEvent.clear()
         old.disconnectedEvent.clear()

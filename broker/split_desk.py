@@ -7,8 +7,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Literal
 
-from broker.bookkeeper import recorded
 from broker.broker import Broker
+from broker.session_record import recorded
 from market_hours import Clock, Session, utc_from_epoch
 from observability import TradingHistory
 from records.rows import DecisionRow, PositionRow, TradeRow

@@ -79,6 +79,7 @@ class TradingDesk:
         self._new_id = new_id
         self._session_date = session.date.isoformat()
         self._marks: DayMarks | None = None  # of this session, as on record; None before its open
+        self._asked_about_s: dict[str, int] = {}  # intent_id -> when its state last led to a synchronisation
         self._doubts = 0  # instants in a row at which the broker held fewer shares than the ledger
         self.account = AccountState("", 0, 0)
         day = self._session_date
@@ -99,6 +100,7 @@ class TradingDesk:
         self.keeper.on_refused = self.refuse
         self._funds = FundsDesk(self.broker, book, self.keeper.warn, self.refuse)
         self._splits = SplitDesk(self.broker, history, session, clock, new_id)
+        self.keeper.on_doubt = self._on_doubt
         self.view = MarketView(self.broker.data, session.date, session.open_s, daily_atr=options.daily_atr)
         self.positions = PositionDesk(
             self.keeper,
@@ -304,6 +306,14 @@ class TradingDesk:
     def is_flat(self) -> bool:
         """Whether this bot owns nothing and has no entry on its way."""
         return not self.keeper.book.positions and not self.keeper.book.pending
+
+    def _on_doubt(self, intent_id: str, why: str) -> None:
+        """Nobody knows what became of an order: the broker is asked at once, about each order once a minute."""
+        now_s = int(self._clock.now().timestamp())
+        if now_s - self._asked_about_s.get(intent_id, 0) > ASK_AGAIN_S:
+            self._asked_about_s[intent_id] = now_s
+            log.info("%s: asking the broker", why)
+            self.supervisor.ask_for_sync()
 
     async def _protect(self) -> None:
         if not self._options.dry_run and self._clock.now() < self._session.eod:

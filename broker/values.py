@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
-from trading.orders import ExecutionReport, OrderIntent, OrderReport
+from trading.orders import ExecutionReport, OrderIntent, OrderReport, OrderTerms
 
 
 class Quote(NamedTuple):
@@ -59,6 +59,13 @@ class BrokerPosition(NamedTuple):
     is_short_option: bool = False  # on `symbol`: its shares may be what covers it
 
 
+class FilledOrder(NamedTuple):
+    """What an order says it filled. `price` is its average in 1e-4 USD, 0: not told."""
+
+    quantity: int
+    price: int
+
+
 class RestingOrder(NamedTuple):
     """An order alive at the broker, for reports and reconciliation. The price is 0 for market orders."""
 
@@ -81,6 +88,9 @@ class BrokerListener(Protocol):
     def on_order(self, report: OrderReport) -> None:
         """The state of one of our orders changed."""
 
+    def on_terms(self, terms: OrderTerms) -> None:
+        """Size and prices of one of our live orders, as the broker has them."""
+
     def on_execution(self, execution: ExecutionReport) -> None:
         """An execution of any order on the account, once or more often."""
 
@@ -102,3 +112,6 @@ class IntentStore(Protocol):
 
     def reported(self, report: OrderReport) -> None:
         """The broker told the state of an intent."""
+
+    def terms(self, terms: OrderTerms) -> None:
+        """The broker told size and prices of an intent's order."""

@@ -119,6 +119,7 @@ class SessionBook:
     _sales: dict[str, _Sale] = field(default_factory=dict)  # exec_id -> sale
     _fees: dict[str, int] = field(default_factory=dict)  # exec_id -> fee counted
     _trip_of: dict[str, _Trip] = field(default_factory=dict)  # exec_id -> its round trip
+    _earlier: dict[str, None] = field(default_factory=dict)  # exec_ids whose results are not of this session
 
     def add_pending(self, symbol: str, entry: PendingEntry) -> None:
         """An approved entry: its capital is taken from now on."""
@@ -179,6 +180,29 @@ class SessionBook:
                 self.buying_power.day_trades_made += symbol in self.entries
         return self._closing(execution.exec_id)
 
+    def on_earlier_execution(self, execution: ExecutionReport, reason: Reason) -> Closing | None:
+        """Count an execution of an earlier session: shares and their cost change, this session's results do not."""
+        realised, trips = self.realised, len(self.round_trips)
+        last_exit_s = self.last_exit_s.get(execution.symbol)
+        closing = self.on_execution(execution, reason)
+        self.realised = realised
+        del self.round_trips[trips:]
+        if last_exit_s is None:
+            self.last_exit_s.pop(execution.symbol, None)
+        self._earlier[execution.exec_id] = None
+        return closing
+
+    def note(self, execution: ExecutionReport) -> None:
+        """Know an execution from now on, and book nothing of it."""
+        self._executions[execution.exec_id] = execution
+
+    def executed(self, order_ref: str) -> tuple[int, int]:
+        """Shares that an order executed, of those counted here, and their average price (1e-4 USD)."""
+        told = [execution for execution in self._executions.values() if execution.order_ref == order_ref]
+        shares = sum(execution.quantity for execution in told)
+        value = sum(execution.quantity * execution.price for execution in told)
+        return shares, value // shares if shares else 0
+
     def on_fee(self, exec_id: str, fee: int) -> Closing | None:
         """Count commission and fees (1e-6 USD) of a known execution. A sale returns its corrected result.
 
@@ -190,14 +214,15 @@ class SessionBook:
         trip = self._trip_of[exec_id]
         fee, self._fees[exec_id] = fee - self._fees.get(exec_id, 0), fee
         trip.fees += fee
+        is_earlier = exec_id in self._earlier
         if execution.action is Action.SELL:
-            self.realised -= fee
+            self.realised -= 0 if is_earlier else fee
             self._sales[exec_id].pnl -= fee
             return self._closing(exec_id)
         position = self.positions.get(execution.symbol)
         if position is not None and self._open_trips.get(execution.symbol) is trip:
             self.positions[execution.symbol] = with_fee(position, fee)
-        else:  # the shares are gone already: the fee was late
+        elif not is_earlier:  # the shares are gone already: the fee was late
             self.realised -= fee
         return None
 
@@ -332,7 +357,7 @@ class SessionBook:
         owned = self.positions.get(execution.symbol, Position()).quantity
         if execution.action is Action.SELL and execution.quantity > owned:
             if owned == 0:
-                self._executions[execution.exec_id] = execution
+                self.note(execution)
                 return
             execution = execution._replace(quantity=owned)
         self.on_execution(execution, recorded.reason)

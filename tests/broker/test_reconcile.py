@@ -297,6 +297,9 @@ class Keeper:
     def intent_facts(self) -> list[Any]:
         return []
 
+    def look_back(self, stocks: Any, filled: Any, now_s: int) -> None:
+        """Nothing happened before."""
+
     def on_positions(self, held: dict[str, float]) -> None:
         self.believed.append(held)
 
