@@ -134,6 +134,13 @@ class IntradayTrader:
         self._flattens = self._flattens or flatten
         self._stop.set()
 
+    def kill(self, what: str, *, flatten: bool = False) -> None:
+        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run."""
+        self._killed = True
+        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
+        if flatten:
+            self.stop(f"kill switch: {what}, flatten", flatten=True)
+
     @property
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
@@ -201,7 +208,9 @@ class IntradayTrader:
         """Fix equity, limits and the budget per symbol."""
         book = self._book
         book.equity_at_open = self._desk.equity_before()
-        book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
+        book.limits = self._options.risk.limits(
+            book.equity_at_open * self._allocation_ppm // 1_000_000, book.equity_at_open
+        )
         self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
 
     # The session
@@ -240,13 +249,8 @@ class IntradayTrader:
             log.warning("%s; reconciliation finds out what became of it", error)
 
     def _obey_kill_switch(self) -> None:
-        order = self._kill_switch.order()
-        if not order:
-            return
-        self._killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {self._kill_switch.file} exists, no more entries")
-        if order == "flatten":
-            self.stop(f"kill switch: {self._kill_switch.file} says flatten", flatten=True)
+        if order := self._kill_switch.order():
+            self.kill(f"{self._kill_switch.file} exists", flatten=order == "flatten")
 
     async def _check_health(self, now_s: int, late_s: float) -> None:
         """The health hook: sample, record, and ask again for bars that could not be followed."""

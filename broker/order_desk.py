@@ -203,8 +203,8 @@ class OrderDesk:
                 self._listener.on_fee(fill.execution.execId, money_from_ib(fill.commissionReport.commission))
 
     def _tell(self, report: OrderReport) -> None:
+        self._listener.on_order(report)  # first: it knows intents of earlier runs
         self._store.reported(report)
-        self._listener.on_order(report)
 
     async def _contract(self, symbol: str) -> Contract:
         contract = await self._data.contract(symbol)

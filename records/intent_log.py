@@ -65,7 +65,9 @@ class IntentLog:
         )
 
     def reported(self, report: OrderReport) -> None:
-        """The broker told the state. An intent of another run is followed from now on."""
+        """The broker told the state of an intent of this run, or of one that was adopted. Others are not ours."""
+        if not self.knows(report.order_ref):
+            return
         state = self._follow(report.order_ref, report.state)
         self._records.update_intent(
             report.order_ref,

@@ -78,9 +78,7 @@ def on_tuesday(
 def test_exits_are_rebuilt_to_the_new_shares_and_prices_before_the_open(tmp_path: Path, cancels: bool) -> None:
     _, early = on_tuesday(tmp_path, cancels=cancels)
     # paid 100.21, now 50.105: stop 50.105 * 0.992 = 49.70416, target 50.105 * 1.014 = 50.80647
-    target = (
-        [("LMT", 498, 0, 508_100)] if cancels else []
-    )  # Monday's was for the day, the rest lives on
+    target = [("LMT", 498, 0, 508_100)] if cancels else []  # Monday's was for the day, the rest lives on
     assert sorted((o.order_type, o.quantity, o.stop, o.limit) for o in early) == [
         *target,
         ("MKT", 498, 0, 0),
