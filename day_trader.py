@@ -217,8 +217,11 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             opens = f"{following.date:%A %Y-%m-%d}, it opens at {_clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
-        with _open_history(args.db or LIVE_DATABASE, "live" if args.live else "paper", options.performance) as history:
-            from day_trading.signals import obey_signals
+        from day_trading.signals import obey_signals
+        from day_trading.single_run import only_user
+
+        database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
+        with only_user(database), _open_history(database, mode, options.performance) as history:
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
@@ -235,11 +238,14 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
 def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
     """Sessions in simulated time against the embedded gateway."""
+    from day_trading.single_run import only_user
     from ib_simulator.simulated_time import simulated_loop
 
     loop = simulated_loop(args.speed)  # set before the client library is imported
     try:
-        return loop.run_until_complete(_simulate_sessions(args, _options(args, environment), clock, loop))
+        options = _options(args, environment)
+        with only_user(args.db or SIMULATED_DATABASE):
+            return loop.run_until_complete(_simulate_sessions(args, options, clock, loop))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
@@ -277,12 +283,12 @@ async def _simulate_sessions(
     world = build_world(loop, feed, calendar, sessions)
     database = args.db or SIMULATED_DATABASE
     known_watchlist(options, sessions[0], calendar)  # a bad one is refused before the last run's database moves
-    start_afresh(database)
     ids = Random(f"{args.seed or 0} {sessions[0].date}")
 
     def new_id() -> str:
         return str(UUID(int=ids.getrandbits(128), version=4))
 
+    start_afresh(database)
     async with running_gateway(world, GatewayOptions()) as (_gateway, port):
         here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""}  # the user's are for the real one
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))

@@ -152,16 +152,26 @@ class IntradayTrader:
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         if self._stop.is_set():
             return self._report()
-        async with self._desk.running():
-            try:
-                self._set_capital()
-                await self._trade(universe)
-            except Misconfigured:
-                raise  # nothing was traded: one line is enough
-            except TradingError as error:
-                log.info("the session ends early: %s; resting exits stay at the broker", error)
-                self.fault = error
+        try:
+            async with self._desk.running():
+                await self._trade_or_tell_why_not(universe)
+                return self._report()
+        except BaseExceptionGroup:
+            if self._desk.fault is None:
+                raise
+            self.fault = self._desk.fault  # of the connection: the day until then is told all the same
+            log.info("the session ends early: %s; resting exits stay at the broker", self.fault)
             return self._report()
+
+    async def _trade_or_tell_why_not(self, universe: Sequence[str]) -> None:
+        try:
+            self._set_capital()
+            await self._trade(universe)
+        except Misconfigured:
+            raise  # nothing was traded: one line is enough
+        except TradingError as error:
+            log.info("the session ends early: %s; resting exits stay at the broker", error)
+            self.fault = error
 
     async def _trade(self, universe: Sequence[str]) -> None:
         """The session once its positions are known."""

@@ -117,6 +117,10 @@ class IntentLog:
             followed = self._follow(intent_id, state)
             self._records.update_intent(intent_id, followed.value, updated_at=self._now(), detail=why)
 
+    def now_s(self) -> int:
+        """The epoch second in which something is written now."""
+        return int(self._now().timestamp())
+
     def written_s(self, intent_id: str) -> int:
         """When the intent was committed; 0 when that is not known."""
         return self._written_s.get(intent_id, 0)
