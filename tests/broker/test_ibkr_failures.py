@@ -193,7 +193,8 @@ def test_05_a_silent_feed_is_asked_again_and_nothing_is_entered_on_it(tmp_path: 
         world.answer(ReqMktData, answer)
         await asyncio.Event().wait()
 
-    played = play(tmp_path, fall_silent, stop_at="09:54", risk=RiskSettings(risk_cool_down_s=60))
+    risk = RiskSettings(risk_cool_down_s=60, risk_max_quote_age_s=30)
+    played = play(tmp_path, fall_silent, stop_at="09:54", risk=risk)
     assert played.day.report.funnel["AAA"]["stale_quote"] > 0
     assert asked
     second = [i["created_at"] for i in played.day.intents[4:]]  # on the standing quote that the answer began with
@@ -480,12 +481,14 @@ def test_18_without_live_data_nothing_is_entered_and_it_is_said(
     tmp_path: Path, permission: Permission, code: int
 ) -> None:
     async def take_away(world: World) -> None:
-        await world.until("09:50:40.200")
+        world.faults().fire(Reject(code=201, count=1))  # the entry of 9:50:40; a minute later it is wanted again
+        await world.until("09:50:45")
         world.gateway.data.set_permission(permission, "AAA")
         await asyncio.Event().wait()
 
-    played = play(tmp_path, take_away, stop_at="09:54")
-    assert played.day.intents == []
+    risk = RiskSettings(risk_cool_down_s=60, risk_max_quote_age_s=600)
+    played = play(tmp_path, take_away, stop_at="09:54", risk=risk)
+    assert [intent["state"] for intent in played.day.intents] == ["rejected"] * 4
     assert played.day.report.funnel["AAA"]["stale_quote"] > 0
     assert [warning for warning in played.day.report.warnings if f"gateway message {code}" in warning]
 
