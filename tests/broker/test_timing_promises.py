@@ -29,7 +29,7 @@ def measured(folder: Path, fault: Fault) -> tuple[float, float, list[str]]:
             supervisor = trader._desk.supervisor
 
             async def seconds_until(is_ready: bool) -> float:
-                while (supervisor.state is Link.READY) is not is_ready:
+                while (supervisor.state is Link.READY) is not is_ready:  # noqa: ASYNC110 (measured in simulated steps)
                     await asyncio.sleep(STEP_S)
                 return (world.clock.now() - at(FAULT_AT)).total_seconds()
 
