@@ -146,6 +146,13 @@ class IntradayTrader:
         self._flattens = self._flattens or flatten
         self._stop.set()
 
+    def kill(self, what: str, *, flatten: bool = False) -> None:
+        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run."""
+        self._killed = True
+        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
+        if flatten:
+            self.stop(f"kill switch: {what}, flatten", flatten=True)
+
     @property
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
@@ -183,8 +190,12 @@ class IntradayTrader:
         """The session once its positions are known."""
         if self._clock.now() < self._session.eod:
             await self._choose_watchlist(universe)
+            self._set_capital()
+            await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
             await self._wait_until(self._session.open)
         self._set_capital()
+        await self._desk.follow_positions()
+        await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
         self.health.started_ticking()
         await self._monitor()
         self.health.stopped_ticking()
@@ -221,8 +232,10 @@ class IntradayTrader:
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
         book = self._book
-        book.equity_at_open = self._desk.refresh_account().net_liquidation - book.realised
-        book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
+        book.equity_at_open = self._desk.equity_before()
+        book.limits = self._options.risk.limits(
+            book.equity_at_open * self._allocation_ppm // 1_000_000, book.equity_at_open
+        )
         self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
 
     # The session
@@ -254,6 +267,7 @@ class IntradayTrader:
             return
         try:
             await self._desk.watch(now_s)
+            await self._desk.follow_positions()
             if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
                 for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
                     await self._desk.enter(intents)
@@ -261,13 +275,8 @@ class IntradayTrader:
             log.warning("%s; reconciliation finds out what became of it", error)
 
     def _obey_kill_switch(self) -> None:
-        order = self._kill_switch.order()
-        if not order:
-            return
-        self._killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {self._kill_switch.file} exists, no more entries")
-        if order == "flatten":
-            self.stop(f"kill switch: {self._kill_switch.file} says flatten", flatten=True)
+        if order := self._kill_switch.order():
+            self.kill(f"{self._kill_switch.file} exists", flatten=order == "flatten")
 
     async def _leave(self) -> None:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""

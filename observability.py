@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import threading
@@ -57,6 +58,7 @@ log = logging.getLogger(__name__)
 
 CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its wait for another program's lock
 
+DAY_MARKS_KEY = "day_marks."  # of `meta`; behind it bot and mode, the value is that of the latest session
 ACCOUNT_KEY = "account_id"
 SIMULATED = "simulated"
 
@@ -122,6 +124,12 @@ class TradingHistory:
         """One row per `exec_id`. The same execution again adds what was missing and never takes anything away."""
         self._writer.submit(queries.UPSERT_TRADE, TRADES.values(self._mine(trade)))
 
+    def commit_trades(self, trades: Sequence[TradeRow]) -> Future[None]:
+        """All of `trades` or none, on disk when the future completes. Raises RecordsFailed from the future."""
+        return self._writer.submit_durable(
+            [Statement(queries.UPSERT_TRADE, TRADES.values(self._mine(trade))) for trade in trades]
+        )
+
     def record_commission(
         self, exec_id: str, commission_usd: float, pnl_usd: float | None, pnl_pct: float | None
     ) -> None:
@@ -172,6 +180,13 @@ class TradingHistory:
         limits = self._limits_active
         database = {"sqlite_cache_mb": limits.cache_mb, "sqlite_mmap_mb": limits.mmap_mb}
         self._writer.submit(queries.SET_META, (CONFIGURATION_KEY + self.bot, json_text({**values, **database})))
+
+    def record_day_marks(self, session_date: str, marks: Mapping[str, Any]) -> None:
+        """What of a session no execution tells, for a later run of it. The last one stands."""
+        self._writer.submit(
+            queries.SET_META,
+            (f"{DAY_MARKS_KEY}{self.bot}.{self.mode}", json_text({"session_date": session_date, **marks})),
+        )
 
     def bind_account(self, account_id: str) -> None:
         """Tie the database to an account, once and for all. Raises HaltTrading when it belongs to another.
@@ -236,6 +251,22 @@ class TradingHistory:
         """Samples of all agents from `start` up to, not including, `end`, in the order of time."""
         found = self._read(queries.SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
         return AGENT_HEALTH.rows(found)
+
+    def entries_tried(self, session_date: str) -> dict[str, int]:
+        """symbol -> entries of this bot in a session, filled or not."""
+        found = self._read(queries.SELECT_ENTRIES_TRIED, [session_date, self.bot, self.mode])
+        return {row["symbol"]: row["tried"] for row in found}
+
+    def refused_symbols(self, session_date: str) -> dict[str, str]:
+        """symbol -> why the broker refused this bot an entry in a session, the first time."""
+        found = self._read(queries.SELECT_REFUSED, [session_date, self.bot, self.mode])
+        return {row["symbol"]: str(json.loads(row["detail"]).get("why", "")) for row in found}
+
+    def day_marks(self, session_date: str) -> dict[str, Any] | None:
+        """What an earlier run of the session recorded last; None when there was none."""
+        found = self._read(queries.SELECT_META, [f"{DAY_MARKS_KEY}{self.bot}.{self.mode}"])
+        marks = json.loads(found[0]["value"]) if found else {}
+        return marks if marks.pop("session_date", None) == session_date else None
 
     def open_intents(self, bot: str | None = None) -> list[IntentRow]:
         """Intents of `bot` (its own when None) of which an order may exist, in the order of their making."""

@@ -62,6 +62,7 @@ class Bookkeeper:
         self.book = book
         self.parameters = parameters
         self.orders: OrderDesk
+        self.on_refused: Callable[[str, str], None] = lambda symbol, why: None  # the broker will not let it be bought
         self.tracked = TrackedOrders(history, intents, parameters)
         self.shares = AccountShares()
         self.record = SessionRecord(history, session_date, market_of, new_id)
@@ -150,6 +151,10 @@ class Bookkeeper:
         for exec_id, at_s in self._unpaid.items():
             if now_s - at_s > PATIENCE_S:
                 return f"no fee was reported for execution {exec_id}"
+        for symbol, entry in self.book.pending.items():
+            known = self.tracked.get(entry.intent_id)
+            if known is not None and known.leg.is_over:
+                return f"{symbol}: its entry is over and not all of its executions were told"
         intent = self.tracked.unheard_of(now_s, PATIENCE_S)
         return f"{intent.symbol}: nobody said what became of its {intent.role} order" if intent else ""
 
@@ -246,7 +251,7 @@ class Bookkeeper:
         if known.leg.state is IntentState.UNKNOWN and not was_unknown:
             self.on_doubt(intent.intent_id, f"{intent.symbol}: the state of its {intent.role} order is unknown")
         if intent.role is Role.ENTRY and report.state in TERMINAL:
-            self.book.drop_pending(intent.symbol, intent.intent_id)
+            self.book.drop_pending(intent.symbol, intent.intent_id, report.filled)
             self.fit_exits(bracket)
 
     def on_terms(self, terms: OrderTerms) -> None:
@@ -260,6 +265,8 @@ class Bookkeeper:
             self.warn(f"gateway message {code}, {codes.code(code).meaning}: no entries on data that is lost")
         elif known is not None and policy is not codes.Policy.CANCEL_ANSWER:
             self.warn(f"{known.intent.symbol}: gateway message {code} about its {known.intent.role} order: {text}")
+            if known.intent.role is Role.ENTRY and code in codes.NOT_FOR_THIS_ACCOUNT:
+                self.on_refused(known.intent.symbol, f"{code} {text}")
             if policy is codes.Policy.REJECT_ORDER and known.leg.state is IntentState.WORKING:
                 self.on_doubt(known.intent.intent_id, f"{known.intent.symbol}: a change of an order was refused")
 

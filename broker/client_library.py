@@ -33,17 +33,18 @@ elif NAME != DEFAULT:
     raise Misconfigured(f"IB_CLIENT_LIBRARY={NAME}: choose {DEFAULT} or {SUCCESSOR}")
 
 if TYPE_CHECKING or NAME == DEFAULT:
-    from ib_insync import IB, BarData, BarDataList, Contract, Fill, Order, Stock, Ticker, Trade
+    from ib_insync import IB, AccountValue, BarData, BarDataList, Contract, Fill, Order, Stock, Ticker, Trade
     from ib_insync.objects import CommissionReport
     from ib_insync.wrapper import RequestError
 else:
-    from ib_async import IB, BarData, BarDataList, Contract, Fill, Order, Stock, Ticker, Trade
+    from ib_async import IB, AccountValue, BarData, BarDataList, Contract, Fill, Order, Stock, Ticker, Trade
     from ib_async.objects import CommissionReport
     from ib_async.wrapper import RequestError
 
 __all__ = [
     "IB",
     "NAME",
+    "AccountValue",
     "BarData",
     "BarDataList",
     "CommissionReport",

@@ -91,11 +91,21 @@ class TrackedOrders:
         return None
 
     def _restore_bracket(self, rows: list[IntentRow]) -> None:
-        bracket = self.track(tuple(_intent_of(row) for row in rows))
+        """Follow orders of earlier runs. Some of their bracket may be followed already: they join it."""
+        intents = tuple(_intent_of(row) for row in rows)
+        bracket = self._bracket(intents[0].bracket_id)
+        if bracket is None:
+            bracket = self.track(intents)
+        for intent in intents:
+            bracket.join(intent)
+            self._by_id[intent.intent_id] = Tracked(intent, bracket)
         for row in rows:
             leg = bracket.legs[Role(row.role)]
             leg.state = IntentState(row.state)
             self._intents.adopt(leg.intent, leg.state, int(row.created_at.timestamp()))
+
+    def _bracket(self, bracket_id: str) -> LiveBracket | None:
+        return next((each.bracket for each in self._by_id.values() if each.intent.bracket_id == bracket_id), None)
 
 
 def _intent_of(row: IntentRow) -> OrderIntent:

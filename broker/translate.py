@@ -190,4 +190,10 @@ def resting_from_ib(trade: Trade) -> RestingOrder:
 
 def position_from_ib(contract: Contract, quantity: float, average_cost: float) -> BrokerPosition:
     """A net position."""
-    return BrokerPosition(contract.symbol, float(quantity), price_from_ib(average_cost), contract.secType == "STK")
+    return BrokerPosition(
+        contract.symbol,
+        float(quantity),
+        price_from_ib(average_cost),
+        is_stock=contract.secType == "STK",
+        is_short_option=contract.secType in ("OPT", "FOP") and quantity < 0,
+    )

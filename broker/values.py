@@ -20,11 +20,28 @@ class Quote(NamedTuple):
 
 
 class AccountState(NamedTuple):
-    """The account at one instant. Money in 1e-6 USD."""
+    """The account at one instant. Money in 1e-6 USD.
+
+    `settled_cash` is None where the gateway does not tell it. `day_trades_left` is the account's own flag, -1 where
+    it does not limit them.
+    """
 
     account_id: str
     net_liquidation: int
     available_funds: int
+    is_cash: bool = False
+    settled_cash: int | None = None
+    day_trades_left: int = -1
+
+    @property
+    def spendable(self) -> int:
+        """What new positions may bind. A cash account spends settled cash only: it cannot violate good faith.
+
+        IBKR's available funds of a cash account are its settled cash; where both are told, the smaller one counts.
+        """
+        if self.is_cash and self.settled_cash is not None:
+            return min(self.available_funds, self.settled_cash)
+        return self.available_funds
 
     @property
     def is_paper(self) -> bool:
@@ -39,6 +56,7 @@ class BrokerPosition(NamedTuple):
     quantity: float
     average_cost: int
     is_stock: bool
+    is_short_option: bool = False  # on `symbol`: its shares may be what covers it
 
 
 class FilledOrder(NamedTuple):

@@ -106,6 +106,15 @@ SELECT_OPEN_INTENTS = (
 SELECT_INTENT = "SELECT * FROM order_intents WHERE intent_id = ? AND mode = ?"
 SELECT_HIGHEST_ORDER_ID = "SELECT MAX(order_id) FROM order_intents WHERE client_id = ? AND order_id IS NOT NULL"
 
+SELECT_ENTRIES_TRIED = (
+    "SELECT symbol, COUNT(*) AS tried FROM order_intents "
+    "WHERE role = 'entry' AND session_date = ? AND bot = ? AND mode = ? GROUP BY symbol ORDER BY symbol"
+)
+SELECT_REFUSED = (
+    "SELECT symbol, detail FROM decisions WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL "
+    "AND session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp DESC"
+)
+
 QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that needs it
     "trades_timestamp": SELECT_BETWEEN,
     "trades_symbol_timestamp": SELECT_LATEST,
@@ -113,4 +122,6 @@ QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that
     "agent_health_timestamp": SELECT_HEALTH,
     "order_intents_open": SELECT_OPEN_INTENTS,
     "order_intents_client_order": SELECT_HIGHEST_ORDER_ID,
+    "order_intents_entries": SELECT_ENTRIES_TRIED,
+    "decisions_refused": SELECT_REFUSED,
 }

@@ -119,8 +119,15 @@ class HandMadeFeed:
     name = "bars written by hand"
     extended_hours = False
 
-    def __init__(self, minutes: Mapping[str, Sequence[Bar]], days: Mapping[str, Sequence[Bar]] | None = None) -> None:
+    def __init__(
+        self,
+        minutes: Mapping[str, Sequence[Bar]],
+        days: Mapping[str, Sequence[Bar]] | None = None,
+        *,
+        splits: Mapping[str, CorporateAction] | None = None,
+    ) -> None:
         self._minutes = minutes
+        self._splits = splits or {}
         self._days = days if days is not None else {symbol: daily_history() for symbol in minutes}
 
     def symbols(self, session_date: date) -> tuple[str, ...]:
@@ -152,7 +159,7 @@ class HandMadeFeed:
         return tuple(bar for bar in self._days.get(symbol, ()) if first <= _date(bar) < before)
 
     def actions(self, symbol: str) -> tuple[CorporateAction, ...]:
-        return ()
+        return (self._splits[symbol],) if symbol in self._splits else ()
 
     def minute_history(self, symbol: str, before: date, sessions: int) -> tuple[Bar, ...]:
         bars = [bar for bar in self._minutes.get(symbol, ()) if _date(bar) < before]
@@ -370,10 +377,11 @@ def in_world(
     cash_usd: int = 100_000,
     also_listed: Iterable[str] = (),
     other_accounts: tuple[str, ...] = (),
+    **gateway_options: Any,
 ) -> T:
     """Run `main` in a world that begins at `begins` (New York) and goes on with the `following` sessions.
 
-    `also_listed` are symbols that the gateway knows but has no bar of.
+    `also_listed` are symbols that the gateway knows but has no bar of, `gateway_options` those of `GatewayOptions`.
     """
     loop = simulated_loop()
     clock = SimulatedClock(loop, at(begins, session))
@@ -386,7 +394,9 @@ def in_world(
         symbols=tuple(listed),
         prices_from=feed.name,
     )
-    options = GatewayOptions(account_id=account_id, other_accounts=other_accounts, cash=cash_usd * USD)
+    options = GatewayOptions(
+        account_id=account_id, other_accounts=other_accounts, cash=cash_usd * USD, **gateway_options
+    )
 
     async def entry() -> T:
         async with running_gateway(simulated, options) as (gateway, port):

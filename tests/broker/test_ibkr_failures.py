@@ -62,6 +62,8 @@ from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
 SOLD = ("11:30:40", "AAA", "SELL", 249, 101.62, "profit_target")
 
+REJECTS_ONE = Reject(code=154, count=1)  # as for a halted stock: it may be bought later
+
 
 def later_rise(clock_text: str = "10:30") -> list[Bar]:
     """A second symbol that is bought 40 seconds after `clock_text`."""
@@ -187,7 +189,8 @@ def test_05_a_silent_feed_is_asked_again_and_nothing_is_entered_on_it(tmp_path: 
             asked.append(world.clock.now())
             world.as_usual(client, request)
 
-        world.faults().fire(Reject(code=201, count=1))  # the entry of 9:50:40; a minute later it is wanted again
+        await world.until("09:50:30")
+        world.faults().fire(REJECTS_ONE)  # the entry of 9:50:40; a minute later it is wanted again
         await world.until("09:50:45")
         world.faults().fire(StaleQuotes(seconds=600))
         world.answer(ReqMktData, answer)
@@ -491,7 +494,8 @@ def test_18_without_live_data_nothing_is_entered_and_it_is_said(
     tmp_path: Path, permission: Permission, code: int
 ) -> None:
     async def take_away(world: World) -> None:
-        world.faults().fire(Reject(code=201, count=1))  # the entry of 9:50:40; a minute later it is wanted again
+        await world.until("09:50:30")
+        world.faults().fire(REJECTS_ONE)  # the entry of 9:50:40; a minute later it is wanted again
         await world.until("09:50:45")
         world.gateway.data.set_permission(permission, "AAA")
         await asyncio.Event().wait()
@@ -523,7 +527,8 @@ def test_19_a_halted_symbol_is_not_entered_and_not_taken_for_a_silent_feed(tmp_p
             asked.append(world.clock.now())
             world.as_usual(client, request)
 
-        world.faults().fire(Reject(code=201, count=1))  # the entry of 9:50:40; a minute later it is wanted again
+        await world.until("09:50:30")
+        world.faults().fire(REJECTS_ONE)  # the entry of 9:50:40; a minute later it is wanted again
         await world.until("09:50:45")
         world.faults().fire(Halt(symbol="AAA", seconds=150))
         world.answer(ReqMktData, answer)
@@ -543,11 +548,19 @@ def test_19_an_early_close_moves_everything_that_is_timed(tmp_path: Path) -> Non
     assert [(row[0], row[5]) for row in day.told()] == [("09:50:40", "entry"), ("12:55:00", "time_exit")]
 
 
-def test_20_a_rejected_order_is_on_record_and_not_tried_in_a_loop(tmp_path: Path) -> None:
-    """201 for an hour: the next try comes after the cool-down, not five seconds later."""
-    played = play(tmp_path, fire_at("09:40", Reject(code=201, seconds=3_600)), stop_at="09:55")
+def test_20_a_rejected_order_is_on_record_and_not_tried_again(tmp_path: Path) -> None:
+    """201 once: the account may not buy it, and asking again would change nothing."""
+    played = play(tmp_path, fire_at("09:40", Reject(code=201, count=1)), stop_at="11:00")
+    entries = [intent for intent in played.day.intents if intent["role"] == "entry"]
+    assert [(entry["state"], entry["filled_quantity"]) for entry in entries] == [("rejected", 0)]
+    assert played.day.report.funnel["AAA"]["rejected_by_broker"] > 0
+    assert [warning for warning in played.day.report.warnings if "entry order rejected" in warning]
+    assert played.day.report.positions_left == {}
+
+
+def test_20_an_order_that_is_rejected_for_what_may_pass_cools_down(tmp_path: Path) -> None:
+    """154 for an hour: the next try comes after the cool-down, not five seconds later."""
+    played = play(tmp_path, fire_at("09:50:30", Reject(code=154, seconds=3_600)), stop_at="09:55")
     entries = [intent for intent in played.day.intents if intent["role"] == "entry"]
     assert [(entry["state"], entry["filled_quantity"]) for entry in entries] == [("rejected", 0)]
     assert played.day.report.funnel["AAA"]["cool_down"] > 0
-    assert [warning for warning in played.day.report.warnings if "entry order rejected" in warning]
-    assert played.day.report.positions_left == {}
