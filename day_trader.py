@@ -14,7 +14,6 @@ from utils import (
     HaltTrading,
     Misconfigured,
     TradingError,
-    load_settings,
     read_environment,
     setup_logging,
     unknown_variables,
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
     import asyncio
     from datetime import date, datetime
 
-    from pydantic import BaseModel
-
-    from day_trading_agents import IntradayTrader, TraderOptions
+    from day_trading.options import TraderOptions
+    from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock
     from observability import TradingHistory
@@ -152,7 +150,9 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     try:
         environment = read_environment()
         level = logging.INFO if args.verbose else logging.WARNING
-        secrets, unseen = environment.secrets(settings_classes()), () if args.verbose else TOLD_BY_US
+        from day_trading.settings import SETTINGS_CLASSES
+
+        secrets, unseen = environment.secrets(SETTINGS_CLASSES), () if args.verbose else TOLD_BY_US
         setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
         from market_hours import LiveClock
 
@@ -243,7 +243,8 @@ async def _simulate_sessions(
     from random import Random
     from uuid import UUID
 
-    from day_trading_agents import IntradayTrader, known_watchlist
+    from day_trading.options import known_watchlist
+    from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import build_world, choose_sessions, recorded_feed, running_gateway, synthetic_feed
     from ib_simulator.gateway import GatewayOptions
     from ib_simulator.simulated_time import SimulatedTimeLoop
@@ -306,36 +307,23 @@ def _open_history(path: Path, mode: str, performance: PerformanceConfig) -> Trad
     return history
 
 
-def settings_classes() -> tuple[type[BaseModel], ...]:
-    """Every class whose fields are variables of `.env`."""
-    from broker.settings import BrokerSettings
-    from performance_config import PerformanceSettings
-    from tools import VendorSettings
-    from trading.settings import RiskSettings, SafetySettings, StrategySettings
-
-    return StrategySettings, RiskSettings, SafetySettings, BrokerSettings, VendorSettings, PerformanceSettings
-
-
 def _options(args: argparse.Namespace, environment: Environment) -> TraderOptions:
     """All settings of a run, checked before anything is read, moved or connected."""
     from importlib.metadata import version
     from platform import python_version
 
-    from broker.settings import BrokerSettings
-    from performance_config import PerformanceSettings, read_hardware, tuned
-    from trading.settings import RiskSettings, SafetySettings, StrategySettings
+    from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
+    from performance_config import read_hardware, tuned
 
-    for line in unknown_variables(environment, settings_classes()):
+    for line in unknown_variables(environment, SETTINGS_CLASSES):
         log.warning(line)
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")
-    strategy, risk = load_settings(StrategySettings, environment), load_settings(RiskSettings, environment)
-    broker, performance = load_settings(BrokerSettings, environment), load_settings(PerformanceSettings, environment)
-    safety = load_settings(SafetySettings, environment)
+    settings = DayTraderConfiguration.load(environment)
     simulated = args.simulate is not None
     database = args.db or (SIMULATED_DATABASE if simulated else LIVE_DATABASE)
     from broker.trading_desk import DeskOptions  # what takes long to load comes after what may be refused
-    from day_trading_agents import TraderOptions
+    from day_trading.options import TraderOptions
 
     return TraderOptions(
         allocation=args.allocation,
@@ -348,17 +336,17 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
             "python": python_version(),
             **{name: version(name) for name in ("ib_insync", "numpy", "exchange_calendars")},
         },
-        strategy=strategy,
-        risk=risk,
-        performance=tuned(performance, read_hardware(database.parent)),
+        strategy=settings.strategy,
+        risk=settings.risk,
+        performance=tuned(settings.performance, read_hardware(database.parent)),
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,
             dry_run=args.dry_run,
-            broker=broker,
-            safety=safety,
+            broker=settings.broker,
+            safety=settings.safety,
             consents=dict(args.adopt or ()),
-            daily_atr=strategy.atr_timeframe == "day",
+            daily_atr=settings.strategy.atr_timeframe == "day",
         ),
     )
 

@@ -5,39 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from broker.market_data import MarketData
-from broker.trading_desk import DeskOptions, TradingDesk
+from broker.trading_desk import TradingDesk
+from day_trading.entry_judge import EntryJudge
+from day_trading.kill_switch import KillSwitch
+from day_trading.options import TraderOptions, known_watchlist
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
 from performance_config import PerformanceConfig
-from records.rows import DecisionKind
 from self_evaluation import HealthMonitor
-from trading.book import PendingEntry, SessionBook
-from trading.costs import fee_schedule_on
+from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable, HistoryUnavailable
-from trading.funnel import DecisionFunnel
-from trading.judgement import judge_entry
 from trading.money import money_to_usd
-from trading.orders import OrderIntent, Reason, entry_bracket
-from trading.rules import Rule
-from trading.settings import RiskSettings, StrategySettings
+from trading.orders import Reason
+from trading.settings import StrategySettings
 from trading.sizing import symbol_budget
-from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, leave_out, rank, watchlist_from_json
-from utils import HaltTrading, Misconfigured, TradingError, read_json, write_json_atomically
+from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, leave_out, rank
+from utils import HaltTrading, Misconfigured, TradingError, write_json_atomically
 
 log = logging.getLogger(__name__)
 
 PREPARE_BEFORE_OPEN = timedelta(minutes=30)
 TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
-ENTRY_LIFETIME_S = 15  # an entry that did not fill expires by itself
 LEAVE_LIMIT = timedelta(minutes=5)  # shares that the broker does not have can never be sold
 
 
@@ -91,48 +88,6 @@ class WatchlistAnalyst:
         return [task.result() for task in tasks]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraderOptions:
-    """What a run of the day trader was asked to do."""
-
-    allocation: float
-    flatten_on_exit: bool
-    analyse: bool
-    load_watchlist: bool
-    watchlist_file: Path
-    prices_from: str
-    versions: Mapping[str, str]
-    strategy: StrategySettings
-    risk: RiskSettings
-    performance: PerformanceConfig
-    desk: DeskOptions
-
-
-def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:
-    """The list on file; None when a new one must be made: there is none, or it was made for another time.
-
-    Raises Misconfigured for a malformed file, and where a new one is needed but not allowed.
-    """
-    file, may_analyse = options.watchlist_file, options.analyse
-    if not options.load_watchlist:
-        return None
-    if not file.exists():
-        if may_analyse:
-            return None
-        raise Misconfigured(f"{file} does not exist and --no-analyse forbids to make it")
-    try:
-        known = watchlist_from_json(read_json(file))
-    except ValueError as error:
-        raise Misconfigured(f"{file}: {error}") from error
-    made_for = known.session_date
-    if made_for is None or calendar.previous_session(session.date).date <= made_for <= session.date:
-        return known
-    if may_analyse:
-        return None
-    when = f"after {session.date}" if made_for > session.date else f"more than a session before {session.date}"
-    raise Misconfigured(f"{file} was made for {made_for}, {when}: leave --no-analyse out to make a new one")
-
-
 class IntradayTrader:
     """One session, from the connection to the report.
 
@@ -154,23 +109,22 @@ class IntradayTrader:
         self._calendar = calendar
         self._clock = clock
         self._history = history
-        self._new_id = new_id
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._flattens = options.flatten_on_exit
         self._killed = False
         self._hurried = False
-        self._funnel = DecisionFunnel()
         self._watchlist = Watchlist(session_date=None, source="none", entries=())
         self._budget = 0
         self._ticks = 0
         self._started_at = clock.now()
         self._parameters = options.strategy.parameters()
-        self._rates = fee_schedule_on(session.date)
         self._allocation_ppm = round(options.allocation * 1_000_000)
         self._health = HealthMonitor("day_trader")
         self._book = SessionBook(0, self._allocation_ppm, session.close_s, options.risk.limits(0))
         self._desk = TradingDesk(options.desk, session, clock, history, self._book, self._parameters, new_id)
+        self._entries = EntryJudge(self._desk, session, self._parameters, new_id, dry_run=options.desk.dry_run)
+        self._kill_switch = KillSwitch(Path(options.desk.safety.kill_switch_file))
         self.fault: TradingError | None = None
 
     def stop(self, reason: str, *, flatten: bool = False) -> None:
@@ -276,60 +230,19 @@ class IntradayTrader:
         try:
             await self._desk.watch(now_s)
             if now_s < int(self._session.eod.timestamp()):
-                for intents in self._judge(now_s):
+                for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
                     await self._desk.enter(intents)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
 
-    def _judge(self, now_s: int) -> list[tuple[OrderIntent, ...]]:
-        """Judge all symbols in rank order; the brackets of those that may enter, their capital already taken."""
-        book, keeper, dry_run = self._book, self._desk.keeper, self._options.desk.dry_run
-        approved: list[tuple[OrderIntent, ...]] = []
-        state, free = book.book_state(now_s, 0), book.free_capital
-        for symbol in self._watchlist.symbols:
-            market = self._desk.view.market(symbol, now_s)
-            judgement = judge_entry(
-                market,
-                self._desk.symbol_state(symbol),
-                state,
-                self._budget,
-                free,
-                self._parameters,
-                book.limits,
-                self._rates,
-            )
-            if judgement.rule == Rule.APPROVED and dry_run:
-                judgement = judgement._replace(rule=Rule.DRY_RUN)
-            changed = self._funnel.count(symbol, judgement.rule)
-            if judgement.rule == Rule.APPROVED:
-                intents = entry_bracket(
-                    new_id=self._new_id,
-                    symbol=symbol,
-                    quantity=judgement.quantity,
-                    collar=judgement.collar,
-                    expected_fill=market.ask,
-                    parameters=self._parameters,
-                    good_till_s=now_s + ENTRY_LIFETIME_S,
-                    eod_s=int(self._session.eod.timestamp()),
-                    decision_id=keeper.record_judgement(symbol, "enter", judgement, market, now_s),
-                )
-                book.add_pending(symbol, PendingEntry(intents[0].intent_id, judgement.quantity, judgement.collar))
-                approved.append(intents)
-                state, free = book.book_state(now_s, len(approved)), book.free_capital
-            elif changed:
-                kind: DecisionKind = "enter" if judgement.rule == Rule.DRY_RUN else "deny"
-                keeper.record_judgement(symbol, kind, judgement, market, now_s)
-        return approved
-
     def _obey_kill_switch(self) -> None:
-        """The file in KILL_SWITCH_FILE stops entries at once; the word flatten in it closes positions, too."""
-        file = Path(self._options.desk.safety.kill_switch_file)
-        if not file.exists():
+        order = self._kill_switch.order()
+        if not order:
             return
         self._killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {file} exists, no more entries")
-        if "flatten" in file.read_text(encoding="utf-8", errors="replace").lower():
-            self.stop(f"kill switch: {file} says flatten", flatten=True)
+        self._desk.keeper.stop_entries(f"kill switch: {self._kill_switch.file} exists, no more entries")
+        if order == "flatten":
+            self.stop(f"kill switch: {self._kill_switch.file} says flatten", flatten=True)
 
     async def _check_health(self, now_s: int, late_s: float) -> None:
         """The health hook: sample, record, and ask again for bars that could not be followed."""
@@ -376,7 +289,7 @@ class IntradayTrader:
         ended = str(fault) if self.fault is not None else self._stop_reason or "the session is over"
         return day_report(
             self._book,
-            self._funnel,
+            self._entries.funnel,
             session_date=self._session.date,
             mode=self._history.mode,
             account_id=desk.account.account_id,

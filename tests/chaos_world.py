@@ -14,7 +14,8 @@ from uuid import UUID
 
 from broker.settings import BrokerSettings
 from broker.trading_desk import DeskOptions
-from day_trading_agents import IntradayTrader, TraderOptions
+from day_trading.options import TraderOptions
+from day_trading_agents import IntradayTrader
 from ib_simulator.embedded import build_world, choose_sessions, running_gateway, synthetic_feed
 from ib_simulator.fault_kinds import (
     Connectivity,

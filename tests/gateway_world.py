@@ -23,7 +23,8 @@ from broker.connection_state import LinkEvent
 from broker.settings import BrokerSettings
 from broker.trading_desk import DeskOptions
 from broker.values import BrokerListener, IntentStore
-from day_trading_agents import IntradayTrader, TraderOptions
+from day_trading.options import TraderOptions
+from day_trading_agents import IntradayTrader
 from ib_simulator.account import Holding
 from ib_simulator.client import ClientConnection
 from ib_simulator.embedded import SimulatedWorld, running_gateway

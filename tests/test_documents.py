@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 import day_trader
 import main
 import performance_config
+from day_trading.settings import SETTINGS_CLASSES
 from ib_simulator import __main__ as simulator
 from observability import TradingHistory
 from tests.test_floors import product_sources
@@ -145,7 +146,7 @@ def test_walk_finds_the_settings_classes() -> None:
 
 
 def test_entry_knows_every_settings_class() -> None:
-    assert set(day_trader.settings_classes()) == set(settings_in_the_source())
+    assert set(SETTINGS_CLASSES) == set(settings_in_the_source())
 
 
 def test_every_setting_stands_in_the_example_with_its_default_and_nothing_else_does() -> None:
@@ -166,8 +167,8 @@ def test_example_used_as_it_is_or_with_every_line_switched_on_is_the_default(tmp
     for content in (text, re.sub(r"^#(?=[A-Z])", "", text, flags=re.MULTILINE)):
         (tmp_path / ".env").write_text(content, encoding="utf-8")
         environment = read_environment(tmp_path / ".env", process={})
-        assert unknown_variables(environment, day_trader.settings_classes()) == []
-        for each in day_trader.settings_classes():
+        assert unknown_variables(environment, SETTINGS_CLASSES) == []
+        for each in SETTINGS_CLASSES:
             assert load_settings(each, environment) == each()
 
 

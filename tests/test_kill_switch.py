@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import day_trader
+from day_trading.kill_switch import KillSwitch
 from tests.gateway_world import HandMadeFeed, Played, World, at, in_world, minute, run_until, warm_up, what_is_left
 from tests.simulated_runs import run
 from utils import HaltTrading, TradingError
@@ -88,3 +89,9 @@ def test_the_program_ends_with_the_exit_code_of_a_safety_rule(tmp_path: Path) ->
     assert done.stderr.splitlines()[-1] == "day_trader.py: the kill switch stopped trading"
     assert "ended" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_file_that_cannot_be_read_stops_entries(tmp_path: Path) -> None:
+    assert KillSwitch(tmp_path).order() == "stop"  # a folder
+    assert KillSwitch(tmp_path / "absent").order() == ""
+    assert KillSwitch(tmp_path / "absent" / "below").order() == ""

@@ -1,0 +1,44 @@
+"""Everything that `.env` may say to the day trader, checked together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from broker.settings import BrokerSettings
+from performance_config import PerformanceSettings
+from tools import VendorSettings
+from trading.settings import RiskSettings, SafetySettings, StrategySettings
+from utils import Environment, load_settings
+
+SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields are variables of `.env`
+    StrategySettings,
+    RiskSettings,
+    SafetySettings,
+    BrokerSettings,
+    VendorSettings,
+    PerformanceSettings,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayTraderConfiguration:
+    """One checked value of each class that the day trader reads."""
+
+    strategy: StrategySettings
+    risk: RiskSettings
+    safety: SafetySettings
+    broker: BrokerSettings
+    performance: PerformanceSettings
+
+    @classmethod
+    def load(cls, environment: Environment) -> DayTraderConfiguration:
+        """Raises Misconfigured with the first fault, in one line."""
+        return cls(
+            strategy=load_settings(StrategySettings, environment),
+            risk=load_settings(RiskSettings, environment),
+            safety=load_settings(SafetySettings, environment),
+            broker=load_settings(BrokerSettings, environment),
+            performance=load_settings(PerformanceSettings, environment),
+        )
