@@ -59,6 +59,7 @@ class Bookkeeper:
         self.book = book
         self.parameters = parameters
         self.orders: OrderDesk
+        self.on_entry_over: Callable[[], None] = lambda: None
         self.brackets: dict[str, LiveBracket] = {}  # symbol -> the orders of its position
         self.warnings: list[str] = []
         self.executions = 0
@@ -118,8 +119,7 @@ class Bookkeeper:
         if intent.role is not Role.ENTRY:
             return
         if leg.is_over:
-            self.book.drop_pending(intent.symbol, intent_id)
-            self.fit_exits(bracket)
+            self._end_entry(bracket)
         elif intent.symbol not in self.book.pending:
             self.book.pending[intent.symbol] = PendingEntry(intent_id, leg.quantity - leg.filled, leg.limit_price)
 
@@ -142,6 +142,9 @@ class Bookkeeper:
 
     def doubt(self, now_s: int) -> str:
         """What the broker should have told by now and has not: a fee, or what became of an order. Empty: nothing."""
+        for symbol in self.brackets:
+            if owed := self.owed_shares(symbol):
+                return f"{symbol}: the entry reported {owed} more shares filled than it told executions of"
         for exec_id, at_s in self._unpaid.items():
             if now_s - at_s > PATIENCE_S:
                 return f"no fee was reported for execution {exec_id}"
@@ -150,6 +153,15 @@ class Bookkeeper:
             if state in UNHEARD and now_s - self._intents.written_s(intent_id) > PATIENCE_S:
                 return f"{intent.symbol}: nobody said what became of its {intent.role} order"
         return ""
+
+    def owed_shares(self, symbol: str) -> int:
+        """Shares that the entry of a symbol reported as filled and whose executions nobody told yet.
+
+        They are at the broker, not in the ledger: their exits rest, and the symbol is not entered again.
+        """
+        bracket = self.brackets.get(symbol)
+        entry = bracket.legs.get(Role.ENTRY) if bracket is not None else None
+        return max(entry.filled - self.book.executed.get(entry.intent.intent_id, 0), 0) if entry is not None else 0
 
     @property
     def is_owed_fees(self) -> bool:
@@ -209,6 +221,8 @@ class Bookkeeper:
         intent, bracket = known
         owned = self.book.symbol_state(execution.symbol).quantity
         if execution.action is Action.SELL and execution.quantity > owned:
+            if self.owed_shares(execution.symbol):
+                return  # its purchase is still to be told: both come again, in their order, when the broker is asked
             self.stop_entries(
                 f"{execution.symbol}: {execution.quantity} sold by our {intent.role} order, {owned} owned by the ledger"
             )
@@ -221,6 +235,8 @@ class Bookkeeper:
         market = self._market_of(execution.symbol)
         if execution.action is Action.BUY:
             bracket.on_bought(execution.quantity, execution.price)
+            if bracket.entry_is_over:
+                self._end_entry(bracket)
         else:
             sale = Judgement(Rule.APPROVED, 0.0, 0.0, execution.quantity)
             self._record(execution.exec_id, execution.symbol, "exit", reason.value, sale, market, execution.at_s)
@@ -262,13 +278,19 @@ class Bookkeeper:
         if report.state is IntentState.REJECTED:
             self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
         if intent.role is Role.ENTRY and report.state in TERMINAL:
-            self.book.drop_pending(intent.symbol, intent.intent_id)
-            self.fit_exits(bracket)
+            self._end_entry(bracket)
+            self.on_entry_over()
 
     def on_message(self, code: int, text: str, order_ref: str) -> None:
         known = self._by_id.get(order_ref)
         if known is not None and codes.code(code).policy is not codes.Policy.CANCEL_ANSWER:
             self.warn(f"{known[0].symbol}: gateway message {code} about its {known[0].role} order: {text}")
+
+    def _end_entry(self, bracket: LiveBracket) -> None:
+        """An entry that can buy no more gives back its capital, once the ledger has all that it bought."""
+        if self.owed_shares(bracket.symbol) == 0:
+            self.book.drop_pending(bracket.symbol, bracket.legs[Role.ENTRY].intent.intent_id)
+            self.fit_exits(bracket)
 
     def fit_exits(self, bracket: LiveBracket) -> None:
         """Size and prices of the resting exits follow what is owned and what it cost."""

@@ -22,6 +22,7 @@ from market_hours import Clock, Session
 from observability import TradingHistory
 from records.intent_log import IntentLog
 from trading.book import SessionBook
+from trading.errors import BrokerUnavailable
 from trading.orders import OrderIntent
 from trading.risk import SymbolState
 from trading.settings import SafetySettings
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 DOUBTFUL_INSTANTS = 2
 ASK_AGAIN_S = 60
 DOUBT_EVERY_S = 15
+CONFIRM_EVERY, CONFIRMATIONS = timedelta(milliseconds=500), 3
 SETTLE_LIMIT = timedelta(minutes=2)
 
 
@@ -92,6 +94,8 @@ class TradingDesk:
         self.positions = PositionDesk(
             self.keeper, self.broker.orders, new_id, parameters, int(session.eod.timestamp()), self.market
         )
+        self._entry_over = asyncio.Event()
+        self.keeper.on_entry_over = self._entry_over.set
         self._reconciler = Reconciler(self.broker, self.keeper, self.intents, clock)
         self.supervisor = Supervisor(
             self.broker,
@@ -112,11 +116,15 @@ class TradingDesk:
         try:
             await self.supervisor.open_first()
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(self.supervisor.run(), name="connection supervisor")
+                beside = (
+                    group.create_task(self.supervisor.run(), name="connection supervisor"),
+                    group.create_task(self._confirm_exits(), name="confirmation of exits"),
+                )
                 try:
                     yield
                 finally:
-                    watching.cancel()
+                    for task in beside:
+                        task.cancel()
         finally:
             self.broker.disconnect()
 
@@ -159,7 +167,8 @@ class TradingDesk:
         """A symbol as rules see it. While an order of its last position may still act it takes no new entry."""
         state = self.keeper.book.symbol_state(symbol)
         bracket = self.keeper.brackets.get(symbol)
-        if bracket is not None and state.quantity == 0 and (bracket.live_exits() or not bracket.entry_is_over):
+        acts = bracket is not None and (bracket.live_exits() or not bracket.entry_is_over)
+        if state.quantity == 0 and (acts or self.keeper.owed_shares(symbol)):
             return state._replace(pending=True)
         return state
 
@@ -194,7 +203,12 @@ class TradingDesk:
             self.keeper.stop_entries("entries are off: the connection was down too long")
         positions = self.keeper.book.positions
         short = [symbol for symbol, owned in positions.items() if self.broker.orders.held(symbol) < owned.quantity]
-        self._doubts = self._doubts + 1 if short else 0
+        found = [s for s, lacking in self.keeper.missing.items() if lacking and s in positions and s not in short]
+        self._doubts = self._doubts + 1 if short or found else 0
+        if self._doubts == DOUBTFUL_INSTANTS and found:
+            log.warning("shares that were missing are at the broker again: %s", ", ".join(found))
+            self.supervisor.ask_for_sync()
+            return
         if self._doubts == DOUBTFUL_INSTANTS:
             log.warning("the broker holds fewer shares than the ledger owns: %s", ", ".join(short))
             self.supervisor.ask_for_sync()
@@ -220,6 +234,20 @@ class TradingDesk:
     def is_flat(self) -> bool:
         """Whether this bot owns nothing and has no entry on its way."""
         return not self.keeper.book.positions and not self.keeper.book.pending
+
+    async def _confirm_exits(self) -> None:
+        """Within two seconds of an entry's end its shares have live exits, or get others: legs can be refused."""
+        while True:
+            await self._entry_over.wait()
+            self._entry_over.clear()
+            for _ in range(CONFIRMATIONS):
+                await self._clock.sleep_until(self._clock.now() + CONFIRM_EVERY)
+                if not self.supervisor.is_ready:
+                    break
+                try:
+                    await self._protect()
+                except BrokerUnavailable as error:
+                    log.warning("%s; reconciliation finds out what became of it", error)
 
     async def _protect(self) -> None:
         if not self._options.dry_run and self._clock.now() < self._session.eod:

@@ -85,10 +85,11 @@ class Journal:
             self._database.execute("PRAGMA synchronous = OFF")  # a test's evidence, not its loss
         self._database.execute(TABLE)
 
-    def entries(self, event: str = "", perm_id: int = 0) -> list[JournalEntry]:
-        """All entries in order; of one event and one order when given."""
+    def entries(self, event: str = "", perm_id: int = 0, after: int = 0) -> list[JournalEntry]:
+        """All entries in order; of one event and one order when given, and behind the entry of number `after`."""
         rows = self._database.execute(
-            "SELECT * FROM journal WHERE ? IN ('', event) AND ? IN (0, perm_id) ORDER BY number", (event, perm_id)
+            "SELECT * FROM journal WHERE number > ? AND ? IN ('', event) AND ? IN (0, perm_id) ORDER BY number",
+            (after, event, perm_id),
         )
         return [JournalEntry(*row) for row in rows]
 

@@ -88,13 +88,13 @@ class ExchangeJudge:
     longest_naked_s: float = 0.0  # while the client could have acted
     highest_exposure_ppm: int = 0  # of the net liquidation, when a purchase was accepted
     now_s: float = 0.0
+    able_since_s: float = 0.0  # the client can act since then, if it can
     _orders: dict[int, _Order] = field(default_factory=dict)  # perm_id -> order
     _live_buys: dict[int, _Order] = field(default_factory=dict)  # perm_id -> order
     _live_sells: dict[str, dict[int, _Order]] = field(default_factory=dict)  # symbol -> perm_id -> order
     _held: dict[str, _Held] = field(default_factory=dict)  # symbol -> shares
     _refs: dict[str, int] = field(default_factory=dict)  # order reference -> the one permId it may have
     _logged_in: bool = False
-    _able_since_s: float = 0.0
     _naked: dict[str, _Since] = field(default_factory=dict)  # symbol -> since when shares lack a stop
     _excess: dict[str, _Since] = field(default_factory=dict)  # symbol -> since when orders could sell more than is held
     _entry_over_s: dict[str, float] = field(default_factory=dict)  # symbol -> when its last entry came to its end
@@ -113,6 +113,11 @@ class ExchangeJudge:
         for step_s in self._steps(moment_s):
             self._pass(step_s)
 
+    @property
+    def is_able(self) -> bool:
+        """Whether the client can act now, in the hours in which it must."""
+        return self._logged_in and _within(self.now_s, self.sessions) and not _within(self.now_s, self.unreachable)
+
     def shares(self) -> dict[str, int]:
         """What the client's orders bought and did not sell."""
         return {symbol: held.shares for symbol, held in self._held.items() if held.shares}
@@ -124,9 +129,9 @@ class ExchangeJudge:
 
     def _pass(self, moment_s: float) -> None:
         """From `now_s` to a moment, between which nothing happens."""
-        able = self._logged_in and _within(self.now_s, self.sessions) and not _within(self.now_s, self.unreachable)
+        able = self.is_able
         if not able:
-            self._able_since_s = moment_s
+            self.able_since_s = moment_s
         for symbol, held in self._held.items():
             self._watch_cover(symbol, held, moment_s, able)
             self._watch_excess(symbol, held, moment_s, able)
@@ -138,7 +143,7 @@ class ExchangeJudge:
             self._naked[symbol] = _Since()
             return
         naked.start_s = naked.start_s or self.now_s
-        since_s = max(naked.start_s, self._able_since_s)
+        since_s = max(naked.start_s, self.able_since_s)
         due_s = since_s + REPAIR_S
         over_s = self._entry_over_s.get(symbol, 0.0)
         if over_s >= naked.start_s:
@@ -158,7 +163,7 @@ class ExchangeJudge:
             self._excess[symbol] = _Since()
             return
         excess.start_s = excess.start_s or self.now_s
-        since_s = max(excess.start_s, self._able_since_s)
+        since_s = max(excess.start_s, self.able_since_s)
         if able and moment_s > since_s + REPAIR_S and not excess.is_told:
             excess.is_told = True
             self._tell(since_s, f"orders could sell {could_sell} of {held.shares} {symbol}")
@@ -179,7 +184,7 @@ class ExchangeJudge:
     def _take(self, entry: JournalEntry) -> None:
         if entry.event in ("connected", "disconnected"):
             self._logged_in = entry.event == "connected"
-            self._able_since_s = self.now_s
+            self.able_since_s = self.now_s
             return
         order = self._orders.get(entry.perm_id)
         is_new = order is None

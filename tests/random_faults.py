@@ -40,7 +40,11 @@ NOTICES = (  # what a gateway says that changes nothing
     (10197, "No market data during competing live session"),
     (1300, "TWS socket port has been reset and this connection is being dropped"),
 )
-LOSABLE = ("orderStatus", "openOrder", "execDetails", "commissionReport", "ticks", "currentTime", "position")
+# Of answers the end may be lost, never a row: two complete answers without a position say that it is sold.
+LOSABLE = (
+    *("orderStatus", "openOrder", "execDetails", "commissionReport", "ticks", "currentTime"),
+    *("positionEnd", "openOrderEnd", "execDetailsEnd", "completedOrdersEnd", "nextValidId"),
+)
 
 Maker = Callable[[Random, Sequence[str]], Fault]
 

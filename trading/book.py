@@ -93,6 +93,7 @@ class SessionBook:
     unrealised: int = 0  # at bid, at the last mark
     peak: int = 0  # of realised + unrealised at marks
     trough: int = 0  # deepest fall below the peak, <= 0
+    executed: dict[str, int] = field(default_factory=dict)  # order reference -> shares of its executions counted here
     _open_trips: dict[str, _Trip] = field(default_factory=dict)
     _executions: dict[str, ExecutionReport] = field(default_factory=dict)  # exec_id -> execution
     _sales: dict[str, _Sale] = field(default_factory=dict)  # exec_id -> sale
@@ -122,7 +123,7 @@ class SessionBook:
         symbol = execution.symbol
         position = self.positions.get(symbol, Position())
         if execution.action is Action.BUY:
-            self._executions[execution.exec_id] = execution
+            self._remember(execution)
             trip = self._open_trips.setdefault(symbol, _Trip(execution.at_s))
             trip.quantity += execution.quantity
             trip.bought_for += notional(execution.price, execution.quantity)
@@ -131,7 +132,7 @@ class SessionBook:
             self._shrink_pending(execution)
             return None
         sale = sold(position, execution.quantity, execution.price)
-        self._executions[execution.exec_id] = execution
+        self._remember(execution)
         self.positions[symbol] = sale.position
         self.realised += sale.realised
         trip = self._open_trips[symbol]
@@ -262,6 +263,11 @@ class SessionBook:
             )
             for symbol, trip in self.round_trips
         )
+
+    def _remember(self, execution: ExecutionReport) -> None:
+        self._executions[execution.exec_id] = execution
+        reference = execution.order_ref
+        self.executed[reference] = self.executed.get(reference, 0) + execution.quantity
 
     def _count_again(self, recorded: Recorded) -> None:
         """Count a recorded execution. What was sold beyond the ledger is known from now on, and not booked."""
