@@ -65,7 +65,9 @@ NO_ORDER = {  # field -> its empty value, of those that come after `event`
 class Journal:
     """Listens between the exchange and `listener`. In memory, or in the SQLite file `path`, which is appended to.
 
-    `net_liquidation_of` tells what an account is worth (1e-6 USD). An order's entry is written when its state, size or number of shares filled changed, not at every report.
+    `net_liquidation_of` tells what an account is worth (1e-6 USD).
+
+    An order's entry is written when its state, size or number of shares filled changed, not at every report.
     """
 
     def __init__(

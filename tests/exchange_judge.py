@@ -84,6 +84,7 @@ class ExchangeJudge:
     allocation_ppm: int
     sessions: list[Window] = field(default_factory=list)
     unreachable: list[Window] = field(default_factory=list)
+    slack_s: float = 0.0  # beyond the bounds, for a world in which seconds are short
     broken: list[str] = field(default_factory=list)
     longest_naked_s: float = 0.0  # while the client could have acted
     highest_exposure_ppm: int = 0  # of the net liquidation, when a purchase was accepted
@@ -151,7 +152,7 @@ class ExchangeJudge:
         if not able:
             return
         self.longest_naked_s = max(self.longest_naked_s, moment_s - since_s)
-        if moment_s > due_s and not naked.is_told:
+        if moment_s > due_s + self.slack_s and not naked.is_told:
             naked.is_told = True
             lacking = held.shares - self._covered(symbol)
             self._tell(since_s, f"{lacking} of {held.shares} {symbol} without a stop for {moment_s - since_s:.1f} s")
@@ -164,7 +165,7 @@ class ExchangeJudge:
             return
         excess.start_s = excess.start_s or self.now_s
         since_s = max(excess.start_s, self.able_since_s)
-        if able and moment_s > since_s + REPAIR_S and not excess.is_told:
+        if able and moment_s > since_s + REPAIR_S + self.slack_s and not excess.is_told:
             excess.is_told = True
             self._tell(since_s, f"orders could sell {could_sell} of {held.shares} {symbol}")
 
