@@ -74,6 +74,7 @@ class Bookkeeper:
         self._market_of = market_of
         self._new_id = new_id
         self._unpaid: dict[str, int] = {}  # exec_id -> second of an execution whose fee nobody reported yet
+        self._early_sales: dict[str, str] = {}  # exec_id -> symbol of sales whose purchase may still be told
         self._uncovered: dict[str, None] = {}  # exec_ids of our sales of shares that the ledger did not own
         self._foreign_ids: dict[str, None] = {}  # exec_ids that were counted as foreign
         self._by_id: dict[str, tuple[OrderIntent, LiveBracket]] = {}  # intent_id -> intent and its bracket
@@ -145,6 +146,8 @@ class Bookkeeper:
         for symbol in self.brackets:
             if owed := self.owed_shares(symbol):
                 return f"{symbol}: the entry reported {owed} more shares filled than it told executions of"
+        for symbol in self._early_sales.values():
+            return f"{symbol}: more was sold than the ledger owns"
         for exec_id, at_s in self._unpaid.items():
             if now_s - at_s > PATIENCE_S:
                 return f"no fee was reported for execution {exec_id}"
@@ -221,13 +224,14 @@ class Bookkeeper:
         intent, bracket = known
         owned = self.book.symbol_state(execution.symbol).quantity
         if execution.action is Action.SELL and execution.quantity > owned:
-            if self.owed_shares(execution.symbol):
-                return  # its purchase is still to be told: both come again, in their order, when the broker is asked
+            if self._may_be_early(execution):
+                return  # it comes again, behind its purchase, when the broker is asked for all executions
             self.stop_entries(
                 f"{execution.symbol}: {execution.quantity} sold by our {intent.role} order, {owned} owned by the ledger"
             )
             self._record_uncovered(execution, intent.reason, bracket)
             return
+        self._early_sales.pop(execution.exec_id, None)
         self.executions += 1
         self._unpaid[execution.exec_id] = execution.at_s
         reason = self.reasons.get(intent.intent_id, intent.reason)
@@ -337,8 +341,18 @@ class Bookkeeper:
             )
         )
 
+    def _may_be_early(self, sale: ExecutionReport) -> bool:
+        """Whether the purchase of what was sold may be untold: at a connection reports overtake the answers.
+
+        A sale beyond the ledger is believed when it is told again, and nothing is owed.
+        """
+        is_first = sale.exec_id not in self._early_sales
+        self._early_sales[sale.exec_id] = sale.symbol
+        return is_first or self.owed_shares(sale.symbol) > 0
+
     def _record_uncovered(self, execution: ExecutionReport, reason: Reason, bracket: LiveBracket) -> None:
         """A sale beyond what the ledger owns: the record gets all of it, the book what it had."""
+        self._early_sales.pop(execution.exec_id, None)
         self._foreign_ids[execution.exec_id] = None
         owned = self.book.symbol_state(execution.symbol).quantity
         if owned:

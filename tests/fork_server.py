@@ -22,6 +22,7 @@ import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any, NoReturn
 
 _loop = asyncio.new_event_loop()
@@ -43,6 +44,7 @@ asyncio.set_event_loop(None)
 _loop.close()
 
 POLL_S = 0.005
+OTHERS_EVERY_S, OTHERS_SHARE = 0.2, 0.3  # of wall time, of the symbols
 JOURNAL, RESULT = "journal.db", "result.json"
 
 
@@ -94,7 +96,7 @@ async def _serve(about: dict[str, Any], telling: int) -> int:
     os.close(telling)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    playing = asyncio.create_task(_play(gateway, session))
+    playing = asyncio.create_task(_play(gateway, session, Random(about["seed"])))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((playing, stopped), return_when=asyncio.FIRST_COMPLETED)
     if playing.done():
@@ -108,9 +110,22 @@ async def _serve(about: dict[str, Any], telling: int) -> int:
     return 0
 
 
-async def _play(gateway: Gateway, session: Any) -> None:
-    await gateway.play((session,))
+async def _play(gateway: Gateway, session: Any, others: Random) -> None:
+    async with asyncio.TaskGroup() as group:
+        crowd = group.create_task(_trade_of_others(gateway, others))
+        await gateway.play((session,))
+        crowd.cancel()
     await gateway.idle()
+
+
+async def _trade_of_others(gateway: Gateway, rng: Random) -> None:
+    """Somebody takes what may be traded in a minute: entries fill in part, and their exits must be fitted."""
+    while True:
+        await asyncio.sleep(OTHERS_EVERY_S)
+        now_s = int(gateway.now().timestamp())
+        for market in gateway.player.open_markets():
+            if (left := market.volume_left(now_s)) and rng.random() < OTHERS_SHARE:
+                market.take_volume(now_s, rng.randint(left // 2, left))
 
 
 # Daemon

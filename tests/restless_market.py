@@ -8,7 +8,7 @@ from market_hours import Session
 from trading.bars import Bar
 
 TICK = 100  # 1e-4 USD
-STEP_BPS = 45  # typical move of a minute
+STEP_BPS = 90  # typical move of a minute
 
 
 def restless_minutes(session: Session, symbol: str, seed: int) -> list[Bar]:
