@@ -1,6 +1,6 @@
 """Forks gateways and daemons off one process that has imported everything: `python -m tests.fork_server`.
 
-It reads one JSON object a line and answers with one. A start of the daemon by itself takes seconds, a fork milliseconds.
+It reads one JSON object a line and answers with one. A start of the daemon takes seconds, a fork milliseconds.
 
     {"gateway": {"folder": ..., "settings": ...}}   -> {"pid": ..., "port": ...}
     {"daemon": {...}, "death": [point, passage], "limit_s": ..., "told_after_s": ...}

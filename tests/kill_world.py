@@ -98,7 +98,7 @@ def killed_again_and_again(
 
 
 def _until_not_refused(server: _ForkServer, verdict: KillVerdict, **start: Any) -> Any:
-    """A daemon that finds no answer in time ends with 1, as its user is told: whoever keeps it alive starts it again."""
+    """A daemon that finds no answer in time ends with 1: whoever keeps it alive starts it again."""
     for _ in range(MOST_STARTS):
         ended = server.ask(**start)
         if ended["status"] != FAULT:
