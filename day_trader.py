@@ -40,7 +40,8 @@ SIMULATED_DATABASE = Path("simulated_history.db")
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
-TOLD_BY_US = ("ib_insync.wrapper", "ib_insync.client")  # their lines come again as errors and warnings of this program
+CLIENT_LIBRARIES = ("ib_insync", "ib_async")
+TOLD_BY_US = tuple(f"{library}.{part}" for library in CLIENT_LIBRARIES for part in ("wrapper", "client"))  # told again
 CLIENT_ID = 2
 LATEST = "latest"
 MOST_DAYS = 100_000
@@ -334,7 +335,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         prices_from="the gateway",
         versions={
             "python": python_version(),
-            **{name: version(name) for name in ("ib_insync", "numpy", "exchange_calendars")},
+            **{name: version(name) for name in (settings.broker.ib_client_library, "numpy", "exchange_calendars")},
         },
         strategy=settings.strategy,
         risk=settings.risk,

@@ -168,8 +168,12 @@ class IntradayTrader:
         """The session once its positions are known."""
         if self._clock.now() < self._session.eod:
             await self._choose_watchlist(universe)
+            self._set_capital()
+            await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
             await self._wait_until(self._session.open)
         self._set_capital()
+        await self._desk.follow_positions()
+        await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
         await self._monitor()
         if self._stop.is_set():
             await self._leave()
@@ -204,7 +208,7 @@ class IntradayTrader:
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
         book = self._book
-        book.equity_at_open = self._desk.refresh_account().net_liquidation - book.realised
+        book.equity_at_open = self._desk.equity_before()
         book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
         self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
 
@@ -265,6 +269,7 @@ class IntradayTrader:
         )
         if self._desk.supervisor.is_ready:
             await self._desk.view.follow_again()
+            await self._desk.follow_positions()
 
     async def _leave(self) -> None:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,14 @@ SELECT_OPEN_INTENTS = (
     f"SELECT * FROM order_intents WHERE mode = ? AND bot = ? AND state IN ({', '.join('?' * len(OPEN_STATES))}) "
     "ORDER BY created_at, rowid"
 )
+SELECT_UNBOOKED_INTENTS = (
+    "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date < ? AND filled_quantity > "
+    "(SELECT COALESCE(SUM(quantity), 0) FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
+)
+REMOVE_TRADE = "DELETE FROM trades WHERE exec_id = ?"
+SHRINK_TRADE = (  # the part of it that another row tells from now on goes with its share of the result
+    "UPDATE trades SET pnl = pnl * (quantity - ?1) / quantity, quantity = quantity - ?1 WHERE exec_id = ?2"
+)
 
 
 def _selection(table: Table[Any], columns: Sequence[str], order: str) -> str:
@@ -85,6 +94,16 @@ QUERY_OF_INDEX: Mapping[str, str] = {  # performance index -> the statement of a
     "trades_session_date_bot": SELECT_SESSION,
     "agent_health_timestamp": SELECT_HEALTH,
 }
+SELECT_ENTRIES_TRIED = (
+    "SELECT symbol, COUNT(*) AS tried FROM order_intents "
+    "WHERE role = 'entry' AND session_date = ? AND bot = ? AND mode = ? GROUP BY symbol ORDER BY symbol"
+)
+SELECT_REFUSED = (
+    "SELECT symbol, detail FROM decisions WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL "
+    "AND session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp DESC"
+)
+SET_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+DAY_MARKS_KEY = "day_marks."  # of `meta`; behind it bot and mode, the value is that of the latest session
 ACCOUNT_KEY = "account_id"
 SIMULATED = "simulated"
 
@@ -123,11 +142,24 @@ class TradingHistory:
         """One row per `exec_id`. The same execution again adds what was missing and never takes anything away."""
         self._writer.submit(UPSERT_TRADE, TRADES.values(self._mine(trade)))
 
+    def commit_trades(self, trades: Sequence[TradeRow]) -> Future[None]:
+        """All of `trades` or none, on disk when the future completes. Raises RecordsFailed from the future."""
+        return self._writer.submit_durable(
+            [Statement(UPSERT_TRADE, TRADES.values(self._mine(trade))) for trade in trades]
+        )
+
     def record_commission(
         self, exec_id: str, commission_usd: float, pnl_usd: float | None, pnl_pct: float | None
     ) -> None:
         """What is known after the execution; the last report stands. The execution must be recorded before."""
         self._writer.submit(REPORT_COMMISSION, (commission_usd, pnl_usd, pnl_pct, exec_id))
+
+    def replace_trade(self, stand_in: TradeRow, trade: TradeRow) -> None:
+        """`trade` takes the place of as many shares of the row `stand_in`, which goes when nothing of it is left."""
+        removal = Statement(REMOVE_TRADE, (stand_in.exec_id,))
+        if trade.quantity < stand_in.quantity:
+            removal = Statement(SHRINK_TRADE, (trade.quantity, stand_in.exec_id))
+        self._writer.submit_durable([removal, Statement(UPSERT_TRADE, TRADES.values(self._mine(trade)))])
 
     def commit_intents(self, intents: Sequence[IntentRow]) -> Future[None]:
         """All of `intents` or none, on disk when the future completes: send no order before. RecordsFailed."""
@@ -162,8 +194,11 @@ class TradingHistory:
         """What this run works with, for who inspects it; as to the database, what its connections really have."""
         limits = self._limits_active
         database = {"sqlite_cache_mb": limits.cache_mb, "sqlite_mmap_mb": limits.mmap_mb}
-        last_wins = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-        self._writer.submit(last_wins, (CONFIGURATION_KEY + self.bot, json_text({**values, **database})))
+        self._writer.submit(SET_META, (CONFIGURATION_KEY + self.bot, json_text({**values, **database})))
+
+    def record_day_marks(self, session_date: str, marks: Mapping[str, Any]) -> None:
+        """What of a session no execution tells, for a later run of it. The last one stands."""
+        self._writer.submit(SET_META, (self._day_marks_key, json_text({"session_date": session_date, **marks})))
 
     def bind_account(self, account_id: str) -> None:
         """Tie the database to an account, once and for all. Raises HaltTrading when it belongs to another.
@@ -193,6 +228,18 @@ class TradingHistory:
         """Executions in the order of time; None: of all sessions, of all bots."""
         return self._select(TRADES, {"session_date": session_date, "bot": bot}, order=IN_ORDER_OF_TIME)
 
+    def trade(self, exec_id: str) -> TradeRow | None:
+        """One execution; None when it is not on record."""
+        found = self._read("SELECT * FROM trades WHERE exec_id = ? AND mode = ?", [exec_id, self.mode])
+        return TRADES.row(found[0]) if found else None
+
+    def trades_of(self, intent_id: str) -> list[TradeRow]:
+        """The executions of one intent, in the order of time."""
+        found = self._read(
+            f"SELECT * FROM trades WHERE intent_id = ? AND mode = ? ORDER BY {IN_ORDER_OF_TIME}", [intent_id, self.mode]
+        )
+        return [TRADES.row(row) for row in found]
+
     def trades_between(self, start: datetime, end: datetime) -> list[TradeRow]:
         """Executions of all bots from `start` up to, not including, `end`, in the order of time."""
         return [TRADES.row(row) for row in self._read(SELECT_BETWEEN, [utc_text(start), utc_text(end), self.mode])]
@@ -206,6 +253,26 @@ class TradingHistory:
         found = self._read(SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
         return [AGENT_HEALTH.row(row) for row in found]
 
+    def entries_tried(self, session_date: str) -> dict[str, int]:
+        """symbol -> entries of this bot in a session, filled or not."""
+        found = self._read(SELECT_ENTRIES_TRIED, [session_date, self.bot, self.mode])
+        return {row["symbol"]: row["tried"] for row in found}
+
+    def refused_symbols(self, session_date: str) -> dict[str, str]:
+        """symbol -> why the broker refused this bot an entry in a session, the first time."""
+        found = self._read(SELECT_REFUSED, [session_date, self.bot, self.mode])
+        return {row["symbol"]: str(json.loads(row["detail"]).get("why", "")) for row in found}
+
+    def day_marks(self, session_date: str) -> dict[str, Any] | None:
+        """What an earlier run of the session recorded last; None when there was none."""
+        found = self._read("SELECT value FROM meta WHERE key = ?", [self._day_marks_key])
+        marks = json.loads(found[0]["value"]) if found else {}
+        return marks if marks.pop("session_date", None) == session_date else None
+
+    @property
+    def _day_marks_key(self) -> str:
+        return f"{DAY_MARKS_KEY}{self.bot}.{self.mode}"
+
     def open_intents(self, bot: str | None = None) -> list[IntentRow]:
         """Intents of `bot` (its own when None) of which an order may exist, in the order of their making."""
         found = self._read(SELECT_OPEN_INTENTS, [self.mode, bot or self.bot, *OPEN_STATES])
@@ -215,6 +282,11 @@ class TradingHistory:
         """One intent of any state; None when there is none of this id."""
         found = self._read("SELECT * FROM order_intents WHERE intent_id = ? AND mode = ?", [intent_id, self.mode])
         return ORDER_INTENTS.row(found[0]) if found else None
+
+    def intents_filled_unbooked(self, before: str) -> list[IntentRow]:
+        """Intents of this bot from sessions before the date `before` that filled more than is in `trades`."""
+        found = self._read(SELECT_UNBOOKED_INTENTS, [self.mode, self.bot, before])
+        return [ORDER_INTENTS.row(row) for row in found]
 
     def highest_order_id(self, client_id: int) -> int:
         """The highest order id that this client id ever used here; 0 when it used none."""

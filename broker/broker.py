@@ -6,22 +6,26 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from broker.client_library import IB, Contract
+from broker.client_library import IB, AccountValue, Contract
 from broker.codes import Policy, code
 from broker.connection import account_state, choose_account, guard_account, open_connection
 from broker.connection_state import LinkEvent
 from broker.market_data import MarketData
 from broker.order_desk import OrderDesk
 from broker.settings import BrokerSettings
-from broker.translate import position_from_ib
+from broker.translate import execution_from_ib, position_from_ib, price_from_ib
 from broker.values import AccountState, BrokerListener, BrokerPosition, IntentStore
+from broker.what_if import WhatIf, ask_what_if
 from market_hours import Clock
 from trading.errors import BrokerUnavailable
+from trading.orders import Action
 from utils import HaltTrading
 
 SERVER_BACK = (1101, 1102)
+TOLD_OF_FUNDS = ("AvailableFunds", "DayTradesRemaining", "NetLiquidation", "SettledCash")
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +60,7 @@ class Broker:
         self.data = MarketData(self._ib, settings, clock)
         self.orders = OrderDesk(self._ib, self.data, store, listener)
         self.on_link: Callable[[LinkEvent], None] = lambda _: None
+        self.on_account: Callable[[AccountState], None] = lambda _: None  # a value that buying power depends on
 
     async def open(self) -> AccountState:
         """Connect anew, choose the account and guard it.
@@ -99,9 +104,11 @@ class Broker:
     def _new_connection(self) -> IB:
         ib = IB()
         ib.RaiseRequestErrors = True
+        ib.openOrderEvent += self._kept(self.orders.on_open_order)
         ib.orderStatusEvent += self._kept(self.orders.on_order_status)
         ib.execDetailsEvent += self._kept(self.orders.on_execution)
         ib.commissionReportEvent += self._kept(self.orders.on_commission)
+        ib.accountValueEvent += self._kept(self._on_account_value)
         ib.errorEvent += self._kept(self._on_error)
         ib.disconnectedEvent += self._kept(self._on_disconnected)
         ib.updateEvent += self._on_traffic
@@ -110,8 +117,15 @@ class Broker:
     def _drop(self) -> None:
         """Forget the old connection without listening to its end."""
         old, self._ib = self._ib, IB()
-        for event in (old.orderStatusEvent, old.execDetailsEvent, old.commissionReportEvent, old.errorEvent):
+        for event in (
+            old.openOrderEvent,
+            old.orderStatusEvent,
+            old.execDetailsEvent,
+            old.commissionReportEvent,
+            old.errorEvent,
+        ):
             event.clear()
+        old.accountValueEvent.clear()
         old.disconnectedEvent.clear()
         old.updateEvent.clear()
         if old.isConnected():
@@ -127,6 +141,41 @@ class Broker:
     def account(self) -> AccountState:
         """The account as last reported. Raises BrokerUnavailable when its values are missing."""
         return account_state(self._ib, self._account_id)
+
+    async def what_if(self, symbol: str, quantity: int, limit: int) -> WhatIf:
+        """What an entry would bind. Raises BrokerUnavailable, HistoryUnavailable when there is no answer."""
+        contract = await self.data.contract(symbol)
+        if contract is None:
+            return WhatIf(refusal=f"the gateway knows no stock {symbol}")
+        return await ask_what_if(self._ib, contract, account=self._account_id, quantity=quantity, limit=limit)
+
+    def market_prices(self) -> dict[str, int]:
+        """symbol -> price (1e-4 USD) at which the account's last report valued what it holds."""
+        items = self._ib.portfolio(self._account_id) if self._ib.isConnected() else []
+        return {item.contract.symbol: price_from_ib(item.marketPrice) for item in items}
+
+    async def sells_of_others(self, is_ours: Callable[[str], bool]) -> dict[str, float]:
+        """symbol -> shares in working sell orders that no bot of ours made, asked for now. Raises BrokerUnavailable."""
+        try:
+            trades = await asyncio.wait_for(self._ib.reqAllOpenOrdersAsync(), self._settings.ib_request_timeout_s)
+        except (ConnectionError, TimeoutError) as error:
+            raise BrokerUnavailable(f"open orders could not be read: {error or 'no answer'}") from error
+        selling: dict[str, float] = {}
+        for trade in trades:
+            if trade.order.action == "SELL" and not trade.isDone() and not is_ours(trade.order.orderRef):
+                symbol = trade.contract.symbol
+                selling[symbol] = selling.get(symbol, 0.0) + float(trade.order.totalQuantity)
+        return selling
+
+    def unbooked_today(self, is_booked: Callable[[str], bool]) -> dict[str, int]:
+        """symbol -> shares bought less sold by the day's executions that are not on record yet."""
+        net: dict[str, int] = {}
+        for fill in self._ib.fills():
+            report = execution_from_ib(fill)
+            if not is_booked(report.exec_id):
+                sign = 1 if report.action is Action.BUY else -1
+                net[report.symbol] = net.get(report.symbol, 0) + sign * report.quantity
+        return net
 
     async def positions(self) -> list[BrokerPosition]:
         """Net positions of the account, asked for now. Raises BrokerUnavailable when there is no answer."""
@@ -152,6 +201,12 @@ class Broker:
                 self.fault = self.fault or error
 
         return run
+
+    def _on_account_value(self, value: AccountValue) -> None:
+        if value.tag not in TOLD_OF_FUNDS or value.account != self._account_id or self._closing:
+            return
+        with suppress(BrokerUnavailable):  # the first values of a new connection: they are read when all are there
+            self.on_account(self.account())
 
     def _on_error(self, request_id: int, number: int, text: str, contract: Contract | None) -> None:
         known = code(number)

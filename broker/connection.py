@@ -67,19 +67,29 @@ def choose_account(accounts: list[str], wanted: str) -> str:
 
 def account_state(ib: IB, account_id: str) -> AccountState:
     """The account's values as last reported. Raises BrokerUnavailable when they are missing: unknown is not zero."""
-    amounts = {
-        value.tag: value.value
-        for value in ib.accountValues(account_id)
-        if value.currency == "USD" and not value.modelCode
-    }
+    values = [value for value in ib.accountValues(account_id) if not value.modelCode]
+    amounts = {value.tag: value.value for value in values if value.currency == "USD"}
+    words = {value.tag: value.value for value in values if not value.currency}
     missing = [tag for tag in ("NetLiquidation", "AvailableFunds") if tag not in amounts]
     if missing:
         raise BrokerUnavailable(f"the gateway did not report {' and '.join(missing)} of {account_id} in USD")
+    settled = amounts.get("SettledCash")
     return AccountState(
         account_id,
         money_from_ib(float(amounts["NetLiquidation"])),
         money_from_ib(float(amounts["AvailableFunds"])),
+        is_cash="CASH" in words.get("TradingType-S", ""),
+        settled_cash=None if settled is None else money_from_ib(float(settled)),
+        day_trades_left=day_trades_from_ib(words.get("DayTradesRemaining", "")),
     )
+
+
+def day_trades_from_ib(text: str) -> int:
+    """`DayTradesRemaining` as a number, -1 (not limited) where the account has no such flag."""
+    try:
+        return max(int(float(text)), -1)
+    except (ValueError, OverflowError):
+        return -1
 
 
 def guard_account(account: AccountState, *, live_allowed: bool) -> None:

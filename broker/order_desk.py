@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from broker.client_library import IB, CommissionReport, Contract, Fill, RequestError, Trade
 from broker.codes import Policy, code
 from broker.market_data import MarketData
-from broker.translate import execution_from_ib, is_set, money_from_ib, order_to_ib, report_from_ib, resting_from_ib
-from broker.values import BrokerListener, IntentStore, RestingOrder
+from broker.translate import (
+    execution_from_ib,
+    is_set,
+    money_from_ib,
+    order_to_ib,
+    price_from_ib,
+    report_from_ib,
+    resting_from_ib,
+    terms_from_ib,
+)
+from broker.values import BrokerListener, FilledOrder, IntentStore, RestingOrder
 from trading.errors import BrokerUnavailable
 from trading.money import price_to_usd
 from trading.orders import TERMINAL, IntentState, OrderIntent, OrderReport
@@ -19,19 +29,22 @@ from trading.orders import TERMINAL, IntentState, OrderIntent, OrderReport
 log = logging.getLogger(__name__)
 
 ORDER_CANCELLED = 202
+MODIFIABLE = (IntentState.SENT, IntentState.WORKING)
 READ_LIMIT_S = 10.0
 
 
 class OrderFacts(NamedTuple):
     """Orders and executions by order reference, as the broker reports them.
 
-    `reported` are orders that its messages on this connection left alive, whatever its list says.
+    `reported` are orders that its messages on this connection left alive, whatever its list says; `filled` is what
+    orders themselves say they filled.
     """
 
     working: dict[str, IntentState]
     completed: dict[str, IntentState]
     executed: dict[str, int]
     reported: frozenset[str] = frozenset()
+    filled: Mapping[str, FilledOrder] = MappingProxyType({})
 
 
 class OrderDesk:
@@ -88,7 +101,7 @@ class OrderDesk:
     def modify(self, intent_id: str, *, quantity: int, limit_price: int = 0, stop_price: int = 0) -> bool:
         """Change size and price of a live order (1e-4 USD, 0: unchanged). False when it is not alive any more."""
         trade = self._trades.get(intent_id)
-        if trade is None or trade.isDone() or not self._ib.isConnected():
+        if trade is None or report_from_ib(trade).state not in MODIFIABLE or not self._ib.isConnected():
             return False
         trade.order.totalQuantity = quantity
         if limit_price:
@@ -125,6 +138,8 @@ class OrderDesk:
             reference = trade.order.orderRef
             if reference and not trade.isDone():
                 working[reference] = report_from_ib(trade).state
+                self._store.terms(terms_from_ib(trade))
+                self._listener.on_terms(terms_from_ib(trade))
                 if trade.order.clientId == self._ib.client.clientId:
                     self._trades[reference] = trade
         executed: dict[str, int] = {}
@@ -133,7 +148,8 @@ class OrderDesk:
             executed[reference] = executed.get(reference, 0) + int(fill.execution.shares)
         done = {trade.order.orderRef: report_from_ib(trade).state for trade in completed if trade.order.orderRef}
         alive = (trade for trade in self._ib.openTrades() if report_from_ib(trade).state is IntentState.WORKING)
-        return OrderFacts(working, done, executed, frozenset(trade.order.orderRef for trade in alive))
+        reported = frozenset(trade.order.orderRef for trade in alive)
+        return OrderFacts(working, done, executed, reported, _filled_orders([*trades, *completed]))
 
     def resting(self) -> list[RestingOrder]:
         """Orders of this client that are alive, as last reported."""
@@ -150,6 +166,11 @@ class OrderDesk:
         """The library's order status event."""
         if trade.order.orderRef:
             self._tell(report_from_ib(trade))
+
+    def on_open_order(self, trade: Trade) -> None:
+        """The library's open order event: what the gateway made of an order, also after a modification."""
+        if trade.order.orderRef and not trade.isDone():
+            self._store.terms(terms_from_ib(trade))
 
     def on_message(self, trade: Trade, number: int, text: str) -> None:
         """An error message about an order, where the library's own status leaves open what became of it."""
@@ -190,3 +211,14 @@ class OrderDesk:
         if contract is None:
             raise BrokerUnavailable(f"no contract for {symbol}")
         return contract
+
+
+def _filled_orders(trades: Sequence[Trade]) -> dict[str, FilledOrder]:
+    """Order reference -> what the order says it filled. Completed orders tell a number of shares and no price."""
+    filled: dict[str, FilledOrder] = {}
+    for trade in trades:
+        completed = trade.order.filledQuantity
+        shares = int(max(trade.orderStatus.filled, completed if is_set(completed) else 0.0))
+        if trade.order.orderRef and shares:
+            filled[trade.order.orderRef] = FilledOrder(shares, price_from_ib(trade.orderStatus.avgFillPrice))
+    return filled

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
 from ib_simulator.orders import ExchangeListener, Refusal, SimExecution, SimOrder
 from market_hours import utc_from_epoch
@@ -58,7 +58,7 @@ class JournalEntry(NamedTuple):
 
 
 NO_ORDER = {  # field -> its empty value, of those that come after `event`
-    name: "" if JournalEntry.__annotations__[name] == "str" else 0 for name in JournalEntry._fields[3:]
+    name: kind() for name, kind in list(get_type_hints(JournalEntry).items())[3:]
 }
 
 
@@ -154,10 +154,7 @@ class Journal:
         self._write_connection("disconnected", client_id)
 
     def _write_connection(self, event: str, client_id: int) -> None:
-        self._database.execute(
-            f"INSERT INTO journal ({', '.join(JournalEntry._fields[1:])}) VALUES (?, ?{', ?' * len(NO_ORDER)})",
-            (self._now().isoformat(), event, *(client_id if n == "client_id" else v for n, v in NO_ORDER.items())),
-        )
+        self._insert((self._now().isoformat(), event, *(NO_ORDER | {"client_id": client_id}).values()))
 
     def _write(
         self,
@@ -197,4 +194,7 @@ class Journal:
             fees,
             self._net_liquidation_of(order.account),
         )
+        self._insert(values)
+
+    def _insert(self, values: tuple[object, ...]) -> None:
         self._database.execute(f"INSERT INTO journal VALUES (NULL{', ?' * len(values)})", values)

@@ -357,4 +357,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
         _OPEN_POSITIONS,
         _TODAY,
     ),
+    (  # what a later run of the same session asks for when it starts
+        "CREATE INDEX order_intents_entries ON order_intents (session_date, bot, mode) WHERE role = 'entry'",
+        "CREATE INDEX decisions_refused ON decisions (session_date, bot, mode) "
+        "WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL",
+    ),
 )

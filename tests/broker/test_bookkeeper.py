@@ -177,7 +177,7 @@ def test_a_fill_whose_execution_is_not_told_keeps_its_capital_and_is_asked_for(k
     kept.reported(kept.entry, IntentState.FILLED, 249)
     assert kept.keeper.owed_shares("AAA") == 249
     assert kept.keeper.book.free_capital == free
-    assert kept.keeper.doubt(OPEN_S) == "AAA: the entry reported 249 more shares filled than it told executions of"
+    assert kept.keeper.doubt(OPEN_S) == "AAA: its entry is over and not all of its executions were told"
     kept.executed("s", kept.stop, 249, 994_000)  # its stop was hit meanwhile: not to be booked before the purchase
     kept.executed("s", kept.stop, 249, 994_000)
     assert kept.trades() == []

@@ -1,0 +1,121 @@
+"""What one session puts on record: executions with their indicators, fees, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from observability import TradingHistory
+from records.rows import DecisionKind, TradeRow
+from records.trade_rows import decision_row, trade_row
+from trading.book import Closing, Recorded
+from trading.judgement import Judgement
+from trading.money import money_from_usd, money_to_usd, price_from_usd
+from trading.orders import Action, ExecutionReport, Reason
+from trading.rules import Rule, rule_name
+from trading.strategy import Market, Parameters
+
+
+class SessionRecord:
+    """Writes for one session of one bot. `decisions` counts what was decided."""
+
+    def __init__(
+        self,
+        history: TradingHistory,
+        session_date: str,
+        market_of: Callable[[str], Market | None],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.session_date = session_date
+        self.decisions = 0
+        self._history = history
+        self._market_of = market_of
+        self._new_id = new_id
+
+    def trade(
+        self, execution: ExecutionReport, reason: Reason, closing: Closing | None, parameters: Parameters
+    ) -> None:
+        """One execution of this session, with what is known of the market now."""
+        self._history.record_trade(
+            trade_row(
+                execution,
+                session_date=self.session_date,
+                reason=reason,
+                closing=closing,
+                market=self._market_of(execution.symbol),
+                parameters=parameters,
+            )
+        )
+
+    def fee(self, exec_id: str, fee: int, closing: Closing | None) -> None:
+        """Commission and fees (1e-6 USD) of a recorded execution, and the result that they correct."""
+        self._history.record_commission(
+            exec_id,
+            money_to_usd(fee),
+            money_to_usd(closing.pnl) if closing else None,
+            closing.pnl_pct if closing else None,
+        )
+
+    def judgement(
+        self, symbol: str, kind: DecisionKind, judgement: Judgement, market: Market | None, now_s: int
+    ) -> str:
+        """One judgement; returns the id of its row."""
+        decision_id = self._new_id()
+        self._decision(decision_id, symbol, kind, rule_name(judgement.rule), judgement, market, now_s)
+        return decision_id
+
+    def exit(self, execution: ExecutionReport, reason: Reason) -> None:
+        """A sale is a decision, too: its rule is its reason, its id that of the execution."""
+        sale = Judgement(Rule.APPROVED, 0.0, 0.0, execution.quantity)
+        market = self._market_of(execution.symbol)
+        self._decision(execution.exec_id, execution.symbol, "exit", reason.value, sale, market, execution.at_s)
+
+    def found(self, symbol: str, rule: str, quantity: int, now_s: int, detail: Mapping[str, Any]) -> None:
+        """Shares that were found to have changed hands while nobody listened."""
+        found = Judgement(Rule.APPROVED, 0.0, 0.0, quantity)
+        self._decision(self._new_id(), symbol, "sync", rule, found, None, now_s, detail)
+
+    def _decision(
+        self,
+        decision_id: str,
+        symbol: str,
+        kind: DecisionKind,
+        rule: str,
+        judgement: Judgement,
+        market: Market | None,
+        now_s: int,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.decisions += 1
+        self._history.record_decision(
+            decision_row(
+                decision_id=decision_id,
+                now_s=now_s,
+                session_date=self.session_date,
+                symbol=symbol,
+                kind=kind,
+                rule=rule,
+                limit=judgement.limit,
+                actual=judgement.actual,
+                market=market,
+                quantity=judgement.quantity or None,
+                detail=detail,
+            )
+        )
+
+
+def recorded(row: TradeRow) -> Recorded:
+    """A row of `trades` as the book counts it again."""
+    execution = ExecutionReport(
+        exec_id=row.exec_id,
+        order_ref=row.order_ref or "",
+        symbol=row.symbol,
+        action=Action(row.action),
+        quantity=row.quantity,
+        price=price_from_usd(row.price_usd),
+        at_s=int(row.timestamp.timestamp()),
+        order_id=row.order_id or 0,
+        perm_id=row.perm_id or 0,
+    )
+    fee = None if row.commission_usd is None else money_from_usd(row.commission_usd)
+    return Recorded(execution, Reason(row.reason), fee)
