@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.trading.examples import LIMITS, OPEN_S, PROPERTY, RATES, VWAP_340, WANTED, execution, session_book
+from tests.trading.examples import LIMITS, OPEN_S, PROPERTY, RATES, USD, VWAP_340, WANTED, execution, session_book
 from trading.book import PendingEntry
 from trading.costs import BUY, SELL, fill_fees
 from trading.judgement import Judgement, judge_entry
@@ -18,7 +18,9 @@ from trading.sizing import symbol_budget
 from trading.strategy import Parameters
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
-LIMITED = LIMITS._replace(max_open_positions=4, max_entries_per_session=9, max_entries_per_symbol=3)
+LIMITED = LIMITS._replace(
+    max_daily_loss=60 * USD, max_open_positions=4, max_entries_per_session=9, max_entries_per_symbol=3
+)
 ANY_SYMBOL = st.sampled_from(SYMBOLS)
 
 
