@@ -75,7 +75,7 @@ def killed_again_and_again(
     folder: Path, deaths: Sequence[Death], *, seed: int, speed: float, to_the_close: bool = False
 ) -> KillVerdict:
     """One session: a daemon for each death, then one that lives. Its clock runs `speed` times as fast as the wall's."""
-    verdict = KillVerdict()
+    verdict, folder = KillVerdict(), folder.resolve()
     with _fork_server() as server:
         start = {"start": BEGINS.isoformat(), "since_s": time.monotonic(), "speed": speed}
         gateway = server.ask(gateway={**start, "folder": str(folder), "symbols": SYMBOLS, "seed": seed, "cash": CASH})
@@ -84,6 +84,7 @@ def killed_again_and_again(
             ended = _until_not_refused(server, verdict, daemon=daemon, death=death, limit_s=LIMIT_S, told_after_s=None)
             if ended["status"] != SIGKILLED:
                 verdict.broken.append(f"{death}: the daemon ended by itself with {ended['status']}")
+                continue
             (verdict.deaths if ended["by"] == "itself" else verdict.missed)[death.point] += 1
         told_after_s = None if to_the_close else SETTLING_S / speed
         limit_s = 120.0 if not to_the_close else (MONDAY.close - BEGINS).total_seconds() / speed + 120
