@@ -347,6 +347,8 @@ class Bookkeeper:
             self.shares.bought_by_others(symbol, execution.quantity)
             return
         beyond = self.shares.sold_by_others(symbol, execution.quantity)
+        if execution.order_ref and self._history.intent(execution.order_ref) is not None:
+            return  # another bot sold its own
         ours = min(beyond, self.book.symbol_state(symbol).quantity)
         if ours <= 0:
             return

@@ -29,6 +29,7 @@ _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
 import day_trader  # noqa: E402 (the client library takes the loop that is set at its import)
 import day_trading_agents  # noqa: E402, F401 (imported once for all children)
+from broker import order_desk, supervisor  # noqa: E402
 from day_trading import settings as _settings  # noqa: E402, F401
 from ib_simulator.data_service import DataOptions  # noqa: E402
 from ib_simulator.gateway import Gateway, GatewayOptions  # noqa: E402
@@ -150,6 +151,7 @@ def _daemon(about: dict[str, Any], death: Any) -> int:
     os.environ.update(about["settings"])
     if death is not None:
         arm(Death(*death))
+    _keep_limits_in_wall_time(about["speed"])
     loop = SimulatedTimeLoop(about["speed"])
     now_s = time.monotonic()
     loop._paced_from_s = now_s  # virtual 0 is now, not when the loop waits first
@@ -157,6 +159,13 @@ def _daemon(about: dict[str, Any], death: Any) -> int:
     asyncio.Runner = functools.partial(asyncio.Runner, loop_factory=lambda: loop)  # type: ignore[assignment,misc]
     asyncio.set_event_loop(loop)
     return day_trader.main(about["arguments"], SimulatedClock(loop, now))
+
+
+def _keep_limits_in_wall_time(speed: float) -> None:
+    """Answers take the machine's time: their limits do not shrink with the clock."""
+    order_desk.READ_LIMIT_S *= speed
+    supervisor.HEARTBEAT_LIMIT_S *= speed
+    supervisor.SYNC_LIMIT_S *= speed
 
 
 # Processes

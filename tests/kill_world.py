@@ -41,6 +41,8 @@ SETTINGS = {  # as many entries and exits as the rules allow
     "RISK_MAX_DRAWDOWN_PCT": "30",
     "RISK_LOSS_STREAK": "50",
     "RISK_MAX_COST_PCT_OF_TARGET": "100",
+    "IB_CONNECT_TIMEOUT_S": "120",  # seconds of a fast clock: a machine that is busy needs more of them
+    "IB_REQUEST_TIMEOUT_S": "300",
 }
 BEGINS = MONDAY.open + timedelta(minutes=25)
 LIMIT_S = 12.0  # wall time in which a daemon should meet its death

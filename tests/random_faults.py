@@ -7,6 +7,7 @@ from random import Random
 
 from ib_simulator.fault_kinds import (
     ClientIdInUse,
+    ClockJump,
     Connectivity,
     Crash,
     Delay,
@@ -16,6 +17,7 @@ from ib_simulator.fault_kinds import (
     Fault,
     FillAfterCancel,
     Halt,
+    Login,
     Lose,
     LoseAcknowledgement,
     NextValidId,
@@ -23,6 +25,7 @@ from ib_simulator.fault_kinds import (
     Reject,
     Reorder,
     Restart,
+    Segmented,
     Silent,
     Slow,
     StaleQuotes,
@@ -62,6 +65,11 @@ MAKERS: Mapping[type[Fault], Maker] = {  # every kind that the gateway knows; a 
     Connectivity: _connectivity,
     Farm: lambda rng, _: Farm(farm=rng.choice(("market", "history", "contracts")), seconds=rng.uniform(5, 60)),
     Restart: lambda rng, _: Restart(refused_s=rng.choice((rng.uniform(5, 90), rng.uniform(300, 900)))),
+    Login: lambda rng, _: Login(
+        refused_s=rng.uniform(5, 60), seconds=rng.uniform(10, 300), answers=rng.choice(("version", "nothing", "close"))
+    ),
+    Segmented: lambda rng, _: Segmented(bytes=rng.randint(20, 500), gap_s=0.001, seconds=rng.uniform(5, 20)),
+    ClockJump: lambda rng, _: ClockJump(by_s=rng.uniform(-3_600, 3_600), seconds=rng.uniform(60, 900)),
     Crash: lambda rng, _: Crash(refused_s=rng.uniform(5, 60)),
     Lose: lambda rng, _: Lose(message=rng.choice(LOSABLE), count=rng.randint(1, 3)),
     Delay: lambda rng, _: Delay(message="orderReports", delay_s=rng.uniform(0.1, 8), seconds=rng.uniform(5, 60)),
@@ -79,7 +87,7 @@ MAKERS: Mapping[type[Fault], Maker] = {  # every kind that the gateway knows; a 
         symbol=rng.choice(symbols), seconds=rng.uniform(30, 900), volatility=rng.random() < 0.5
     ),
 }
-BLINDING = (Silent, Connectivity, Delay, Slow)  # while they last the client cannot know, or cannot act
+BLINDING = (Silent, Connectivity, Delay, Slow, Segmented)  # while they last the client cannot know, or cannot act
 
 
 def random_fault(rng: Random, symbols: Sequence[str]) -> Fault:
