@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from day_trading.options import TraderOptions
-    from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock
     from observability import TradingHistory
@@ -114,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = _Parser(prog="day_trader.py", description="Trades one session by itself.", allow_abbrev=False)
     add = parser.add_argument
-    add("--allocation", type=_allocation, required=True, metavar="SHARE", help="share of the account to use, 0 to 1")
+    add("--allocation", type=_allocation, metavar="SHARE", help="share of the account to use, 0 to 1; required")
     add("--live", action="store_true", help="allow a live account (ids that do not start with D): real money")
     add("--dry-run", action="store_true", help="decide and record, but send no order")
     add("--client-id", type=_whole(0, LARGEST_ID), default=CLIENT_ID, metavar="N", help="API client id (default 2)")
@@ -123,6 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--db", type=Path, metavar="FILE", help="database; default trading_history.db or simulated_history.db")
     add("--adopt", type=_consent, action="append", metavar="SYMBOL:SHARES", help="hand external shares to the bot")
     add("--flatten-on-exit", action="store_true", help="on Ctrl-C close positions at market")
+    add("--kill", nargs="?", const="stop", choices=("stop", "flatten"), help="throw the kill switch of a running bot")
     add("--no-dashboard", action="store_true", help="do not start the web page")
     add("--verbose", action="store_true", help="log to the terminal what otherwise only the log file gets")
     simulation = parser.add_argument_group("simulation", "the same program against the simulated gateway")
@@ -142,6 +142,8 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     """
     parser = build_parser()
     args = parser.parse_args(arguments)
+    if args.kill is None and args.allocation is None:
+        parser.error("the following arguments are required: --allocation")
     if args.simulate is None:
         for option in ("market_data", "days", "seed", "speed"):
             if getattr(args, option) is not None:
@@ -157,6 +159,11 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
         from market_hours import LiveClock
 
+        if args.kill is not None:
+            from day_trading.kill_switch import throw_from_console
+
+            print(throw_from_console(environment, args.kill))
+            return DONE
         run = _trade if args.simulate is None else _simulate
         return run(args, environment, clock or LiveClock())
     except KeyboardInterrupt:  # the session takes the signals over when it begins
@@ -210,14 +217,18 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             opens = f"{following.date:%A %Y-%m-%d}, it opens at {_clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
-        with _open_history(args.db or LIVE_DATABASE, "live" if args.live else "paper", options.performance) as history:
+        from day_trading.signals import obey_signals
+        from day_trading.single_run import only_user
+
+        database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
+        with only_user(database), _open_history(database, mode, options.performance) as history:
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = _clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
-            _stop_on_signals(loop, trader)
+            obey_signals(loop, trader)
             report = runner.run(trader.run(options.strategy.watchlist_universe))
             _tell(report)
             if trader.fault is not None:
@@ -227,11 +238,14 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
 def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
     """Sessions in simulated time against the embedded gateway."""
+    from day_trading.single_run import only_user
     from ib_simulator.simulated_time import simulated_loop
 
     loop = simulated_loop(args.speed)  # set before the client library is imported
     try:
-        return loop.run_until_complete(_simulate_sessions(args, _options(args, environment), clock, loop))
+        options = _options(args, environment)
+        with only_user(args.db or SIMULATED_DATABASE):
+            return loop.run_until_complete(_simulate_sessions(args, options, clock, loop))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
@@ -245,6 +259,7 @@ async def _simulate_sessions(
     from uuid import UUID
 
     from day_trading.options import known_watchlist
+    from day_trading.signals import obey_signals
     from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import build_world, choose_sessions, recorded_feed, running_gateway, synthetic_feed
     from ib_simulator.gateway import GatewayOptions
@@ -268,12 +283,12 @@ async def _simulate_sessions(
     world = build_world(loop, feed, calendar, sessions)
     database = args.db or SIMULATED_DATABASE
     known_watchlist(options, sessions[0], calendar)  # a bad one is refused before the last run's database moves
-    start_afresh(database)
     ids = Random(f"{args.seed or 0} {sessions[0].date}")
 
     def new_id() -> str:
         return str(UUID(int=ids.getrandbits(128), version=4))
 
+    start_afresh(database)
     async with running_gateway(world, GatewayOptions()) as (_gateway, port):
         here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""}  # the user's are for the real one
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
@@ -281,7 +296,7 @@ async def _simulate_sessions(
         with _open_history(database, "simulated", options.performance) as history:
             for session in sessions:
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
-                _stop_on_signals(loop, trader)
+                obey_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
                 _tell(report)
                 if trader.fault is not None:
@@ -321,6 +336,8 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")
     settings = DayTraderConfiguration.load(environment)
+    consents = dict(args.adopt or ())
+    settings.refuse_contradictions(args.allocation, consents)
     simulated = args.simulate is not None
     database = args.db or (SIMULATED_DATABASE if simulated else LIVE_DATABASE)
     from broker.trading_desk import DeskOptions  # what takes long to load comes after what may be refused
@@ -346,21 +363,10 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
             dry_run=args.dry_run,
             broker=settings.broker,
             safety=settings.safety,
-            consents=dict(args.adopt or ()),
+            consents=consents,
             daily_atr=settings.strategy.atr_timeframe == "day",
         ),
     )
-
-
-def _stop_on_signals(loop: asyncio.AbstractEventLoop, trader: IntradayTrader) -> None:
-    """Ctrl-C and SIGTERM end the session cleanly; resting protective orders stay at the broker."""
-    import signal
-
-    for number, words in ((signal.SIGINT, "stopped by Ctrl-C"), (signal.SIGTERM, "stopped by SIGTERM")):
-        try:
-            loop.add_signal_handler(number, trader.stop, words)
-        except NotImplementedError:  # Windows has no signal handlers in the loop
-            signal.signal(number, lambda *_, words=words: loop.call_soon_threadsafe(trader.stop, words))
 
 
 def _clock_text(when: datetime) -> str:

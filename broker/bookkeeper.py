@@ -170,7 +170,7 @@ class Bookkeeper:
         """
         bracket = self.brackets.get(symbol)
         entry = bracket.legs.get(Role.ENTRY) if bracket is not None else None
-        return max(entry.filled - self.book.executed(entry.intent.intent_id)[0], 0) if entry is not None else 0
+        return max(entry.filled - self.book.filled_by(entry.intent.intent_id)[0], 0) if entry is not None else 0
 
     @property
     def is_owed_fees(self) -> bool:
@@ -254,7 +254,7 @@ class Bookkeeper:
             self.record.fee(exec_id, fee, None)
 
     def on_order(self, report: OrderReport) -> None:
-        known = self.tracked.get(report.order_ref)
+        known = self.tracked.find(report.order_ref)
         if known is None:
             return
         intent, bracket = known
@@ -265,6 +265,8 @@ class Bookkeeper:
             self.orders.cancel(intent.intent_id)
         if report.state is IntentState.REJECTED:
             self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
+            if intent.role is Role.ENTRY:  # no retry loop: as after an exit, the symbol cools down
+                self.book.last_exit_s[intent.symbol] = self._intents.now_s()
         if known.leg.state is IntentState.UNKNOWN and not was_unknown:
             self.on_doubt(intent.intent_id, f"{intent.symbol}: the state of its {intent.role} order is unknown")
         if intent.role is Role.ENTRY and report.state in TERMINAL:
@@ -277,11 +279,15 @@ class Bookkeeper:
             known.bracket.on_terms(known.intent.role, terms)
 
     def on_message(self, code: int, text: str, order_ref: str) -> None:
-        known = self.tracked.get(order_ref)
-        if known is not None and codes.code(code).policy is not codes.Policy.CANCEL_ANSWER:
+        known, policy = self.tracked.get(order_ref), codes.code(code).policy
+        if policy is codes.Policy.DEGRADE_DATA:
+            self.warn(f"gateway message {code}, {codes.code(code).meaning}: no entries on data that is lost")
+        elif known is not None and policy is not codes.Policy.CANCEL_ANSWER:
             self.warn(f"{known.intent.symbol}: gateway message {code} about its {known.intent.role} order: {text}")
             if known.intent.role is Role.ENTRY and code in codes.NOT_FOR_THIS_ACCOUNT:
                 self.on_refused(known.intent.symbol, f"{code} {text}")
+            if policy is codes.Policy.REJECT_ORDER and known.leg.state is IntentState.WORKING:
+                self.on_doubt(known.intent.intent_id, f"{known.intent.symbol}: a change of an order was refused")
 
     def _end_entry(self, bracket: LiveBracket) -> None:
         """An entry that can buy no more gives back its capital, but for what the ledger does not have yet."""
@@ -313,7 +319,7 @@ class Bookkeeper:
         intent, leg = known.intent, known.leg
         if not leg.is_over or leg.state is IntentState.FILLED:
             return
-        filled, average = self.book.executed(intent.intent_id)
+        filled, average = self.book.filled_by(intent.intent_id)
         if filled >= leg.quantity:
             leg.state = IntentState.FILLED
         self._intents.filled_late(intent.intent_id, leg.state, filled, average)

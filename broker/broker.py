@@ -11,7 +11,7 @@ from typing import Any
 
 from broker.client_library import IB, AccountValue, Contract
 from broker.codes import Policy, code
-from broker.connection import account_state, choose_account, guard_account, open_connection
+from broker.connection import account_state, choose_account, guard_account, is_free, open_connection
 from broker.connection_state import LinkEvent
 from broker.market_data import MarketData
 from broker.order_desk import OrderDesk
@@ -26,6 +26,8 @@ from utils import HaltTrading
 
 SERVER_BACK = (1101, 1102)
 TOLD_OF_FUNDS = ("AvailableFunds", "DayTradesRemaining", "NetLiquidation", "SettledCash")
+DATA_FARM_BACK = 2104
+TEMPORARY_IDS_FROM = 1_000  # added to the client id while that is taken
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +60,14 @@ class Broker:
         self.heard_at = clock.now()  # when the gateway last said anything
         self.fault: Exception | None = None
         self.data = MarketData(self._ib, settings, clock)
-        self.orders = OrderDesk(self._ib, self.data, store, listener)
+        self.orders = OrderDesk(self._ib, self.data, store, listener, client_id)
         self.on_link: Callable[[LinkEvent], None] = lambda _: None
         self.on_account: Callable[[AccountState], None] = lambda _: None  # a value that buying power depends on
 
-    async def open(self) -> AccountState:
+    async def open(self, *, to_watch: bool = False) -> AccountState:
         """Connect anew, choose the account and guard it.
 
+        `to_watch` does so under the one temporary client id: it sees our orders and cannot change them.
         Raises BrokerUnavailable, Misconfigured, and HaltTrading for a live account that is not allowed or an
         account other than that of the first connection.
         """
@@ -72,7 +75,7 @@ class Broker:
         self._ib = self._new_connection()
         self.data.attach(self._ib)
         self.orders.attach(self._ib)
-        await open_connection(self._ib, self._settings, self._client_id)
+        await open_connection(self._ib, self._settings, self.temporary_id if to_watch else self._client_id)
         account_id = choose_account(self._ib.managedAccounts(), self._settings.ib_account)
         if self._account_id and account_id != self._account_id:
             raise HaltTrading(f"the gateway is logged in to {account_id} now; this run trades {self._account_id}")
@@ -82,6 +85,20 @@ class Broker:
         guard_account(account, live_allowed=self._live_allowed)
         self.orders.use_account(account_id)
         return account
+
+    @property
+    def temporary_id(self) -> int:
+        """The client id that is used while ours is taken."""
+        return self._client_id + TEMPORARY_IDS_FROM
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the connection is one under the temporary client id: nothing may be sent on it."""
+        return bool(self._ib.client.clientId == self.temporary_id)
+
+    async def may_return(self) -> bool:
+        """Whether our own client id is free again."""
+        return await is_free(self._settings, self._client_id)
 
     def raise_order_ids(self, highest: int) -> None:
         """Never use an order id at or below `highest`: gateways have handed out ids a second time."""
@@ -212,13 +229,17 @@ class Broker:
         known = code(number)
         if known.policy is Policy.IGNORE or self._closing:
             return
-        trade = self._ib.wrapper.trades.get((self._client_id, request_id))
+        trade = self._ib.wrapper.trades.get((self._ib.client.clientId, request_id))
         symbol = contract.symbol if contract else ""
         log.info("gateway %s %s (%s) %s", number, known.meaning, symbol or request_id, text)
         if known.policy is Policy.DEGRADE_CONNECTION:
             self.on_link(LinkEvent.SERVER_LOST)
         elif number in SERVER_BACK:
             self.on_link(LinkEvent.SERVER_BACK)
+        elif known.policy is Policy.DEGRADE_DATA:
+            self.data.distrust(symbol)
+        elif number == DATA_FARM_BACK:
+            self.data.renew_all_quotes()
         self._listener.on_message(number, text, trade.order.orderRef if trade else "")
         if trade is not None:
             self.orders.on_message(trade, number, text)

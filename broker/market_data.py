@@ -93,6 +93,7 @@ class MarketData:
         self._tickers: dict[str, Ticker] = {}  # symbol -> its subscription
         self._shown_before: dict[str, tuple[float, ...]] = {}  # symbol -> what its former subscription showed last
         self._minutes: dict[str, MinuteBars] = {}  # symbol -> its bars today
+        self._distrusted: dict[str, None] = {}  # symbols whose data the gateway called lost, until their next tick
 
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())
@@ -172,6 +173,20 @@ class MarketData:
         """The latest quote; an empty one before the first tick."""
         return self._quotes.get(symbol, NO_QUOTE)
 
+    def distrust(self, symbol: str = "") -> None:
+        """The gateway says that the data of a symbol, or of all, is lost: nothing is entered on until the next tick."""
+        for each in [symbol] if symbol else self._tickers:
+            self._distrusted[each] = None
+
+    def is_trusted(self, symbol: str) -> bool:
+        """Whether the latest quote came after the last word that data is lost."""
+        return symbol not in self._distrusted
+
+    def renew_all_quotes(self) -> None:
+        """A data farm is back: what it lost is asked for again."""
+        for symbol in list(self._distrusted):
+            self.renew_quotes(symbol)
+
     def flush_bars(self) -> None:
         """Hand on bars that ended without a newer message. Called at agent instants."""
         now_s = self._now_s()
@@ -220,6 +235,7 @@ class MarketData:
         self._minutes.clear()
         self._tickers.clear()
         self._quotes.clear()
+        self._distrusted.clear()
         self._shown_before.clear()
 
     def _leave(self, symbol: str, ticker: Ticker) -> None:
@@ -236,6 +252,7 @@ class MarketData:
         if before is not None and _repeats(_shown(ticker), before):
             return
         self._shown_before.pop(contract.symbol, None)
+        self._distrusted.pop(contract.symbol, None)
         self._quotes[contract.symbol] = quote_from_ib(
             ticker.bid, ticker.ask, ticker.last, ticker.halted, ticker.marketDataType, self._now_s()
         )

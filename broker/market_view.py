@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 NO_ATR = AtrState()
 STALE_S = 90  # without a tick in session hours
+LOST_S = 86_400  # the age of a quote that the gateway called lost: more than any limit
 
 
 class MarketView:
@@ -106,7 +107,7 @@ class MarketView:
             indicators.vwap,
             indicators.rsi_now,
             atr_pct(atr, quote.last),
-            now_s - quote.at_s,
+            now_s - quote.at_s if self._data.is_trusted(symbol) else LOST_S,
             quote.halted,
             quote.delayed,
         )

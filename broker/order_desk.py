@@ -50,13 +50,15 @@ class OrderFacts(NamedTuple):
 class OrderDesk:
     """Places, changes and cancels orders of one client id on one account."""
 
-    def __init__(self, ib: IB, data: MarketData, store: IntentStore, listener: BrokerListener) -> None:
+    def __init__(self, ib: IB, data: MarketData, store: IntentStore, listener: BrokerListener, client_id: int) -> None:
         self._ib = ib
+        self._client_id = client_id
         self._data = data
         self._store = store
         self._listener = listener
         self._account = ""
         self._trades: dict[str, Trade] = {}  # intent_id -> the library's order and status
+        self._seen: list[Trade] = []  # orders of all clients that were alive when they were read last
 
     def attach(self, ib: IB) -> None:
         """Use a new connection. Orders of the old one are found again by `read`."""
@@ -80,6 +82,8 @@ class OrderDesk:
         await self._store.commit(intents)
         if not self._ib.isConnected():
             raise BrokerUnavailable("the connection was lost before the order could be sent")
+        if self._ib.client.clientId != self._client_id:
+            raise BrokerUnavailable(f"client id {self._client_id} is taken: nothing is sent under another one")
         linked = any(intent.parent_intent_id for intent in intents)
         order_ids: dict[str, int] = {}  # intent_id -> order id, for the parents of later legs
         for intent, contract in zip(intents, contracts, strict=True):
@@ -133,6 +137,7 @@ class OrderDesk:
                 fills = await self._ib.reqExecutionsAsync()
         except (TimeoutError, ConnectionError, RequestError) as error:
             raise BrokerUnavailable(f"orders and executions could not be read: {error or 'no answer'}") from error
+        self._seen = [trade for trade in trades if not trade.isDone()]
         working: dict[str, IntentState] = {}
         for trade in trades:
             reference = trade.order.orderRef
@@ -140,7 +145,7 @@ class OrderDesk:
                 working[reference] = report_from_ib(trade).state
                 self._store.terms(terms_from_ib(trade))
                 self._listener.on_terms(terms_from_ib(trade))
-                if trade.order.clientId == self._ib.client.clientId:
+                if trade.order.clientId == self._ib.client.clientId == self._client_id:
                     self._trades[reference] = trade
         executed: dict[str, int] = {}
         for fill in fills:
@@ -153,7 +158,8 @@ class OrderDesk:
 
     def resting(self) -> list[RestingOrder]:
         """Orders of this client that are alive, as last reported."""
-        return [resting_from_ib(trade) for trade in self._ib.openTrades()]
+        alive = self._ib.openTrades() if self._ib.client.clientId == self._client_id else self._seen
+        return [resting_from_ib(trade) for trade in alive if trade.order.clientId == self._client_id]
 
     def held(self, symbol: str) -> int:
         """Whole shares of `symbol` on the account as last reported; 0 when it is short. Nothing more may be sold."""
@@ -203,8 +209,8 @@ class OrderDesk:
                 self._listener.on_fee(fill.execution.execId, money_from_ib(fill.commissionReport.commission))
 
     def _tell(self, report: OrderReport) -> None:
+        self._listener.on_order(report)  # first: it knows intents of earlier runs
         self._store.reported(report)
-        self._listener.on_order(report)
 
     async def _contract(self, symbol: str) -> Contract:
         contract = await self._data.contract(symbol)

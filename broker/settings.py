@@ -31,6 +31,10 @@ class BrokerSettings(BaseModel):
         None, description="daily restart of the gateway in New York time, such as 23:45; nothing is sent around it"
     )
 
+    ib_lock_folder: str = Field(
+        "", description="folder of the locks that keep two programs off one account; empty: the user's own"
+    )
+
     @field_validator("ib_restart_time")
     @classmethod
     def _outside_the_session(cls, value: time | None) -> time | None:

@@ -36,6 +36,7 @@ class TrackedOrders:
         self._intents = intents
         self._parameters = parameters
         self._by_id: dict[str, Tracked] = {}  # intent_id -> intent and its bracket
+        self._strangers: dict[str, None] = {}  # order references of other programs
 
     def track(self, intents: tuple[OrderIntent, ...]) -> LiveBracket:
         """Follow the orders of one bracket from now on."""
@@ -60,12 +61,16 @@ class TrackedOrders:
     def find(self, order_ref: str) -> Tracked | None:
         """The intent behind an order reference: followed, or on record from an earlier run of this bot."""
         known = self._by_id.get(order_ref)
-        if known is not None or not order_ref:
+        if known is not None or not order_ref or order_ref in self._strangers:
             return known
         row = self._history.intent(order_ref)
         if row is None or row.bot != self._history.bot:
+            self._strangers[order_ref] = None
             return None
+        current = self.brackets.get(row.symbol)
         self._restore_bracket([row])
+        if current is not None:  # what comes late of an earlier bracket does not hide the one that works now
+            self.brackets[row.symbol] = current
         return self._by_id[order_ref]
 
     def facts(self) -> list[IntentFact]:

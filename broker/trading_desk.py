@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
+from broker.account_lock import hold_account
 from broker.bookkeeper import Bookkeeper
 from broker.broker import Broker
 from broker.funds_desk import FundsDesk
@@ -21,7 +23,8 @@ from broker.split_desk import SplitDesk
 from broker.supervisor import Supervisor
 from broker.values import AccountState
 from market_hours import Clock, Session
-from observability import TradingHistory
+from observability import SIMULATED, TradingHistory
+from operating_system import FileLock
 from records.intent_log import IntentLog
 from records.trade_rows import decision_row
 from trading.book import DayMarks, SessionBook
@@ -33,7 +36,7 @@ from trading.rules import Rule, rule_name
 from trading.settings import SafetySettings
 from trading.strategy import Market, Parameters
 from trading.sync import SyncPolicy, bound_shares
-from utils import Misconfigured
+from utils import Misconfigured, TradingError
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,8 @@ class TradingDesk:
         self._marks: DayMarks | None = None  # of this session, as on record; None before its open
         self._asked_about_s: dict[str, int] = {}  # intent_id -> when its state last led to a synchronisation
         self._doubts = 0  # instants in a row at which the broker held fewer shares than the ledger
+        self.fault: TradingError | None = None  # of the connection, such as another account after a reconnect
+        self._lock: FileLock | None = None  # of the account, once connected
         self.account = AccountState("", 0, 0)
         day = self._session_date
         self.intents = IntentLog(history, now=clock.now, await_off_loop=clock.off_loop, session_date=lambda: day)
@@ -136,7 +141,7 @@ class TradingDesk:
             await self.supervisor.open_first()
             async with asyncio.TaskGroup() as group:
                 beside = (
-                    group.create_task(self.supervisor.run(), name="connection supervisor"),
+                    group.create_task(self._supervise(), name="connection supervisor"),
                     group.create_task(self._confirm_exits(), name="confirmation of exits"),
                 )
                 try:
@@ -146,6 +151,16 @@ class TradingDesk:
                         task.cancel()
         finally:
             self.broker.disconnect()
+            if self._lock is not None:
+                self._lock.release()
+
+    async def _supervise(self) -> None:
+        """Until cancelled. What the connection cannot get over is kept in `fault` and ends the block of `running`."""
+        try:
+            await self.supervisor.run()
+        except TradingError as error:
+            self.fault = error
+            raise
 
     async def _synchronise(self) -> None:
         """After every connection: the broker's truth into the ledger, subscriptions renewed, positions protected."""
@@ -154,10 +169,13 @@ class TradingDesk:
         if is_first:
             if self._options.live and self.account.is_paper:
                 raise Misconfigured(f"--live was given but {self.account.account_id} is a paper account: leave it out")
+            self._hold_account()
             self._history.bind_account(self.account.account_id)
             await self._restore()
         self.broker.raise_order_ids(self._history.highest_order_id(self._options.client_id))
         await self._reconciler.run()
+        if self.broker.is_watching:
+            return  # nothing may be sent
         await self.broker.data.resubscribe()
         await self._protect()
 
@@ -175,6 +193,13 @@ class TradingDesk:
         for symbol in splits:
             if (bracket := self.keeper.brackets.get(symbol)) is not None:
                 bracket.restate(book.symbol_state(symbol).quantity, book.price_paid(symbol))
+
+    def _hold_account(self) -> None:
+        """Keep other programs off the account. A simulated gateway lives inside this one. Raises HaltTrading."""
+        if self._history.mode != SIMULATED:
+            folder = self._options.broker.ib_lock_folder
+            account_id = self.account.account_id
+            self._lock = hold_account(account_id, self._history.bot, Path(folder) if folder else None)
 
     def refresh_account(self) -> AccountState:
         """The account's values as last reported."""
@@ -345,5 +370,6 @@ class TradingDesk:
             self.supervisor.ask_for_sync()
 
     async def _protect(self) -> None:
-        if not self._options.dry_run and self._clock.now() < self._session.eod:
+        may_send = not self._options.dry_run and not self.supervisor.restart_is_due
+        if may_send and self._clock.now() < self._session.eod:
             await self.positions.protect()

@@ -65,7 +65,9 @@ class IntentLog:
         )
 
     def reported(self, report: OrderReport) -> None:
-        """The broker told the state. An intent of another run is followed from now on."""
+        """The broker told the state of an intent of this run, or of one that was adopted. Others are not ours."""
+        if not self.knows(report.order_ref):
+            return
         state = self._follow(report.order_ref, report.state)
         self._records.update_intent(
             report.order_ref,
@@ -114,6 +116,10 @@ class IntentLog:
         if self._states.get(intent_id) is not state:
             followed = self._follow(intent_id, state)
             self._records.update_intent(intent_id, followed.value, updated_at=self._now(), detail=why)
+
+    def now_s(self) -> int:
+        """The epoch second in which something is written now."""
+        return int(self._now().timestamp())
 
     def written_s(self, intent_id: str) -> int:
         """When the intent was committed; 0 when that is not known."""

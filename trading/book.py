@@ -196,7 +196,7 @@ class SessionBook:
         """Know an execution from now on, and book nothing of it."""
         self._executions[execution.exec_id] = execution
 
-    def executed(self, order_ref: str) -> tuple[int, int]:
+    def filled_by(self, order_ref: str) -> tuple[int, int]:
         """Shares that an order executed, of those counted here, and their average price (1e-4 USD)."""
         told = [execution for execution in self._executions.values() if execution.order_ref == order_ref]
         shares = sum(execution.quantity for execution in told)

@@ -157,19 +157,19 @@ def test_an_intent_of_an_earlier_run_goes_on_from_its_state_on_record(log: Inten
     assert states(records) == ["working", "cancelled"]
 
 
-def test_adopting_does_not_overrule_what_was_reported(log: IntentLog, records: Records) -> None:
+def test_adopting_again_does_not_overrule_what_was_reported(log: IntentLog, records: Records) -> None:
+    log.adopt(intent("old"), IntentState.WORKING, WRITTEN_S)
     log.reported(report(IntentState.FILLED, "old", filled=249))
     log.adopt(intent("old"), IntentState.WORKING, WRITTEN_S)
     log.reported(report(IntentState.WORKING, "old"))
     assert states(records) == ["filled", "filled"]
 
 
-def test_an_intent_nobody_told_about_begins_as_unknown(log: IntentLog, records: Records) -> None:
-    assert not log.knows("stranger")
-    log.reported(report(IntentState.UNKNOWN, "stranger"))
+def test_an_order_of_another_program_has_no_row_to_write(log: IntentLog, records: Records) -> None:
+    """Its reference may be anything: an update of a row that is not there would be lost, and count as a fault."""
     log.reported(report(IntentState.WORKING, "stranger"))
-    assert states(records) == ["unknown", "working"]
-    assert log.knows("stranger")
+    assert not log.knows("stranger")
+    assert records.updates == []
 
 
 def test_when_an_intent_was_written_is_known_of_this_run_and_of_earlier_ones(log: IntentLog, records: Records) -> None:

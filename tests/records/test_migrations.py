@@ -30,7 +30,7 @@ def test_an_empty_file_gets_every_table_view_and_index(tmp_path: Path) -> None:
     connection = open_for_writing(path)
     assert names(connection, "table") == TABLES
     assert names(connection, "view") == {"round_trips", "open_positions", "today"}
-    assert len(names(connection, "index")) == 4
+    assert len(names(connection, "index")) == 6
     assert connection.execute("PRAGMA user_version").fetchone() == (NOW,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
