@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,7 +13,9 @@ from utils import (
     Environment,
     HaltTrading,
     Misconfigured,
+    Redaction,
     TradingError,
+    load_settings,
     read_environment,
     setup_logging,
     unknown_variables,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock
-    from observability import TradingHistory
+    from observability import Telemetry, TradingHistory
     from performance_config import PerformanceConfig
     from trading.day_report import DayReport
 
@@ -147,28 +149,45 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
                 parser.error(f"--{option.replace('_', '-')} needs --simulate")
     elif args.live:
         parser.error("--live and --simulate exclude each other")
+    blank: Callable[[str], str] = str
     try:
         environment = read_environment()
         level = logging.INFO if args.verbose else logging.WARNING
         from day_trading.settings import SETTINGS_CLASSES
+        from telemetry.settings import header_secrets
 
-        secrets, unseen = environment.secrets(SETTINGS_CLASSES), () if args.verbose else TOLD_BY_US
+        secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment))
+        unseen = () if args.verbose else TOLD_BY_US
+        blank = Redaction(secrets)
         setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
         from market_hours import LiveClock
+        from telemetry.garbage import quiet_collection
 
         run = _trade if args.simulate is None else _simulate
-        return run(args, environment, clock or LiveClock())
+        with _telemetry(args, environment, secrets), quiet_collection():
+            return run(args, environment, clock or LiveClock())
     except KeyboardInterrupt:  # the session takes the signals over when it begins
         print("Stopped by Ctrl-C before the session began.")
         return DONE
     except Exception as error:
         known = _known(error)
-        if known is None:
-            raise
-        return _fail(known)
+        if known is not None:
+            return _fail(known, blank)
+        log.critical("a fault of the program ended it", exc_info=error)  # blanked there; Python's own trace is not
+        return FAULT
 
 
-def _fail(error: TradingError | OSError) -> int:
+def _telemetry(args: argparse.Namespace, environment: Environment, secrets: Iterable[str]) -> Telemetry:
+    """Traces and metrics of the run, for whoever the settings say."""
+    from observability import Telemetry
+    from telemetry.settings import TelemetrySettings
+
+    mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
+    settings = load_settings(TelemetrySettings, environment)
+    return Telemetry(settings, environment, bot="day_trader", mode=mode, secrets=secrets)
+
+
+def _fail(error: TradingError | OSError, blank: Callable[[str], str]) -> int:
     """Tell an error in one line and return its exit code; the log file gets the trace."""
     code = FAULT
     if isinstance(error, Misconfigured | HaltTrading):
@@ -177,7 +196,7 @@ def _fail(error: TradingError | OSError) -> int:
     if isinstance(error, OSError) and error.filename:
         words = f"{error.filename2 or error.filename}: {error.strerror}"
     log.info("ended with exit code %s", code, exc_info=error)
-    print("day_trader.py:", *words.split(), file=sys.stderr)
+    print("day_trader.py:", *blank(words).split(), file=sys.stderr)
     return code
 
 

@@ -21,6 +21,21 @@ from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
 from performance_config import PerformanceConfig
 from self_evaluation import HealthMonitor
+from telemetry import tracing
+from telemetry.conventions import NS_PER_S
+from telemetry.garbage import quiet
+from telemetry.instruments import (
+    DATABASE_QUEUE,
+    DRAWDOWN,
+    EQUITY,
+    LOOP_LAG,
+    OPEN_POSITIONS,
+    REALIZED,
+    TICK_AGE,
+    TICK_TO_ORDER,
+    UNREALIZED,
+)
+from telemetry.metering import measure
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable, HistoryUnavailable
@@ -217,9 +232,12 @@ class IntradayTrader:
             if now_s >= session.close_s or (now_s >= self._desk.positions.sweep_from_s and self._desk.is_flat()):
                 return
             await self._tick(now_s, late_s=(self._clock.now() - instant).total_seconds())
+            quiet()
 
     async def _tick(self, now_s: int, late_s: float) -> None:
         """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
+        began_ns = tracing.now_ns()
+        measure(LOOP_LAG, late_s)
         self._ticks += 1
         self._desk.mark()
         if (now_s - self._session.open_s) % self._options.performance.health_interval_s == 0:
@@ -232,6 +250,7 @@ class IntradayTrader:
             if now_s < int(self._session.eod.timestamp()):
                 for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
                     await self._desk.enter(intents)
+                    measure(TICK_TO_ORDER, (tracing.now_ns() - began_ns) / NS_PER_S)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
 
@@ -247,6 +266,7 @@ class IntradayTrader:
     async def _check_health(self, now_s: int, late_s: float) -> None:
         """The health hook: sample, record, and ask again for bars that could not be followed."""
         oldest_s = self._desk.view.oldest_quote_s()
+        self._measure(float(now_s - oldest_s) if oldest_s else 0.0)
         self._history.record_health(
             self._health.sample(
                 self._clock.now(),
@@ -257,6 +277,17 @@ class IntradayTrader:
         )
         if self._desk.supervisor.is_ready:
             await self._desk.view.follow_again()
+
+    def _measure(self, oldest_quote_s: float) -> None:
+        """Where the session stands, for whoever collects metrics."""
+        book = self._book
+        measure(TICK_AGE, oldest_quote_s)
+        measure(REALIZED, money_to_usd(book.realised))
+        measure(UNREALIZED, money_to_usd(book.unrealised))
+        measure(EQUITY, money_to_usd(book.equity_at_open + book.pnl))
+        measure(DRAWDOWN, money_to_usd(book.pnl - book.peak))
+        measure(OPEN_POSITIONS, len(book.positions))
+        measure(DATABASE_QUEUE, self._history.waiting)
 
     async def _leave(self) -> None:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""

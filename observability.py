@@ -1,10 +1,10 @@
-"""What the program leaves behind for its user: `TradingHistory`, the face of the database."""
+"""What the program leaves behind and tells: `TradingHistory` over the database, `Telemetry` over OpenTelemetry."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -33,7 +33,10 @@ from records.rows import (
 )
 from records.tables import Table, column_of, json_text, utc_text
 from records.writer import RecordsFailed, Statement, Writer
-from utils import HaltTrading, Misconfigured, Retryable
+from telemetry import tracing
+from telemetry.log_lines import correlate
+from telemetry.settings import TelemetrySettings, header_secrets, push_of
+from utils import STANDARDS, Environment, HaltTrading, Misconfigured, Redaction, Retryable
 
 CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its wait for another program's lock
 
@@ -87,6 +90,7 @@ QUERY_OF_INDEX: Mapping[str, str] = {  # performance index -> the statement of a
 }
 ACCOUNT_KEY = "account_id"
 SIMULATED = "simulated"
+TELEMETRY_END_S = 1.8  # what the last spans may cost a program that ends
 
 AnyRow = TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | DailyMetricsRow
 RowT = TypeVar("RowT", bound=AnyRow)
@@ -111,6 +115,11 @@ class TradingHistory:
         self._limits_active = limits_of(writing)._replace(mmap_mb=limits_of(self._reader).mmap_mb)
         self._reading = threading.Lock()
         self._writer = Writer(writing, name=str(path))
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait to be written, about."""
+        return self._writer.waiting
 
     @property
     def healthy(self) -> bool:
@@ -302,3 +311,62 @@ def start_afresh(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
         previous.with_name(previous.name + suffix).unlink(missing_ok=True)
     path.replace(previous)
+
+
+class Telemetry:
+    """Traces and metrics of a run, told to whoever collects them while the block runs.
+
+    Without an endpoint nothing of OpenTelemetry is even imported. With one, a thread of its own hands on what the
+    program tells; a collector that is away costs spans, never time, and ends the program at most 2 s later.
+    Raises Misconfigured for `OTEL_...` variables or an address that cannot be used.
+    """
+
+    def __init__(
+        self, settings: TelemetrySettings, environment: Environment, *, bot: str, mode: str, secrets: Iterable[str] = ()
+    ) -> None:
+        standard = {name: value for name, value in environment.items() if name.startswith(STANDARDS)}
+        self._traces, self._metrics = push_of("TRACES", standard), push_of("METRICS", standard)
+        port = settings.telemetry_prometheus_port
+        self._prometheus = (settings.telemetry_prometheus_host, port) if port else None
+        self._standard = standard
+        self._bot = bot
+        self._mode = mode
+        self._blank = Redaction((*secrets, *header_secrets(standard)))
+        self._stop: Callable[[], None] = lambda: None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody is told anything."""
+        return self._traces is not None or self._metrics is not None or self._prometheus is not None
+
+    def __enter__(self) -> Self:
+        if self.is_on:
+            self._start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop()
+
+    def _start(self) -> None:
+        from telemetry.otlp import OpenTelemetry, export_variables  # the SDK: half a second
+        from telemetry.pump import Pump
+
+        export_variables(self._standard)
+        backend = OpenTelemetry(
+            service=self._bot,
+            mode=self._mode,
+            traces=self._traces,
+            metrics=self._metrics,
+            prometheus=self._prometheus,
+            blank=self._blank,
+        )
+        pump = Pump(backend, where="the collector")
+        tracing.tell(pump)
+        uncorrelate = correlate()
+
+        def stop() -> None:
+            tracing.tell(None)
+            uncorrelate()
+            pump.close(TELEMETRY_END_S)
+
+        self._stop = stop

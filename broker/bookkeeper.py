@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from broker import codes
+from broker import codes, journey
 from broker.order_desk import OrderDesk
 from observability import TradingHistory
 from records.intent_log import IntentLog
 from records.rows import DecisionKind, IntentRow, TradeRow
 from records.trade_rows import decision_row, trade_row
+from telemetry.instruments import DECISIONS, FILLS, REJECTS
+from telemetry.metering import measure
 from trading.book import PendingEntry, Recorded, SessionBook
 from trading.brackets import LiveBracket
 from trading.judgement import Judgement
@@ -162,11 +164,18 @@ class Bookkeeper:
         self.warn(why)
 
     def record_judgement(
-        self, symbol: str, kind: DecisionKind, judgement: Judgement, market: Market | None, now_s: int
+        self,
+        symbol: str,
+        kind: DecisionKind,
+        judgement: Judgement,
+        market: Market | None,
+        now_s: int,
+        look: journey.Look = journey.UNTRACED,
     ) -> str:
-        """Put one decision on record; returns its id."""
+        """Put one decision on record; returns its id, which names its trace."""
         decision_id = self._new_id()
-        self._record(decision_id, symbol, kind, rule_name(judgement.rule), judgement, market, now_s)
+        rule = rule_name(judgement.rule)
+        self._record(decision_id, decision_id, symbol, kind, rule, judgement, market, now_s, look)
         return decision_id
 
     def adopt(self, adoption: Adoption, now_s: int) -> None:
@@ -183,6 +192,8 @@ class Bookkeeper:
             perm_id=0,
         )
         self.book.on_execution(execution, Reason.SYNC)
+        adopted = Judgement(Rule.APPROVED, 0.0, 0.0, adoption.quantity)
+        decision_id = self.record_judgement(adoption.symbol, "sync", adopted, None, now_s)
         self._history.record_trade(
             trade_row(
                 execution,
@@ -191,11 +202,10 @@ class Bookkeeper:
                 closing=None,
                 market=None,
                 parameters=self.parameters,
+                trace_id=journey.trace_id_of(decision_id),
             )
         )
         self._history.record_commission(execution.exec_id, 0.0, None, None)
-        adopted = Judgement(Rule.APPROVED, 0.0, 0.0, adoption.quantity)
-        self.record_judgement(adoption.symbol, "sync", adopted, None, now_s)
 
     # Reports of the broker
 
@@ -203,27 +213,33 @@ class Bookkeeper:
         if self.book.knows(execution.exec_id) or execution.exec_id in self._foreign_ids:
             return
         known = self._find(execution.order_ref)
-        if known is None:
-            self._on_foreign(execution)
-            return
-        intent, bracket = known
+        with journey.fill(execution, known[0] if known else None):
+            if known is None:
+                self._on_foreign(execution)
+            else:
+                self._on_own(execution, *known)
+
+    def _on_own(self, execution: ExecutionReport, intent: OrderIntent, bracket: LiveBracket) -> None:
+        """An execution of one of our orders."""
         owned = self.book.symbol_state(execution.symbol).quantity
         if execution.action is Action.SELL and execution.quantity > owned:
             self.stop_entries(
                 f"{execution.symbol}: {execution.quantity} sold by our {intent.role} order, {owned} owned by the ledger"
             )
-            self._record_uncovered(execution, intent.reason, bracket)
+            self._record_uncovered(execution, intent, bracket)
             return
         self.executions += 1
         self._unpaid[execution.exec_id] = execution.at_s
         reason = self.reasons.get(intent.intent_id, intent.reason)
         closing = self.book.on_execution(execution, reason)
         market = self._market_of(execution.symbol)
+        trace = journey.journey_of(intent)
         if execution.action is Action.BUY:
             bracket.on_bought(execution.quantity, execution.price)
         else:
             sale = Judgement(Rule.APPROVED, 0.0, 0.0, execution.quantity)
-            self._record(execution.exec_id, execution.symbol, "exit", reason.value, sale, market, execution.at_s)
+            exec_id, at_s = execution.exec_id, execution.at_s
+            self._record(exec_id, trace, execution.symbol, "exit", reason.value, sale, market, at_s)
         self._history.record_trade(
             trade_row(
                 execution,
@@ -232,8 +248,10 @@ class Bookkeeper:
                 closing=closing,
                 market=market,
                 parameters=bracket.parameters,
+                trace_id=journey.trace_id_of(trace),
             )
         )
+        measure(FILLS, reason=reason.value)
 
     def on_fee(self, exec_id: str, fee: int) -> None:
         if not self.book.knows(exec_id):
@@ -260,6 +278,7 @@ class Bookkeeper:
             self.warn(f"{intent.symbol}: a {intent.role} order that was believed gone is alive, it is withdrawn")
             self.orders.cancel(intent.intent_id)
         if report.state is IntentState.REJECTED:
+            measure(REJECTS, role=intent.role.value)
             self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
         if intent.role is Role.ENTRY and report.state in TERMINAL:
             self.book.drop_pending(intent.symbol, intent.intent_id)
@@ -292,45 +311,51 @@ class Bookkeeper:
     def _record(
         self,
         decision_id: str,
+        trace: str,
         symbol: str,
         kind: DecisionKind,
         rule: str,
         judgement: Judgement,
         market: Market | None,
         now_s: int,
+        look: journey.Look = journey.UNTRACED,
     ) -> None:
         self.decisions += 1
-        self._history.record_decision(
-            decision_row(
-                decision_id=decision_id,
-                now_s=now_s,
-                session_date=self._session_date,
-                symbol=symbol,
-                kind=kind,
-                rule=rule,
-                limit=judgement.limit,
-                actual=judgement.actual,
-                market=market,
-                quantity=judgement.quantity or None,
-            )
+        row = decision_row(
+            decision_id=decision_id,
+            now_s=now_s,
+            session_date=self._session_date,
+            symbol=symbol,
+            kind=kind,
+            rule=rule,
+            limit=judgement.limit,
+            actual=judgement.actual,
+            market=market,
+            quantity=judgement.quantity or None,
+            trace_id=journey.trace_id_of(trace),
         )
+        quantity = judgement.quantity
+        with journey.decision(decision_id, trace, look, symbol=symbol, kind=kind, rule=rule, quantity=quantity):
+            self._history.record_decision(row)
+        measure(DECISIONS, kind=kind, rule=rule)
 
-    def _record_uncovered(self, execution: ExecutionReport, reason: Reason, bracket: LiveBracket) -> None:
+    def _record_uncovered(self, execution: ExecutionReport, intent: OrderIntent, bracket: LiveBracket) -> None:
         """A sale beyond what the ledger owns: the record gets all of it, the book what it had."""
         self._foreign_ids[execution.exec_id] = None
         owned = self.book.symbol_state(execution.symbol).quantity
         if owned:
-            self.book.on_execution(execution._replace(quantity=owned), reason)
+            self.book.on_execution(execution._replace(quantity=owned), intent.reason)
         else:
             self._uncovered[execution.exec_id] = None
         self._history.record_trade(
             trade_row(
                 execution,
                 session_date=self._session_date,
-                reason=reason,
+                reason=intent.reason,
                 closing=None,
                 market=self._market_of(execution.symbol),
                 parameters=bracket.parameters,
+                trace_id=journey.trace_id_of(journey.journey_of(intent)),
             )
         )
 
@@ -370,6 +395,7 @@ class Bookkeeper:
                 closing=closing,
                 market=self._market_of(symbol),
                 parameters=self.parameters,
+                trace_id=journey.trace_id_of(sale.exec_id),
             )
         )
         self._shrink_exits(symbol, self.book.symbol_state(symbol).quantity)

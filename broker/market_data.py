@@ -12,6 +12,7 @@ from broker.settings import BrokerSettings
 from broker.translate import bar_from_ib, epoch_s, quote_from_ib
 from broker.values import Quote
 from market_hours import Clock
+from telemetry import tracing
 from trading.bars import Bar
 from trading.errors import BrokerUnavailable, HistoryUnavailable
 from trading.matching import BAR_SECONDS
@@ -93,6 +94,7 @@ class MarketData:
         self._tickers: dict[str, Ticker] = {}  # symbol -> its subscription
         self._shown_before: dict[str, tuple[float, ...]] = {}  # symbol -> what its former subscription showed last
         self._minutes: dict[str, MinuteBars] = {}  # symbol -> its bars today
+        self._heard_ns: dict[str, int] = {}  # symbol -> wall time of its latest tick, for traces; empty without them
 
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())
@@ -172,6 +174,10 @@ class MarketData:
         """The latest quote; an empty one before the first tick."""
         return self._quotes.get(symbol, NO_QUOTE)
 
+    def heard_ns(self, symbol: str) -> int:
+        """Wall time at which the latest quote arrived, for traces only; 0 while nobody listens."""
+        return self._heard_ns.get(symbol, 0)
+
     def flush_bars(self) -> None:
         """Hand on bars that ended without a newer message. Called at agent instants."""
         now_s = self._now_s()
@@ -236,6 +242,8 @@ class MarketData:
         if before is not None and _repeats(_shown(ticker), before):
             return
         self._shown_before.pop(contract.symbol, None)
+        if tracing.is_on():
+            self._heard_ns[contract.symbol] = tracing.now_ns()
         self._quotes[contract.symbol] = quote_from_ib(
             ticker.bid, ticker.ask, ticker.last, ticker.halted, ticker.marketDataType, self._now_s()
         )

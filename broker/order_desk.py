@@ -7,11 +7,14 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from broker import journey
 from broker.client_library import IB, CommissionReport, Contract, Fill, RequestError, Trade
 from broker.codes import Policy, code
 from broker.market_data import MarketData
 from broker.translate import execution_from_ib, is_set, money_from_ib, order_to_ib, report_from_ib, resting_from_ib
 from broker.values import BrokerListener, IntentStore, RestingOrder
+from telemetry.instruments import ORDERS
+from telemetry.metering import measure
 from trading.errors import BrokerUnavailable
 from trading.money import price_to_usd
 from trading.orders import TERMINAL, IntentState, OrderIntent, OrderReport
@@ -64,7 +67,8 @@ class OrderDesk:
         Raises BrokerUnavailable when the socket is gone; the intents are then on record and unsent.
         """
         contracts = [await self._contract(intent.symbol) for intent in intents]
-        await self._store.commit(intents)
+        with journey.intent(intents):
+            await self._store.commit(intents)
         if not self._ib.isConnected():
             raise BrokerUnavailable("the connection was lost before the order could be sent")
         linked = any(intent.parent_intent_id for intent in intents)
@@ -80,10 +84,12 @@ class OrderDesk:
                 transmit=not linked or intent is intents[-1],
             )
             try:
-                self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
+                with journey.order(intent, intents[0], order_id, (self._ib.client.host, self._ib.client.port)):
+                    self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
             except ConnectionError as error:
                 raise BrokerUnavailable(f"the connection was lost while orders were sent: {error}") from error
             self._store.sent(intent.intent_id, order_id, self._ib.client.clientId)
+            measure(ORDERS, role=intent.role.value)
 
     def modify(self, intent_id: str, *, quantity: int, limit_price: int = 0, stop_price: int = 0) -> bool:
         """Change size and price of a live order (1e-4 USD, 0: unchanged). False when it is not alive any more."""

@@ -15,6 +15,8 @@ from random import Random
 from broker.broker import Broker
 from broker.connection_state import Link, LinkEvent, next_link
 from market_hours import NEW_YORK, Clock, Session
+from telemetry.instruments import RECONNECTS
+from telemetry.metering import measure
 from trading.errors import BrokerUnavailable
 from utils import Retryable
 
@@ -126,6 +128,7 @@ class Supervisor:
             return
         self._failures = 0
         self.reconnects += 1
+        measure(RECONNECTS)
         self.on_event(LinkEvent.OPENED)
 
     async def _synchronise(self) -> None:

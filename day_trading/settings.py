@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
 from performance_config import PerformanceSettings
+from telemetry.settings import TelemetrySettings
 from tools import VendorSettings
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
 from utils import Environment, load_settings
@@ -19,6 +20,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     BrokerSettings,
     VendorSettings,
     PerformanceSettings,
+    TelemetrySettings,
 )
 
 

@@ -8,9 +8,13 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import PurePath
 from queue import Empty, SimpleQueue
 from typing import Any, Literal, NamedTuple
 
+from telemetry import tracing
+from telemetry.conventions import database_call
+from telemetry.tracing import Link
 from utils import TradingError
 
 log = logging.getLogger(__name__)
@@ -31,6 +35,7 @@ class Statement(NamedTuple):
 
     sql: str
     parameters: Sequence[Any] = ()
+    under: Link | None = None  # the span that it is written for
 
 
 class _Commit(NamedTuple):
@@ -38,6 +43,7 @@ class _Commit(NamedTuple):
 
     statements: Sequence[Statement]
     future: Future[None]
+    under: Link | None
 
 
 class _Stop(NamedTuple):
@@ -56,6 +62,7 @@ class Writer:
 
     def __init__(self, connection: sqlite3.Connection, *, name: str) -> None:
         self.name = name
+        self._file = PurePath(name).name
         self.rows_written = 0  # ordinary statements, since the start
         self.failures = 0  # statements and durable transactions that are not in the database
         self.first_error: RecordsFailed | None = None  # of an ordinary row; a durable one tells its own future
@@ -81,7 +88,7 @@ class Writer:
 
     def submit(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Write soon. Returns at once; a failure shows in `healthy` and raises at `flush` and `close`."""
-        self._put(Statement(statement, parameters))
+        self._put(Statement(statement, parameters, tracing.current()))
 
     def submit_durable(self, statements: Sequence[Statement]) -> Future[None]:
         """Write all of `statements` or none, on disk when the future completes. It fails with RecordsFailed."""
@@ -104,7 +111,7 @@ class Writer:
     def _commit(self, statements: tuple[Statement, ...]) -> Future[None]:
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()  # who stops waiting does not unwrite what was submitted
-        self._put(_Commit(statements, future))
+        self._put(_Commit(statements, future, tracing.current()))
         return future
 
     def _put(self, job: Statement | _Commit) -> None:
@@ -163,6 +170,7 @@ class Writer:
         if not rows:
             return
         refused: list[tuple[Statement, BaseException]] = []
+        start_ns = tracing.now_ns()
         try:
             self._begin("NORMAL")
             for row in rows:
@@ -177,11 +185,13 @@ class Writer:
             self._roll_back()
             refused = [(row, error) for row in rows]
         self.rows_written += len(rows) - len(refused)
+        self._trace(rows, refused, start_ns)
         if refused:
             self._rows_lost(refused)
 
     def _write_durable(self, job: _Commit) -> None:
-        statement = job.statements[0]
+        statement, failure = job.statements[0], None
+        start_ns = tracing.now_ns()
         try:
             self._begin("FULL")
             for statement in job.statements:
@@ -196,6 +206,19 @@ class Writer:
             job.future.set_exception(failure)
         else:
             job.future.set_result(None)
+        if job.under is not None:
+            self._tell(job.under, job.statements[0], start_ns, len(job.statements), failure)
+
+    def _trace(self, rows: list[Statement], refused: list[tuple[Statement, BaseException]], start_ns: int) -> None:
+        """Tell the rows that were written for a span, each with the time of its transaction."""
+        errors = {id(row): error for row, error in refused}
+        for row in rows:
+            if row.under is not None:
+                self._tell(row.under, row, start_ns, 1, errors.get(id(row)))
+
+    def _tell(self, under: Link, row: Statement, start_ns: int, rows: int, error: BaseException | None) -> None:
+        end_ns, database = tracing.now_ns(), self._file
+        database_call(under, row.sql, namespace=database, start_ns=start_ns, end_ns=end_ns, rows=rows, error=error)
 
     def _begin(self, synchronous: Literal["NORMAL", "FULL"]) -> None:
         if synchronous != self._synchronous:

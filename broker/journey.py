@@ -1,0 +1,119 @@
+"""The trace of one decision: tick → decision → risk → intent → order → fill → row, each span under the one before.
+
+A trace is named by the id of its decision (of its bracket, where an order has none), an order's span by its intent,
+a fill's by its execution. All of them are on record, so a fill finds its order's span hours later, and after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from telemetry import tracing
+from telemetry.tracing import Attributes, AttributeValue, Kind, Link, Span, span
+from trading.money import price_to_usd
+from trading.orders import ExecutionReport, OrderIntent
+
+trace_id_of = tracing.trace_id_text  # of a journey's id, as `trades.trace_id` and `decisions.trace_id` keep it
+
+
+class Look(NamedTuple):
+    """Wall time at which a symbol's latest tick arrived and at which it was judged; 0 while nobody listens."""
+
+    heard_ns: int
+    judging_ns: int
+
+    @classmethod
+    def now(cls, heard_ns: int) -> Look:
+        """A symbol whose latest tick arrived at `heard_ns` is judged from now on."""
+        return cls(heard_ns, tracing.now_ns()) if tracing.is_on() else UNTRACED
+
+
+UNTRACED = Look(0, 0)
+
+
+def journey_of(intent: OrderIntent) -> str:
+    """The id of the trace that an order belongs to."""
+    return intent.decision_id or intent.bracket_id
+
+
+def decision(
+    decision_id: str, journey: str, look: Look, *, symbol: str, kind: str, rule: str, quantity: int
+) -> Span | tracing._NoSpan:
+    """A decision while it is put on record. One that was judged tells its tick and its verdict, too."""
+    if not tracing.is_on():
+        return tracing.NO_SPAN
+    verdict = tracing.derived(journey, f"decision {decision_id}")
+    about: dict[str, AttributeValue] = {"trading.symbol": symbol, "trading.decision.id": decision_id}
+    told = {**about, "trading.decision.kind": kind, "trading.rule": rule, "trading.quantity": quantity}
+    if look is UNTRACED:
+        return span("decision", told, link=verdict)
+    tick = tracing.derived(journey, f"tick {decision_id}")
+    heard_ns = look.heard_ns or look.judging_ns
+    tracing.emit("tick", tick, 0, heard_ns, look.judging_ns, about)
+    risk = _risk_of(journey)
+    tracing.emit("risk", risk, verdict.span_id, look.judging_ns, tracing.now_ns(), {**about, "trading.rule": rule})
+    return span("decision", told, link=verdict, parent=tick, start_ns=look.judging_ns)
+
+
+def intent(intents: Sequence[OrderIntent]) -> Span | tracing._NoSpan:
+    """Intents while they are committed together."""
+    if not tracing.is_on():
+        return tracing.NO_SPAN
+    first = intents[0]
+    told: Attributes = {
+        "trading.symbol": first.symbol,
+        "trading.intents": len(intents),
+        "trading.reason": first.reason.value,
+    }
+    parent = _risk_of(first.decision_id) if first.decision_id else None
+    return span("intent", told, link=_intent_link(first), parent=parent)
+
+
+def order(sent: OrderIntent, first: OrderIntent, order_id: int, server: tuple[str, int]) -> Span | tracing._NoSpan:
+    """One order while it is handed to the socket. `first` is that of its commit."""
+    if not tracing.is_on():
+        return tracing.NO_SPAN
+    told: dict[str, AttributeValue] = {
+        "trading.symbol": sent.symbol,
+        "trading.intent.id": sent.intent_id,
+        "trading.order.id": order_id,
+        "trading.order.role": sent.role.value,
+        "trading.order.type": sent.order_type,
+        "trading.order.action": sent.action.value,
+        "trading.quantity": sent.quantity,
+        "server.address": server[0],
+        "server.port": server[1],
+        "network.transport": "tcp",
+    }
+    return span("order", told, kind=Kind.CLIENT, link=_order_link(sent), parent=_intent_link(first))
+
+
+def fill(execution: ExecutionReport, of: OrderIntent | None) -> Span | tracing._NoSpan:
+    """An execution while it is booked: under its order, or a trace of its own when no order of ours made it."""
+    if not tracing.is_on():
+        return tracing.NO_SPAN
+    told: dict[str, AttributeValue] = {
+        "trading.symbol": execution.symbol,
+        "trading.execution.id": execution.exec_id,
+        "trading.order.id": execution.order_id,
+        "trading.order.action": execution.action.value,
+        "trading.quantity": execution.quantity,
+        "trading.price": price_to_usd(execution.price),
+        "trading.session.time_s": execution.at_s,
+    }
+    journey = journey_of(of) if of else execution.exec_id
+    link = tracing.derived(journey, f"fill {execution.exec_id}")
+    return span("fill", told, link=link, parent=_order_link(of) if of else None)
+
+
+def _risk_of(decision_id: str) -> Link:
+    return tracing.derived(decision_id, f"risk {decision_id}")
+
+
+def _intent_link(first: OrderIntent) -> Link:
+    return tracing.derived(journey_of(first), f"intent {first.intent_id}")
+
+
+def _order_link(intent: OrderIntent) -> Link:
+    return tracing.derived(journey_of(intent), f"order {intent.intent_id}")
