@@ -248,11 +248,17 @@ class IntradayTrader:
         try:
             await self._desk.watch(now_s)
             if now_s < int(self._session.eod.timestamp()):
-                for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
-                    await self._desk.enter(intents)
-                    measure(TICK_TO_ORDER, (tracing.now_ns() - began_ns) / NS_PER_S)
+                await self._enter(now_s, began_ns)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
+        finally:
+            self._desk.keeper.write_decisions()
+
+    async def _enter(self, now_s: int, began_ns: int) -> None:
+        """Send the entries that are approved now. Raises BrokerUnavailable."""
+        for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
+            await self._desk.enter(intents)
+            measure(TICK_TO_ORDER, (tracing.now_ns() - began_ns) / NS_PER_S)
 
     def _obey_kill_switch(self) -> None:
         order = self._kill_switch.order()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from broker import codes, journey
 from broker.order_desk import OrderDesk
 from observability import TradingHistory
 from records.intent_log import IntentLog
-from records.rows import DecisionKind, IntentRow, TradeRow
+from records.rows import DecisionKind, DecisionRow, IntentRow, TradeRow
 from records.trade_rows import decision_row, trade_row
+from telemetry import tracing
 from telemetry.instruments import DECISIONS, FILLS, REJECTS
 from telemetry.metering import measure
+from telemetry.tracing import Link
 from trading.book import PendingEntry, Recorded, SessionBook
 from trading.brackets import LiveBracket
 from trading.judgement import Judgement
@@ -77,6 +81,7 @@ class Bookkeeper:
         self._unpaid: dict[str, int] = {}  # exec_id -> second of an execution whose fee nobody reported yet
         self._uncovered: dict[str, None] = {}  # exec_ids of our sales of shares that the ledger did not own
         self._foreign_ids: dict[str, None] = {}  # exec_ids that were counted as foreign
+        self._unwritten: deque[tuple[Callable[[], DecisionRow], Link | None]] = deque()  # rows to make, their spans
         self._by_id: dict[str, tuple[OrderIntent, LiveBracket]] = {}  # intent_id -> intent and its bracket
 
     def track(self, intents: tuple[OrderIntent, ...]) -> LiveBracket:
@@ -172,11 +177,18 @@ class Bookkeeper:
         now_s: int,
         look: journey.Look = journey.UNTRACED,
     ) -> str:
-        """Put one decision on record; returns its id, which names its trace."""
+        """Note one decision for the record; returns its id, which names its trace."""
         decision_id = self._new_id()
         rule = rule_name(judgement.rule)
         self._record(decision_id, decision_id, symbol, kind, rule, judgement, market, now_s, look)
         return decision_id
+
+    def write_decisions(self) -> None:
+        """Put on record what was decided. Orders go first: the database's thread must not hold them up."""
+        while self._unwritten:
+            make_row, span = self._unwritten.popleft()
+            with tracing.under(span):
+                self._history.record_decision(make_row())
 
     def adopt(self, adoption: Adoption, now_s: int) -> None:
         """Take shares that nobody's ledger explains into this one, at the broker's average cost, without a fee."""
@@ -194,6 +206,7 @@ class Bookkeeper:
         self.book.on_execution(execution, Reason.SYNC)
         adopted = Judgement(Rule.APPROVED, 0.0, 0.0, adoption.quantity)
         decision_id = self.record_judgement(adoption.symbol, "sync", adopted, None, now_s)
+        self.write_decisions()
         self._history.record_trade(
             trade_row(
                 execution,
@@ -240,6 +253,7 @@ class Bookkeeper:
             sale = Judgement(Rule.APPROVED, 0.0, 0.0, execution.quantity)
             exec_id, at_s = execution.exec_id, execution.at_s
             self._record(exec_id, trace, execution.symbol, "exit", reason.value, sale, market, at_s)
+            self.write_decisions()
         self._history.record_trade(
             trade_row(
                 execution,
@@ -321,7 +335,8 @@ class Bookkeeper:
         look: journey.Look = journey.UNTRACED,
     ) -> None:
         self.decisions += 1
-        row = decision_row(
+        make_row = partial(
+            decision_row,
             decision_id=decision_id,
             now_s=now_s,
             session_date=self._session_date,
@@ -335,8 +350,8 @@ class Bookkeeper:
             trace_id=journey.trace_id_of(trace),
         )
         quantity = judgement.quantity
-        with journey.decision(decision_id, trace, look, symbol=symbol, kind=kind, rule=rule, quantity=quantity):
-            self._history.record_decision(row)
+        span = journey.decided(decision_id, trace, look, symbol=symbol, kind=kind, rule=rule, quantity=quantity)
+        self._unwritten.append((make_row, span))
         measure(DECISIONS, kind=kind, rule=rule)
 
     def _record_uncovered(self, execution: ExecutionReport, intent: OrderIntent, bracket: LiveBracket) -> None:

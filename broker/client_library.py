@@ -9,6 +9,8 @@ from ib_insync import IB, BarData, BarDataList, Contract, Fill, Order, Stock, Ti
 from ib_insync.objects import CommissionReport
 from ib_insync.wrapper import RequestError
 
+from broker import library_speed
+
 __all__ = [
     "IB",
     "BarData",
@@ -22,3 +24,5 @@ __all__ = [
     "Ticker",
     "Trade",
 ]
+
+library_speed.quicken()

@@ -37,23 +37,25 @@ def journey_of(intent: OrderIntent) -> str:
     return intent.decision_id or intent.bracket_id
 
 
-def decision(
+def decided(
     decision_id: str, journey: str, look: Look, *, symbol: str, kind: str, rule: str, quantity: int
-) -> Span | tracing._NoSpan:
-    """A decision while it is put on record. One that was judged tells its tick and its verdict, too."""
+) -> Link | None:
+    """Tell a decision that was made just now, with its tick and its verdict if it was judged; the span of its row."""
     if not tracing.is_on():
-        return tracing.NO_SPAN
+        return None
+    now_ns = tracing.now_ns()
+    above = tracing.current()
     verdict = tracing.derived(journey, f"decision {decision_id}")
-    about: dict[str, AttributeValue] = {"trading.symbol": symbol, "trading.decision.id": decision_id}
+    about: Attributes = {"trading.symbol": symbol, "trading.decision.id": decision_id}
+    if look is not UNTRACED:
+        above = tracing.derived(journey, f"tick {decision_id}")
+        tracing.emit("tick", above, 0, look.heard_ns or look.judging_ns, look.judging_ns, about)
+        told = {**about, "trading.rule": rule}
+        tracing.emit("risk", _risk_of(journey), verdict.span_id, look.judging_ns, now_ns, told)
     told = {**about, "trading.decision.kind": kind, "trading.rule": rule, "trading.quantity": quantity}
-    if look is UNTRACED:
-        return span("decision", told, link=verdict)
-    tick = tracing.derived(journey, f"tick {decision_id}")
-    heard_ns = look.heard_ns or look.judging_ns
-    tracing.emit("tick", tick, 0, heard_ns, look.judging_ns, about)
-    risk = _risk_of(journey)
-    tracing.emit("risk", risk, verdict.span_id, look.judging_ns, tracing.now_ns(), {**about, "trading.rule": rule})
-    return span("decision", told, link=verdict, parent=tick, start_ns=look.judging_ns)
+    parent_id = above.span_id if above else 0
+    tracing.emit("decision", verdict, parent_id, look.judging_ns or now_ns, now_ns, told)
+    return verdict
 
 
 def intent(intents: Sequence[OrderIntent]) -> Span | tracing._NoSpan:

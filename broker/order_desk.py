@@ -10,6 +10,7 @@ from typing import NamedTuple
 from broker import journey
 from broker.client_library import IB, CommissionReport, Contract, Fill, RequestError, Trade
 from broker.codes import Policy, code
+from broker.library_speed import one_write
 from broker.market_data import MarketData
 from broker.translate import execution_from_ib, is_set, money_from_ib, order_to_ib, report_from_ib, resting_from_ib
 from broker.values import BrokerListener, IntentStore, RestingOrder
@@ -73,23 +74,30 @@ class OrderDesk:
             raise BrokerUnavailable("the connection was lost before the order could be sent")
         linked = any(intent.parent_intent_id for intent in intents)
         order_ids: dict[str, int] = {}  # intent_id -> order id, for the parents of later legs
-        for intent, contract in zip(intents, contracts, strict=True):
-            order_id = self._ib.client.getReqId()
-            order_ids[intent.intent_id] = order_id
-            order = order_to_ib(
-                intent,
-                order_id=order_id,
-                parent_id=order_ids.get(intent.parent_intent_id, 0),
-                account=self._account,
-                transmit=not linked or intent is intents[-1],
-            )
-            try:
-                with journey.order(intent, intents[0], order_id, (self._ib.client.host, self._ib.client.port)):
-                    self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
-            except ConnectionError as error:
-                raise BrokerUnavailable(f"the connection was lost while orders were sent: {error}") from error
-            self._store.sent(intent.intent_id, order_id, self._ib.client.clientId)
-            measure(ORDERS, role=intent.role.value)
+        try:
+            with one_write(self._ib):
+                for intent, contract in zip(intents, contracts, strict=True):
+                    order_ids[intent.intent_id] = order_id = self._ib.client.getReqId()
+                    order = order_to_ib(
+                        intent,
+                        order_id=order_id,
+                        parent_id=order_ids.get(intent.parent_intent_id, 0),
+                        account=self._account,
+                        transmit=not linked or intent is intents[-1],
+                    )
+                    with journey.order(intent, intents[0], order_id, (self._ib.client.host, self._ib.client.port)):
+                        self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
+        except ConnectionError as error:
+            raise BrokerUnavailable(f"the connection was lost while orders were sent: {error}") from error
+        finally:
+            self._note_sent(intents, order_ids)
+
+    def _note_sent(self, intents: Sequence[OrderIntent], order_ids: dict[str, int]) -> None:
+        """Put on record which intents went out; after the last of them, as nothing may hold the orders up."""
+        for intent in intents:
+            if intent.intent_id in self._trades:
+                self._store.sent(intent.intent_id, order_ids[intent.intent_id], self._ib.client.clientId)
+                measure(ORDERS, role=intent.role.value)
 
     def modify(self, intent_id: str, *, quantity: int, limit_price: int = 0, stop_price: int = 0) -> bool:
         """Change size and price of a live order (1e-4 USD, 0: unchanged). False when it is not alive any more."""

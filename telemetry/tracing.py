@@ -11,7 +11,8 @@ simulated day has the same trace ids, traced or not.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import IntEnum
 from functools import lru_cache
@@ -117,7 +118,6 @@ class Span:
         link: Link | None,
         parent: Link | None,
         attributes: Attributes | None,
-        start_ns: int,
     ) -> None:
         above = parent or _current.get()
         if link is None:
@@ -128,7 +128,6 @@ class Span:
         self._link = link
         self._parent_id = above.span_id if above else 0
         self._attributes: dict[str, AttributeValue] = dict(attributes or {})
-        self._start_ns = start_ns
 
     def set(self, attribute: str, value: AttributeValue) -> None:
         """What is only known inside the block."""
@@ -136,7 +135,7 @@ class Span:
 
     def __enter__(self) -> Self:
         self._token = _current.set(self._link)
-        self._start_ns = self._start_ns or now_ns()
+        self._start_ns = now_ns()
         return self
 
     def __exit__(
@@ -182,15 +181,22 @@ def span(
     kind: Kind = Kind.INTERNAL,
     link: Link | None = None,
     parent: Link | None = None,
-    start_ns: int = 0,
 ) -> Span | _NoSpan:
     """A block to trace. Without `link` its ids are chance, without `parent` it belongs to the current span.
 
-    `start_ns` is given where it began before the block.
-
     Start no task and open no connection inside: they would belong to the span for as long as they live.
     """
-    return NO_SPAN if _sink is None else Span(name, kind, link, parent, attributes, start_ns)
+    return NO_SPAN if _sink is None else Span(name, kind, link, parent, attributes)
+
+
+@contextmanager
+def under(link: Link | None) -> Iterator[None]:
+    """What is done in the block belongs to the span `link`, which is told elsewhere; None: to nothing."""
+    token = _current.set(link)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def emit(

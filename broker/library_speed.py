@@ -1,0 +1,76 @@
+"""What ib_insync takes too long for between a tick and an order, done quicker. What goes over the wire stays the same.
+
+Measured on two cores: the text of an order, made for a log line that nobody hears, takes 0.1 to 0.2 ms; writing the
+130 fields of an order message takes 0.03 ms; each of the four messages of an entry is a write of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import Any
+
+from ib_insync import IB, Contract, Trade
+from ib_insync.client import Client
+from ib_insync.util import UNSET_DOUBLE, UNSET_INTEGER
+
+_send_slowly, _describe_in_full = Client.send, Trade.__repr__
+_CONTRACT_FIELDS = attrgetter(
+    *("conId", "symbol", "secType", "lastTradeDateOrContractMonth", "strike", "right", "multiplier", "exchange"),
+    *("primaryExchange", "currency", "localSymbol", "tradingClass"),
+)
+
+
+def quicken() -> None:
+    """From now on the library works as this module says."""
+    Trade.__repr__ = _in_brief
+    Client.send = _send
+
+
+@contextmanager
+def one_write(ib: IB) -> Iterator[None]:
+    """What is sent inside leaves in one piece: quicker, and a connection that dies does not cut a bracket in two."""
+    connection, pieces = ib.client.conn, list[bytes]()
+    connection.sendMsg = pieces.append
+    try:
+        yield
+    finally:
+        del connection.sendMsg  # the class's own again
+        if pieces:
+            connection.sendMsg(b"".join(pieces))
+
+
+def _in_brief(trade: Trade) -> str:
+    """An order in a few words."""
+    order, status = trade.order, trade.orderStatus
+    what = f"{order.action} {order.totalQuantity} {trade.contract.symbol} {order.orderType}"
+    return f"Trade({order.orderId}: {what}, {status.status}, {status.filled} filled)"
+
+
+def _send(client: Client, *fields: Any, makeEmpty: bool = True) -> None:  # noqa: N803 (the library's own name)
+    """`Client.send`, field for field. Fields that are no plain values are left to the library."""
+    words: list[str] = []
+    for field in fields:
+        kind = type(field)
+        if kind is str:
+            words.append(field)
+        elif kind is bool:
+            words.append("1" if field else "0")
+        elif field is None:
+            words.append("")
+        elif kind is list:  # of TagValue
+            words.append("".join(f"{each.tag}={each.value};" for each in field))
+        elif isinstance(field, Contract):
+            words.extend(map(str, _CONTRACT_FIELDS(field)))
+        elif kind is int or kind is float:
+            unset = makeEmpty and field in (UNSET_INTEGER, UNSET_DOUBLE)
+            words.append("" if unset else "Infinite" if field == math.inf else str(field))
+        else:
+            _send_slowly(client, *fields, makeEmpty=makeEmpty)
+            return
+    if not client.isConnected():
+        raise ConnectionError("Not connected")
+    words.append("")
+    client.sendMsg("\0".join(words))
