@@ -348,19 +348,20 @@ class Telemetry:
         self._stop()
 
     def _start(self) -> None:
-        from telemetry.otlp import OpenTelemetry, export_variables  # the SDK: half a second
+        from telemetry.otlp import OpenTelemetry, visible  # the SDK: half a second
         from telemetry.pump import Pump
 
-        export_variables(self._standard)
-        backend = OpenTelemetry(
-            service=self._bot,
-            mode=self._mode,
-            traces=self._traces,
-            metrics=self._metrics,
-            prometheus=self._prometheus,
-            blank=self._blank,
-        )
-        pump = Pump(backend, where="the collector")
+        with visible(self._standard):
+            backend = OpenTelemetry(
+                service=self._bot,
+                mode=self._mode,
+                traces=self._traces,
+                metrics=self._metrics,
+                prometheus=self._prometheus,
+                blank=self._blank,
+            )
+        pushed = self._traces or self._metrics
+        pump = Pump(backend, where=f"the collector at {pushed.where}" if pushed else "Prometheus")
         tracing.tell(pump)
         uncorrelate = correlate()
 

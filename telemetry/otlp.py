@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -112,8 +113,10 @@ class OpenTelemetry:
             book = self._book[instrument.name] = self._make(instrument)
         book(measurement.value, self._blanked(measurement.attributes))
 
-    def shut_down(self) -> None:
+    def shut_down(self, *, deliver: bool) -> None:
         self._stop_serving()
+        if not deliver:
+            return  # the SDK's threads are daemons
         self._metering.shutdown(timeout_millis=2_000)
         if self._exporter is not None:
             self._exporter.shutdown()
@@ -165,10 +168,16 @@ def silence_the_sdk() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
-def export_variables(variables: Mapping[str, str]) -> None:
+@contextmanager
+def visible(variables: Mapping[str, str]) -> Iterator[None]:
     """Let the SDK see what `.env` says: it reads the process's environment only. What is set there wins."""
-    for name, value in variables.items():
-        os.environ.setdefault(name, value)
+    hidden = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(hidden)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del os.environ[name]
 
 
 def _resource(service: str, mode: str) -> Resource:

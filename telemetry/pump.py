@@ -28,8 +28,8 @@ class Backend(Protocol):
     def measure(self, measurement: Measurement) -> None:
         """Book one value."""
 
-    def shut_down(self) -> None:
-        """Hand on the last metrics and close."""
+    def shut_down(self, *, deliver: bool) -> None:
+        """Close, having handed on the last metrics where that makes sense."""
 
 
 class Pump:
@@ -73,7 +73,7 @@ class Pump:
             while not self._closing.wait(self._interval_s):
                 self._drain()
             self._drain()
-            self._backend.shut_down()
+            self._backend.shut_down(deliver=not self._collector_is_away)
         except Exception:  # the thread's border: telemetry ends, trading does not
             log.exception("telemetry ended by itself; nothing is told any more, trading goes on")
             self._waiting = deque(maxlen=0)

@@ -32,10 +32,11 @@ class TelemetrySettings(BaseModel):
 
 
 class Push(NamedTuple):
-    """One signal on its way to a collector: over which protocol, with which limit for one export."""
+    """One signal on its way to a collector: over which protocol, with which limit for one export, and to whom."""
 
     protocol: str
     timeout_s: float
+    where: str  # host and port, for messages: nothing else of the address, which may hold a key
 
 
 LONGEST_EXPORT_S = 2.0  # default; the standard's 10 s would be most of a shutdown
@@ -52,13 +53,14 @@ def push_of(signal: str, variables: Mapping[str, str]) -> Push | None:
     endpoint = _either(variables, signal, "ENDPOINT")
     if not endpoint or "otlp" not in exporters:
         return None
-    port = _port(endpoint, signal)
+    host, port = _address(endpoint, signal)
     protocol = _either(variables, signal, "PROTOCOL") or (HTTP if port == HTTP_PORT else GRPC)
     if protocol not in (GRPC, HTTP):
         raise Misconfigured(f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol}: this program speaks {GRPC} and {HTTP}")
     if protocol == HTTP and not endpoint.startswith(("http://", "https://")):
         raise Misconfigured("OTEL_EXPORTER_OTLP_ENDPOINT must begin with http:// or https:// for http/protobuf")
-    return Push(protocol, _seconds(_either(variables, signal, "TIMEOUT")))
+    where = f"{host}:{port}" if port else host
+    return Push(protocol, _seconds(_either(variables, signal, "TIMEOUT")), where)
 
 
 def header_secrets(variables: Mapping[str, str]) -> tuple[str, ...]:
@@ -77,11 +79,12 @@ def _value(variables: Mapping[str, str], name: str, default: str = "") -> str:
     return variables.get(name, "").strip() or default
 
 
-def _port(endpoint: str, signal: str) -> int | None:
+def _address(endpoint: str, signal: str) -> tuple[str, int | None]:
+    """(host, port) of an endpoint."""
     try:
         parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
         if parts.hostname:
-            return parts.port
+            return parts.hostname, parts.port
     except ValueError:
         pass
     raise Misconfigured(f"the OTLP endpoint for {signal.lower()} is no address such as http://127.0.0.1:4317")
