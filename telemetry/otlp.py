@@ -131,8 +131,8 @@ class OpenTelemetry:
             attributes=self._blanked(record.attributes),
             start_time=record.start_ns,
         )
-        if record.error:
-            span.set_attribute("error.type", record.error)
+        if error := record.error or record.attributes.get("error.type"):
+            span.set_attribute("error.type", error)
             span.set_status(Status(StatusCode.ERROR, self._blank(record.detail)[:500]))
         span.end(record.end_ns)
 

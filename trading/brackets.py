@@ -75,6 +75,11 @@ class LiveBracket:
         self.bought_value += quantity * price
 
     @property
+    def decision_id(self) -> str:
+        """The decision that all of its orders stem from; empty where there was none."""
+        return next(iter(self.legs.values())).intent.decision_id
+
+    @property
     def entry_is_over(self) -> bool:
         """Whether the entry can buy no more."""
         entry = self.legs.get(Role.ENTRY)
