@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from broker import journey
 from broker.client_library import IB, Contract
 from broker.codes import Policy, code
 from broker.connection import account_state, choose_account, guard_account, open_connection
@@ -57,6 +58,7 @@ class Broker:
         self.orders = OrderDesk(self._ib, self.data, store, listener)
         self.on_link: Callable[[LinkEvent], None] = lambda _: None
 
+    @journey.asks("connect")
     async def open(self) -> AccountState:
         """Connect anew, choose the account and guard it.
 
@@ -128,6 +130,7 @@ class Broker:
         """The account as last reported. Raises BrokerUnavailable when its values are missing."""
         return account_state(self._ib, self._account_id)
 
+    @journey.asks("read positions")
     async def positions(self) -> list[BrokerPosition]:
         """Net positions of the account, asked for now. Raises BrokerUnavailable when there is no answer."""
         try:

@@ -6,13 +6,17 @@ a fill's by its execution. All of them are on record, so a fill finds its order'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from telemetry import tracing
 from telemetry.tracing import Attributes, AttributeValue, Kind, Link, Span, span
 from trading.money import price_to_usd
 from trading.orders import ExecutionReport, OrderIntent
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 trace_id_of = tracing.trace_id_text  # of a journey's id, as `trades.trace_id` and `decisions.trace_id` keep it
 
@@ -107,6 +111,37 @@ def fill(execution: ExecutionReport, of: OrderIntent | None) -> Span | tracing._
     journey = journey_of(of) if of else execution.exec_id
     link = tracing.derived(journey, f"fill {execution.exec_id}")
     return span("fill", told, link=link, parent=_order_link(of) if of else None)
+
+
+def asks(what: str) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+    """Trace a question to the gateway, from asking to the answer. Inside it is not the current span.
+
+    A connection that is opened in it lives longer, and would take everything it ever hears for part of the question.
+    """
+
+    def traced(ask: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+        @functools.wraps(ask)
+        async def run(*arguments: P.args, **options: P.kwargs) -> T:
+            if not tracing.is_on():
+                return await ask(*arguments, **options)
+            start_ns, failure, words = tracing.now_ns(), "", ""
+            try:
+                return await ask(*arguments, **options)
+            except BaseException as error:
+                failure, words = type(error).__name__, str(error)
+                raise
+            finally:
+                above = tracing.current()
+                link = tracing.child_of(above) if above else tracing.new_trace()
+                told: Attributes = {"network.transport": "tcp"}
+                parent_id, end_ns = above.span_id if above else 0, tracing.now_ns()
+                tracing.emit(
+                    what, link, parent_id, start_ns, end_ns, told, kind=Kind.CLIENT, error=failure, detail=words
+                )
+
+        return run
+
+    return traced
 
 
 def _risk_of(decision_id: str) -> Link:

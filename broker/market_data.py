@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from math import isnan
 
+from broker import journey
 from broker.client_library import IB, BarDataList, Contract, RequestError, Stock, Ticker
 from broker.settings import BrokerSettings
 from broker.translate import bar_from_ib, epoch_s, quote_from_ib
@@ -248,6 +249,7 @@ class MarketData:
             ticker.bid, ticker.ask, ticker.last, ticker.halted, ticker.marketDataType, self._now_s()
         )
 
+    @journey.asks("read history")
     async def _history(self, symbol: str, duration: str, bar_size: str, *, keep_up_to_date: bool) -> BarDataList:
         contract = await self.contract(symbol)
         if contract is None:

@@ -121,6 +121,7 @@ class OrderDesk:
         self._ib.cancelOrder(trade.order)
         return True
 
+    @journey.asks("read orders")
     async def read(self) -> OrderFacts:
         """What the broker knows of the account's orders and executions, asked for now.
 

@@ -121,8 +121,7 @@ class Span:
     ) -> None:
         above = parent or _current.get()
         if link is None:
-            trace_id = above.trace_id if above else _chance.getrandbits(128) or 1
-            link = Link(trace_id, _chance.getrandbits(64) or 1)
+            link = child_of(above) if above else new_trace()
         self._name = name
         self._kind = kind
         self._link = link
@@ -219,3 +218,8 @@ def emit(
 def child_of(parent: Link) -> Link:
     """A new span of the parent's trace, with an id that nobody has to find again."""
     return Link(parent.trace_id, _chance.getrandbits(64) or 1)
+
+
+def new_trace() -> Link:
+    """The root of a trace that nobody has to find again."""
+    return Link(_chance.getrandbits(128) or 1, _chance.getrandbits(64) or 1)

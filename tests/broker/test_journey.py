@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from telemetry.instruments import DECISIONS, EQUITY, FILLS, LOOP_LAG, ORDERS, RECONNECTS, REJECTS, TICK_TO_ORDER
 from tests.gateway_world import (
     HandMadeFeed,
@@ -19,6 +21,7 @@ from tests.gateway_world import (
 )
 from tests.heard import Heard, listening
 from trading.bars import Bar
+from trading.errors import BrokerUnavailable
 
 ENTERED = [*warm_up(), minute("09:50", 100.00, 100.20, 99.98, 100.18, 6_000)]  # bought at 9:50:40
 RISE = minute("11:30", 101.00, 102.00, 100.90, 101.90, 6_000)  # sold at its target at 11:30:40
@@ -121,3 +124,25 @@ def test_ticks_are_only_stamped_while_somebody_listens(tmp_path: Path) -> None:
             return [trader._desk.broker.data.heard_ns("AAA")]
 
     assert in_world(main, feed(), tmp_path) == [0]
+
+
+def test_questions_to_the_gateway_are_traces_of_their_own(tmp_path: Path) -> None:
+    with listening() as heard:
+        play_day(feed(), tmp_path, stop_at="09:40")
+    asked = [span for span in heard.spans if span.name in ("connect", "read orders", "read positions", "read history")]
+    assert {span.name for span in asked} == {"connect", "read orders", "read positions", "read history"}
+    assert {heard.above(span) == [] for span in asked} == {True}
+    assert not any(span.parent_id == each.link.span_id for each in asked for span in heard.spans)
+
+
+def test_a_question_without_an_answer_tells_its_error(tmp_path: Path) -> None:
+    async def main(world: World) -> None:
+        world.gateway.listener.close()
+        with pytest.raises(BrokerUnavailable):
+            await world.broker().open()
+
+    with listening() as heard:
+        in_world(main, feed(), tmp_path)
+    (refused,) = heard.named("connect")
+    assert refused.error == "BrokerUnavailable"
+    assert "connection refused" in refused.detail

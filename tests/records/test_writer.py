@@ -13,6 +13,8 @@ import pytest
 
 from records.connections import open_for_reading, open_for_writing
 from records.writer import RecordsFailed, Statement, Writer
+from telemetry import tracing
+from tests.heard import listening
 
 INSERT = "INSERT INTO meta (key, value) VALUES (?, ?)"
 UPDATE = "UPDATE meta SET value = ? WHERE key = ?"
@@ -254,3 +256,26 @@ def test_a_killed_process_keeps_what_was_durable(path: Path) -> None:
     assert keys(survivor) == ["row", "intent"]
     assert survivor.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     survivor.close()
+
+
+def test_a_row_is_told_under_the_span_it_was_written_for(writer: Writer) -> None:
+    with listening() as heard:
+        with tracing.span("fill"):
+            writer.submit(INSERT, ("traced", "1"))
+            writer.submit_durable([Statement(INSERT, ("durable", "1")), Statement(INSERT, ("durable 2", "1"))])
+        writer.submit(INSERT, ("untraced", "1"))
+        writer.flush().result(LIMIT_S)
+    rows = heard.named("INSERT meta")
+    assert [heard.above(row) for row in rows] == [["fill"], ["fill"]]
+    assert [row.attributes.get("db.operation.batch.size") for row in rows] in ([None, 2], [2, None])
+    assert {row.attributes["db.namespace"] for row in rows} == {"history.db"}
+
+
+def test_a_refused_row_is_told_with_its_error(writer: Writer) -> None:
+    with listening() as heard:
+        with tracing.span("fill"):
+            writer.submit(UPDATE, ("1", "no such key"))
+        with pytest.raises(RecordsFailed):
+            writer.flush().result(LIMIT_S)
+    (row,) = heard.named("UPDATE meta")
+    assert (row.error, row.attributes["error.type"]) == ("ValueError", "ValueError")
