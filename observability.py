@@ -35,7 +35,7 @@ from records.tables import Table, column_of, json_text, utc_text
 from records.writer import RecordsFailed, Statement, Writer
 from telemetry import tracing
 from telemetry.log_lines import correlate
-from telemetry.settings import TelemetrySettings, header_secrets, push_of
+from telemetry.settings import TelemetrySettings, header_secrets, is_disabled, push_of
 from utils import STANDARDS, Environment, HaltTrading, Misconfigured, Redaction, Retryable
 
 CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its wait for another program's lock
@@ -326,7 +326,7 @@ class Telemetry:
     ) -> None:
         standard = {name: value for name, value in environment.items() if name.startswith(STANDARDS)}
         self._traces, self._metrics = push_of("TRACES", standard), push_of("METRICS", standard)
-        port = settings.telemetry_prometheus_port
+        port = None if is_disabled(standard) else settings.telemetry_prometheus_port
         self._prometheus = (settings.telemetry_prometheus_host, port) if port else None
         self._standard = standard
         self._bot = bot

@@ -44,7 +44,7 @@ LONGEST_EXPORT_S = 2.0  # default; the standard's 10 s would be most of a shutdo
 
 def push_of(signal: str, variables: Mapping[str, str]) -> Push | None:
     """How `signal` (TRACES or METRICS) is pushed; None when it is not. Raises Misconfigured in one line."""
-    if _value(variables, "OTEL_SDK_DISABLED").lower() == "true":
+    if is_disabled(variables):
         return None
     exporters = [name.strip() for name in _value(variables, f"OTEL_{signal}_EXPORTER", "otlp").split(",")]
     for name in exporters:
@@ -61,6 +61,11 @@ def push_of(signal: str, variables: Mapping[str, str]) -> Push | None:
         raise Misconfigured("OTEL_EXPORTER_OTLP_ENDPOINT must begin with http:// or https:// for http/protobuf")
     where = f"{host}:{port}" if port else host
     return Push(protocol, _seconds(_either(variables, signal, "TIMEOUT")), where)
+
+
+def is_disabled(variables: Mapping[str, str]) -> bool:
+    """Whether all of OpenTelemetry is switched off."""
+    return _value(variables, "OTEL_SDK_DISABLED").lower() == "true"
 
 
 def header_secrets(variables: Mapping[str, str]) -> tuple[str, ...]:

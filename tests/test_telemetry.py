@@ -289,6 +289,11 @@ def test_an_endpoint_switches_it_on(tmp_path: Path, variables: dict[str, str], i
     assert telemetry(tmp_path, **variables).is_on is is_on
 
 
+def test_a_disabled_sdk_serves_no_metrics_either(tmp_path: Path) -> None:
+    assert telemetry(tmp_path, port=free_port()).is_on
+    assert not telemetry(tmp_path, port=free_port(), otel_sdk_disabled="true").is_on
+
+
 def test_sampling_keeps_or_leaves_out_whole_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")

@@ -131,6 +131,13 @@ def test_log_lines_say_their_trace_inside_a_span_only(heard: Heard, tmp_path: Pa
     assert f'"trace_id": "{0xABC:032x}", "span_id": "{0xDEF:016x}"' in as_json
 
 
+def test_the_document_lists_every_instrument_as_it_is() -> None:
+    document = Path(__file__).resolve().parents[2] / "Documentation" / "OBSERVABILITY.md"
+    rows = [line for line in document.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    metrics = [row for row in rows if row.split(" | ")[1] in tuple(InstrumentKind)]
+    assert metrics == [f"| `{i.name}` | {i.kind.value} | {i.unit} | {i.meaning} |" for i in INSTRUMENTS]
+
+
 def test_instruments_are_named_once_and_histograms_have_buckets_in_order() -> None:
     names = [instrument.name for instrument in INSTRUMENTS]
     assert len(set(names)) == len(names) > 15
