@@ -117,6 +117,7 @@ class HandMadeFeed:
     """`ib_simulator.feeds.tape.Feed` over bars written in a test. `minutes` and `days` are symbol -> bars."""
 
     name = "bars written by hand"
+    extended_hours = False
 
     def __init__(self, minutes: Mapping[str, Sequence[Bar]], days: Mapping[str, Sequence[Bar]] | None = None) -> None:
         self._minutes = minutes
