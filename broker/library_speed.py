@@ -17,6 +17,11 @@ from ib_insync.client import Client
 from ib_insync.util import UNSET_DOUBLE, UNSET_INTEGER
 
 _send_slowly, _describe_in_full = Client.send, Trade.__repr__
+_UNSET = {UNSET_INTEGER: "", UNSET_DOUBLE: ""}  # an integer is its equal float's key, too
+_WORDS: dict[type, dict[float, str]] = {
+    int: {number: str(number) for number in range(100)} | _UNSET,
+    float: {math.inf: "Infinite"} | _UNSET,
+}
 _CONTRACT_FIELDS = attrgetter(
     *("conId", "symbol", "secType", "lastTradeDateOrContractMonth", "strike", "right", "multiplier", "exchange"),
     *("primaryExchange", "currency", "localSymbol", "tradingClass"),
@@ -52,25 +57,28 @@ def _in_brief(trade: Trade) -> str:
 def _send(client: Client, *fields: Any, makeEmpty: bool = True) -> None:  # noqa: N803 (the library's own name)
     """`Client.send`, field for field. Fields that are no plain values are left to the library."""
     words: list[str] = []
+    add = words.append
     for field in fields:
         kind = type(field)
         if kind is str:
-            words.append(field)
+            add(field)
         elif kind is bool:
-            words.append("1" if field else "0")
+            add("1" if field else "0")
+        elif kind is int or kind is float:
+            word = _WORDS[kind].get(field)
+            add(str(field) if word is None else word)
         elif field is None:
-            words.append("")
+            add("")
         elif kind is list:  # of TagValue
-            words.append("".join(f"{each.tag}={each.value};" for each in field))
+            add("".join(f"{each.tag}={each.value};" for each in field))
         elif isinstance(field, Contract):
             words.extend(map(str, _CONTRACT_FIELDS(field)))
-        elif kind is int or kind is float:
-            unset = makeEmpty and field in (UNSET_INTEGER, UNSET_DOUBLE)
-            words.append("" if unset else "Infinite" if field == math.inf else str(field))
         else:
+            kind = object
+        if kind is object or not makeEmpty:
             _send_slowly(client, *fields, makeEmpty=makeEmpty)
             return
     if not client.isConnected():
         raise ConnectionError("Not connected")
-    words.append("")
+    add("")
     client.sendMsg("\0".join(words))
