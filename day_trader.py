@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,7 +15,6 @@ from utils import (
     Misconfigured,
     Redaction,
     TradingError,
-    load_settings,
     read_environment,
     setup_logging,
     unknown_variables,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock
-    from observability import Telemetry, TradingHistory
+    from observability import TradingHistory
     from performance_config import PerformanceConfig
     from trading.day_report import DayReport
 
@@ -161,10 +160,12 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         blank = Redaction(secrets)
         setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
         from market_hours import LiveClock
+        from observability import Telemetry
         from telemetry.garbage import quiet_collection
 
         run = _trade if args.simulate is None else _simulate
-        with _telemetry(args, environment, secrets), quiet_collection():
+        mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
+        with Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets), quiet_collection():
             return run(args, environment, clock or LiveClock())
     except KeyboardInterrupt:  # the session takes the signals over when it begins
         print("Stopped by Ctrl-C before the session began.")
@@ -175,16 +176,6 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
             return _fail(known, blank)
         log.critical("a fault of the program ended it", exc_info=error)  # blanked there; Python's own trace is not
         return FAULT
-
-
-def _telemetry(args: argparse.Namespace, environment: Environment, secrets: Iterable[str]) -> Telemetry:
-    """Traces and metrics of the run, for whoever the settings say."""
-    from observability import Telemetry
-    from telemetry.settings import TelemetrySettings
-
-    mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
-    settings = load_settings(TelemetrySettings, environment)
-    return Telemetry(settings, environment, bot="day_trader", mode=mode, secrets=secrets)
 
 
 def _fail(error: TradingError | OSError, blank: Callable[[str], str]) -> int:

@@ -36,7 +36,7 @@ from records.writer import RecordsFailed, Statement, Writer
 from telemetry import tracing
 from telemetry.log_lines import correlate
 from telemetry.settings import TelemetrySettings, header_secrets, is_disabled, push_of
-from utils import STANDARDS, Environment, HaltTrading, Misconfigured, Redaction, Retryable
+from utils import STANDARDS, Environment, HaltTrading, Misconfigured, Redaction, Retryable, load_settings
 
 CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its wait for another program's lock
 
@@ -333,6 +333,12 @@ class Telemetry:
         self._mode = mode
         self._blank = Redaction((*secrets, *header_secrets(standard)))
         self._stop: Callable[[], None] = lambda: None
+
+    @classmethod
+    def of(cls, environment: Environment, *, bot: str, mode: str, secrets: Iterable[str]) -> Telemetry:
+        """As the settings of a run say."""
+        settings = load_settings(TelemetrySettings, environment)
+        return cls(settings, environment, bot=bot, mode=mode, secrets=secrets)
 
     @property
     def is_on(self) -> bool:
