@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock
     from observability import TradingHistory
-    from performance_config import PerformanceConfig
     from trading.day_report import DayReport
 
 log = logging.getLogger("day_trader")
@@ -151,12 +150,11 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     blank: Callable[[str], str] = str
     try:
         environment = read_environment()
-        level = logging.INFO if args.verbose else logging.WARNING
+        level, unseen = (logging.INFO, ()) if args.verbose else (logging.WARNING, TOLD_BY_US)
         from day_trading.settings import SETTINGS_CLASSES
         from telemetry.settings import header_secrets
 
         secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment))
-        unseen = () if args.verbose else TOLD_BY_US
         blank = Redaction(secrets)
         setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
         from market_hours import LiveClock
@@ -171,8 +169,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         print("Stopped by Ctrl-C before the session began.")
         return DONE
     except Exception as error:
-        known = _known(error)
-        if known is not None:
+        if (known := _known(error)) is not None:
             return _fail(known, blank)
         log.critical("a fault of the program ended it", exc_info=error)  # blanked there; Python's own trace is not
         return FAULT
@@ -219,16 +216,20 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             opens = f"{following.date:%A %Y-%m-%d}, it opens at {_clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
-        with _open_history(args.db or LIVE_DATABASE, "live" if args.live else "paper", options.performance) as history:
+        with _open_history(args.db or LIVE_DATABASE, "live" if args.live else "paper", options) as history:
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
+            from health.watchdog import ServiceManager, under_watch
 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = _clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
             _stop_on_signals(loop, trader)
-            report = runner.run(trader.run(options.strategy.watchlist_universe))
+            running = trader.run(options.strategy.watchlist_universe)
+            service = ServiceManager(environment.process)
+            report = runner.run(under_watch(service, running, trader.health.status, trader.health.stalled))
             _tell(report)
+            history.end_session(session.date.isoformat(), clock.now())
             if trader.fault is not None:
                 raise trader.fault
     return DONE
@@ -287,12 +288,13 @@ async def _simulate_sessions(
         here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""}  # the user's are for the real one
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
         options = replace(options, prices_from=world.prices_from, desk=desk)
-        with _open_history(database, "simulated", options.performance) as history:
+        with _open_history(database, "simulated", options) as history:
             for session in sessions:
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
                 _stop_on_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
                 _tell(report)
+                history.end_session(session.date.isoformat(), world.clock.now())
                 if trader.fault is not None:
                     raise trader.fault
                 if trader.was_stopped:
@@ -300,7 +302,7 @@ async def _simulate_sessions(
     return DONE
 
 
-def _open_history(path: Path, mode: str, performance: PerformanceConfig) -> TradingHistory:
+def _open_history(path: Path, mode: str, options: TraderOptions) -> TradingHistory:
     """The database of a run, with what the run works with on record."""
     from dataclasses import asdict
 
@@ -310,10 +312,11 @@ def _open_history(path: Path, mode: str, performance: PerformanceConfig) -> Trad
         path,
         bot="day_trader",
         mode=mode,
-        cache_mb=performance.sqlite_cache_mb,
-        mmap_mb=performance.sqlite_mmap_mb,
+        cache_mb=options.performance.sqlite_cache_mb,
+        mmap_mb=options.performance.sqlite_mmap_mb,
+        settings=options.records,
     )
-    history.record_configuration(asdict(performance))
+    history.record_configuration(asdict(options.performance))
     return history
 
 
@@ -349,6 +352,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         strategy=settings.strategy,
         risk=settings.risk,
         performance=tuned(settings.performance, read_hardware(database.parent)),
+        records=settings.records,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -17,10 +16,10 @@ from broker.trading_desk import TradingDesk
 from day_trading.entry_judge import EntryJudge
 from day_trading.kill_switch import KillSwitch
 from day_trading.options import TraderOptions, known_watchlist
+from day_trading.session_health import SessionHealth
+from health.workers import Ask, WorkerLost, WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
-from performance_config import PerformanceConfig
-from self_evaluation import HealthMonitor
 from telemetry import tracing
 from telemetry.conventions import NS_PER_S
 from telemetry.garbage import quiet
@@ -36,6 +35,7 @@ from telemetry.instruments import (
     UNREALIZED,
 )
 from telemetry.metering import measure
+from trading.bars import Bar
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable, HistoryUnavailable
@@ -54,12 +54,12 @@ LEAVE_LIMIT = timedelta(minutes=5)  # shares that the broker does not have can n
 
 
 class WatchlistAnalyst:
-    """Ranks a universe by daily volatility and turnover. History comes through the broker, six at work on it."""
+    """Ranks a universe by daily volatility and turnover. Each symbol is fetched and assessed by one worker."""
 
-    def __init__(self, data: MarketData, settings: StrategySettings, performance: PerformanceConfig) -> None:
+    def __init__(self, data: MarketData, settings: StrategySettings, workers: WorkerPool) -> None:
         self._data = data
         self._settings = settings
-        self._workers = performance.watchlist_workers
+        self._workers = workers
 
     async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
         """Assess the universe, rank it and write the list to `file`. Raises Misconfigured when nothing is fit."""
@@ -81,26 +81,28 @@ class WatchlistAnalyst:
 
     async def assess_all(self, universe: Sequence[str], session: Session) -> list[Candidate]:
         """Every symbol's score or refusal, in the order of `universe`."""
-        settings = self._settings
-        loop = asyncio.get_running_loop()
-        floor = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
-
-        async def one(pool: ThreadPoolExecutor, symbol: str) -> Candidate:
-            try:
-                bars = await self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)
-            except HistoryUnavailable as error:
-                log.info("%s", error)
-                bars = []
-            return await loop.run_in_executor(
-                pool,
-                assess,
-                *(symbol, bars, floor, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd),
-            )
-
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="watchlist") as pool:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(pool, symbol)) for symbol in universe]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._assess(symbol, session)) for symbol in universe]
         return [task.result() for task in tasks]
+
+    async def _assess(self, symbol: str, session: Session) -> Candidate:
+        """One symbol on one worker. Without bars it is refused; the others go on."""
+        try:
+            return await self._workers.run(self._fetch_and_score, symbol, session)
+        except (HistoryUnavailable, WorkerLost) as error:
+            log.info("%s is left out: %s", symbol, error)
+            return self._score(symbol, [])
+
+    def _fetch_and_score(self, ask: Ask, symbol: str, session: Session) -> Candidate:
+        """On a worker's thread, which waits for the bars that come through the event loop."""
+        return self._score(symbol, ask(lambda: self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)))
+
+    def _score(self, symbol: str, bars: Sequence[Bar]) -> Candidate:
+        settings = self._settings
+        floor_pct = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
+        return assess(
+            symbol, bars, floor_pct, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd
+        )
 
 
 class IntradayTrader:
@@ -135,11 +137,21 @@ class IntradayTrader:
         self._started_at = clock.now()
         self._parameters = options.strategy.parameters()
         self._allocation_ppm = round(options.allocation * 1_000_000)
-        self._health = HealthMonitor("day_trader")
         self._book = SessionBook(0, self._allocation_ppm, session.close_s, options.risk.limits(0))
         self._desk = TradingDesk(options.desk, session, clock, history, self._book, self._parameters, new_id)
         self._entries = EntryJudge(self._desk, session, self._parameters, new_id, dry_run=options.desk.dry_run)
         self._kill_switch = KillSwitch(Path(options.desk.safety.kill_switch_file))
+        self._workers = WorkerPool(options.performance.watchlist_workers, "watchlist", clock)
+        self.health = SessionHealth(
+            self._desk,
+            session,
+            clock,
+            history,
+            self._workers,
+            self._entries.shed_optional_work,
+            options.performance,
+            dry_run=options.desk.dry_run,
+        )
         self.fault: TradingError | None = None
 
     def stop(self, reason: str, *, flatten: bool = False) -> None:
@@ -160,16 +172,17 @@ class IntradayTrader:
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         if self._stop.is_set():
             return self._report()
-        async with self._desk.running():
-            try:
-                self._set_capital()
-                await self._trade(universe)
-            except Misconfigured:
-                raise  # nothing was traded: one line is enough
-            except TradingError as error:
-                log.info("the session ends early: %s; resting exits stay at the broker", error)
-                self.fault = error
-            return self._report()
+        with self._workers:
+            async with self._desk.running(), self.health.running():
+                try:
+                    self._set_capital()
+                    await self._trade(universe)
+                except Misconfigured:
+                    raise  # nothing was traded: one line is enough
+                except TradingError as error:
+                    log.info("the session ends early: %s; resting exits stay at the broker", error)
+                    self.fault = error
+                return self._report()
 
     async def _trade(self, universe: Sequence[str]) -> None:
         """The session once its positions are known."""
@@ -177,7 +190,9 @@ class IntradayTrader:
             await self._choose_watchlist(universe)
             await self._wait_until(self._session.open)
         self._set_capital()
+        self.health.started_ticking()
         await self._monitor()
+        self.health.stopped_ticking()
         if self._stop.is_set():
             await self._leave()
         await self._desk.settle()
@@ -191,7 +206,7 @@ class IntradayTrader:
         if self._watchlist.entries and self._watchlist.session_date is None:
             await self._refuse_typing_mistakes()
         if not self._watchlist.entries:
-            analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, options.performance)
+            analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, self._workers)
             self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
         safety = options.desk.safety
         others = self._desk.owned_by_others() if safety.shared_symbols == "exclude" else {}
@@ -231,23 +246,25 @@ class IntradayTrader:
             now_s = session.open_s + step * interval_s
             if now_s >= session.close_s or (now_s >= self._desk.positions.sweep_from_s and self._desk.is_flat()):
                 return
-            await self._tick(now_s, late_s=(self._clock.now() - instant).total_seconds())
+            late_s = (self._clock.now() - instant).total_seconds()
+            measure(LOOP_LAG, late_s)
+            await self._tick(now_s)
+            self.health.ticked(now_s, late_s)
+            if (now_s - session.open_s) % self._options.performance.health_interval_s == 0:
+                self._measure(now_s)
             quiet()
 
-    async def _tick(self, now_s: int, late_s: float) -> None:
+    async def _tick(self, now_s: int) -> None:
         """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
         began_ns = tracing.now_ns()
-        measure(LOOP_LAG, late_s)
         self._ticks += 1
         self._desk.mark()
-        if (now_s - self._session.open_s) % self._options.performance.health_interval_s == 0:
-            await self._check_health(now_s, late_s)
         self._obey_kill_switch()
         if not self._desk.supervisor.is_ready:
             return
         try:
             await self._desk.watch(now_s)
-            if now_s < int(self._session.eod.timestamp()):
+            if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
                 await self._enter(now_s, began_ns)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
@@ -269,25 +286,11 @@ class IntradayTrader:
         if order == "flatten":
             self.stop(f"kill switch: {self._kill_switch.file} says flatten", flatten=True)
 
-    async def _check_health(self, now_s: int, late_s: float) -> None:
-        """The health hook: sample, record, and ask again for bars that could not be followed."""
-        oldest_s = self._desk.view.oldest_quote_s()
-        self._measure(float(now_s - oldest_s) if oldest_s else 0.0)
-        self._history.record_health(
-            self._health.sample(
-                self._clock.now(),
-                ib_connected=self._desk.supervisor.is_ready,
-                data_age_s=float(now_s - oldest_s) if oldest_s else None,
-                loop_lag_ms=late_s * 1_000,
-            )
-        )
-        if self._desk.supervisor.is_ready:
-            await self._desk.view.follow_again()
-
-    def _measure(self, oldest_quote_s: float) -> None:
+    def _measure(self, now_s: int) -> None:
         """Where the session stands, for whoever collects metrics."""
-        book = self._book
-        measure(TICK_AGE, oldest_quote_s)
+        book, quote = self._book, self._desk.broker.data.quote
+        heard_s = [at_s for symbol in self._desk.view.symbols if (at_s := quote(symbol).at_s)]
+        measure(TICK_AGE, now_s - min(heard_s, default=now_s))
         measure(REALIZED, money_to_usd(book.realised))
         measure(UNREALIZED, money_to_usd(book.unrealised))
         measure(EQUITY, money_to_usd(book.equity_at_open + book.pnl))

@@ -199,7 +199,7 @@ class Whole:
         self._ticked.clear()
         self._market.tell(2, symbol, RISEN_USD, expected=ENTRY_LEGS)
         await self._ticked.wait()
-        await self._trader._tick(int(self._trader._clock.now().timestamp()), 0.0)
+        await self._trader._tick(int(self._trader._clock.now().timestamp()))
         await asyncio.wait_for(self._watch.done.wait(), 5)
         took = self._watch.took
         self._forget(symbol)

@@ -94,12 +94,10 @@ class Bookkeeper:
 
     def restore(self) -> None:
         """Take up what earlier runs of this bot left: positions, today's results, orders that may be alive."""
-        today = self._history.trades(self._session_date, self._history.bot)
-        owned = {row.symbol for row in self._history.open_positions(self._history.bot)}
-        earlier = self._history.trades(bot=self._history.bot) if owned else []
+        ledger = self._history.ledger(self._session_date)
         self.book.restore(
-            [_recorded(row) for row in earlier if row.symbol in owned and row.session_date != self._session_date],
-            [_recorded(row) for row in today],
+            [_recorded(row) for row in ledger if row.session_date != self._session_date],
+            [_recorded(row) for row in ledger if row.session_date == self._session_date],
         )
         legs: dict[str, list[IntentRow]] = {}  # bracket_id -> its intents that may be alive
         for intent in self._history.open_intents(self._history.bot):

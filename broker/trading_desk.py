@@ -189,7 +189,7 @@ class TradingDesk:
         book.mark({symbol: self.broker.data.quote(symbol).bid for symbol in book.positions})
 
     async def watch(self, now_s: int) -> None:
-        """What must hold at every instant: live stops, shares at the broker, fresh ticks. Raises BrokerUnavailable."""
+        """What must hold at every instant: live stops, shares at the broker. Raises BrokerUnavailable."""
         if self.supervisor.entries_given_up:
             self.keeper.stop_entries("entries are off: the connection was down too long")
         positions = self.keeper.book.positions
@@ -206,9 +206,12 @@ class TradingDesk:
             self._asked_s = now_s
             self.supervisor.ask_for_sync()
             return
-        self.view.renew_stale(now_s)
         if not self._options.dry_run:
             await self.positions.watch(now_s)
+
+    def may_record(self) -> bool:
+        """Whether the database takes what happens. While it does not, nothing new is bought; exits go on."""
+        return not self._history.trouble
 
     async def settle(self) -> None:
         """Before the report: ask for fees that the broker still owes, for two minutes at most."""

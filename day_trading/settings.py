@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
 from performance_config import PerformanceSettings
+from records.settings import RecordsSettings
 from telemetry.settings import TelemetrySettings
 from tools import VendorSettings
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
@@ -21,6 +22,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     VendorSettings,
     PerformanceSettings,
     TelemetrySettings,
+    RecordsSettings,
 )
 
 
@@ -33,6 +35,7 @@ class DayTraderConfiguration:
     safety: SafetySettings
     broker: BrokerSettings
     performance: PerformanceSettings
+    records: RecordsSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -43,4 +46,5 @@ class DayTraderConfiguration:
             safety=load_settings(SafetySettings, environment),
             broker=load_settings(BrokerSettings, environment),
             performance=load_settings(PerformanceSettings, environment),
+            records=load_settings(RecordsSettings, environment),
         )

@@ -87,6 +87,7 @@ class SessionBook:
     last_exit_s: dict[str, int] = field(default_factory=dict)  # symbol -> when it last became flat
     round_trips: list[tuple[str, _Trip]] = field(default_factory=list)  # closed ones, in order
     entries_stopped: str = ""  # why an operator or a fault stopped entries, empty when they go on
+    entries_paused: str = ""  # why the health of the program forbids them for now
     loss_latched: bool = False
     drawdown_latched: bool = False
     realised: int = 0  # net of all fees known
@@ -233,7 +234,7 @@ class SessionBook:
             pause_until_s=self._pause_until_s(),
             loss_latched=self.loss_latched,
             drawdown_latched=self.drawdown_latched,
-            entries_stopped=bool(self.entries_stopped),
+            entries_stopped=bool(self.entries_stopped or self.entries_paused),
         )
 
     def symbol_state(self, symbol: str) -> SymbolState:
