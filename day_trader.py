@@ -13,6 +13,7 @@ from utils import (
     Environment,
     HaltTrading,
     Misconfigured,
+    Redaction,
     TradingError,
     read_environment,
     setup_logging,
@@ -149,14 +150,19 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
                 parser.error(f"--{option.replace('_', '-')} needs --simulate")
     elif args.live:
         parser.error("--live and --simulate exclude each other")
+    blank: Callable[[str], str] = str
     try:
         environment = read_environment()
-        level = logging.INFO if args.verbose else logging.WARNING
+        level, unseen = (logging.INFO, ()) if args.verbose else (logging.WARNING, TOLD_BY_US)
         from day_trading.settings import SETTINGS_CLASSES
+        from telemetry.settings import header_secrets
 
-        secrets, unseen = environment.secrets(SETTINGS_CLASSES), () if args.verbose else TOLD_BY_US
+        secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment))
+        blank = Redaction(secrets)
         setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
         from market_hours import LiveClock
+        from observability import Telemetry
+        from telemetry.garbage import quiet_collection
 
         if args.kill is not None:
             from day_trading.kill_switch import throw_from_console
@@ -164,18 +170,20 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
             print(throw_from_console(environment, args.kill))
             return DONE
         run = _trade if args.simulate is None else _simulate
-        return run(args, environment, clock or LiveClock())
+        mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
+        with Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets), quiet_collection():
+            return run(args, environment, clock or LiveClock())
     except KeyboardInterrupt:  # the session takes the signals over when it begins
         print("Stopped by Ctrl-C before the session began.")
         return DONE
     except Exception as error:
-        known = _known(error)
-        if known is None:
-            raise
-        return _fail(known)
+        if (known := _known(error)) is not None:
+            return _fail(known, blank)
+        log.critical("a fault of the program ended it", exc_info=error)  # blanked there; Python's own trace is not
+        return FAULT
 
 
-def _fail(error: TradingError | OSError) -> int:
+def _fail(error: TradingError | OSError, blank: Callable[[str], str]) -> int:
     """Tell an error in one line and return its exit code; the log file gets the trace."""
     code = FAULT
     if isinstance(error, Misconfigured | HaltTrading):
@@ -184,7 +192,7 @@ def _fail(error: TradingError | OSError) -> int:
     if isinstance(error, OSError) and error.filename:
         words = f"{error.filename2 or error.filename}: {error.strerror}"
     log.info("ended with exit code %s", code, exc_info=error)
-    print("day_trader.py:", *words.split(), file=sys.stderr)
+    print("day_trader.py:", *blank(words).split(), file=sys.stderr)
     return code
 
 

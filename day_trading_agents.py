@@ -20,6 +20,21 @@ from day_trading.session_health import SessionHealth
 from health.workers import Ask, WorkerLost, WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
+from telemetry import tracing
+from telemetry.conventions import NS_PER_S
+from telemetry.garbage import quiet
+from telemetry.instruments import (
+    DATABASE_QUEUE,
+    DRAWDOWN,
+    EQUITY,
+    LOOP_LAG,
+    OPEN_POSITIONS,
+    REALIZED,
+    TICK_AGE,
+    TICK_TO_ORDER,
+    UNREALIZED,
+)
+from telemetry.metering import measure
 from trading.bars import Bar
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
@@ -263,11 +278,16 @@ class IntradayTrader:
             if now_s >= session.close_s or (now_s >= self._desk.positions.sweep_from_s and self._desk.is_flat()):
                 return
             late_s = (self._clock.now() - instant).total_seconds()
+            measure(LOOP_LAG, late_s)
             await self._tick(now_s)
             self.health.ticked(now_s, late_s)
+            if (now_s - session.open_s) % self._options.performance.health_interval_s == 0:
+                self._measure(now_s)
+            quiet()
 
     async def _tick(self, now_s: int) -> None:
         """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
+        began_ns = tracing.now_ns()
         self._ticks += 1
         self._desk.mark()
         self._obey_kill_switch()
@@ -277,14 +297,33 @@ class IntradayTrader:
             await self._desk.watch(now_s)
             await self._desk.follow_positions()
             if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
-                for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
-                    await self._desk.enter(intents)
+                await self._enter(now_s, began_ns)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
+        finally:
+            self._desk.keeper.write_decisions()
+
+    async def _enter(self, now_s: int, began_ns: int) -> None:
+        """Send the entries that are approved now. Raises BrokerUnavailable."""
+        for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
+            await self._desk.enter(intents)
+            measure(TICK_TO_ORDER, (tracing.now_ns() - began_ns) / NS_PER_S)
 
     def _obey_kill_switch(self) -> None:
         if order := self._kill_switch.order():
             self.kill(f"{self._kill_switch.file} exists", flatten=order == "flatten")
+
+    def _measure(self, now_s: int) -> None:
+        """Where the session stands, for whoever collects metrics."""
+        book, quote = self._book, self._desk.broker.data.quote
+        heard_s = [at_s for symbol in self._desk.view.symbols if (at_s := quote(symbol).at_s)]
+        measure(TICK_AGE, now_s - min(heard_s, default=now_s))
+        measure(REALIZED, money_to_usd(book.realised))
+        measure(UNREALIZED, money_to_usd(book.unrealised))
+        measure(EQUITY, money_to_usd(book.equity_at_open + book.pnl))
+        measure(DRAWDOWN, money_to_usd(book.pnl - book.peak))
+        measure(OPEN_POSITIONS, len(book.positions))
+        measure(DATABASE_QUEUE, self._history.waiting)
 
     async def _leave(self) -> None:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""

@@ -1,4 +1,4 @@
-"""What the program leaves behind for its user: `TradingHistory`, the face of the database."""
+"""What the program leaves behind and tells: `TradingHistory` over the database, `Telemetry` over OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ from records.settings import RecordsSettings
 from records.statements import Statement
 from records.tables import Table, json_text, utc_text
 from records.writer import Writer
+from telemetry.run import Telemetry as Telemetry
 from utils import HaltTrading, Misconfigured, Retryable
 
 log = logging.getLogger(__name__)

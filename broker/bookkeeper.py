@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from broker import codes
+from broker import codes, journey
 from broker.account_shares import AccountShares
 from broker.earlier_fills import EarlierFills
 from broker.order_desk import OrderDesk
@@ -15,6 +15,8 @@ from broker.values import BrokerPosition, FilledOrder
 from observability import TradingHistory
 from records.intent_log import IntentLog
 from records.rows import DecisionKind
+from telemetry.instruments import FILLS, REJECTS
+from telemetry.metering import measure
 from trading.book import PendingEntry, SessionBook
 from trading.brackets import LiveBracket
 from trading.judgement import Judgement
@@ -181,10 +183,20 @@ class Bookkeeper:
         self.warn(why)
 
     def record_judgement(
-        self, symbol: str, kind: DecisionKind, judgement: Judgement, market: Market | None, now_s: int
+        self,
+        symbol: str,
+        kind: DecisionKind,
+        judgement: Judgement,
+        market: Market | None,
+        now_s: int,
+        look: journey.Look = journey.UNTRACED,
     ) -> str:
-        """Put one decision on record; returns its id."""
-        return self.record.judgement(symbol, kind, judgement, market, now_s)
+        """Note one decision for the record; returns its id, which names its trace."""
+        return self.record.judgement(symbol, kind, judgement, market, now_s, look)
+
+    def write_decisions(self) -> None:
+        """Put on record what was decided. Orders go first: the database's thread must not hold them up."""
+        self.record.write_decisions()
 
     def adopt(self, adoption: Adoption, now_s: int) -> None:
         """Take shares that nobody's ledger explains into this one, at the broker's average cost, without a fee."""
@@ -200,10 +212,11 @@ class Bookkeeper:
             perm_id=0,
         )
         self.book.on_execution(execution, Reason.SYNC)
-        self.record.trade(execution, Reason.SYNC, None, self.parameters)
-        self.record.fee(execution.exec_id, 0, None)
         adopted = Judgement(Rule.APPROVED, 0.0, 0.0, adoption.quantity)
-        self.record_judgement(adoption.symbol, "sync", adopted, None, now_s)
+        decision_id = self.record_judgement(adoption.symbol, "sync", adopted, None, now_s)
+        self.write_decisions()
+        self.record.trade(execution, Reason.SYNC, None, self.parameters, decision_id)
+        self.record.fee(execution.exec_id, 0, None)
 
     # Reports of the broker
 
@@ -215,9 +228,14 @@ class Bookkeeper:
                 self.warn(warning)
             return
         known = self.tracked.find(execution.order_ref)
-        if known is None:
-            self._on_foreign(execution)
-            return
+        with journey.fill(execution, known.intent if known else None):
+            if known is None:
+                self._on_foreign(execution)
+            else:
+                self._on_own(execution, known)
+
+    def _on_own(self, execution: ExecutionReport, known: Tracked) -> None:
+        """An execution of one of our orders."""
         intent, bracket = known
         owned = self.book.symbol_state(execution.symbol).quantity
         if execution.action is Action.SELL and execution.quantity > owned:
@@ -226,7 +244,7 @@ class Bookkeeper:
             self.stop_entries(
                 f"{execution.symbol}: {execution.quantity} sold by our {intent.role} order, {owned} owned by the ledger"
             )
-            self._record_uncovered(execution, intent.reason, bracket)
+            self._record_uncovered(execution, intent, bracket)
             return
         self._early_sales.pop(execution.exec_id, None)
         self.executions += 1
@@ -238,8 +256,9 @@ class Bookkeeper:
             if bracket.entry_is_over:
                 self.fit_exits(bracket)
         else:
-            self.record.exit(execution, reason)
-        self.record.trade(execution, reason, closing, bracket.parameters)
+            self.record.exit(execution, reason, journey.journey_of(intent))
+        self.record.trade(execution, reason, closing, bracket.parameters, journey.journey_of(intent))
+        measure(FILLS, reason=reason.value)
         self._believe_late_fill(known)
 
     def on_fee(self, exec_id: str, fee: int) -> None:
@@ -262,6 +281,7 @@ class Bookkeeper:
             self.warn(f"{intent.symbol}: a {intent.role} order that was believed gone is alive, it is withdrawn")
             self.orders.cancel(intent.intent_id)
         if report.state is IntentState.REJECTED:
+            measure(REJECTS, role=intent.role.value)
             self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
             if intent.role is Role.ENTRY:  # no retry loop: as after an exit, the symbol cools down
                 self.book.last_exit_s[intent.symbol] = self._intents.now_s()
@@ -331,16 +351,16 @@ class Bookkeeper:
         self._early_sales[sale.exec_id] = sale.symbol
         return is_first or self.owed_shares(sale.symbol) > 0
 
-    def _record_uncovered(self, execution: ExecutionReport, reason: Reason, bracket: LiveBracket) -> None:
+    def _record_uncovered(self, execution: ExecutionReport, intent: OrderIntent, bracket: LiveBracket) -> None:
         """A sale beyond what the ledger owns: the record gets all of it, the book what it had."""
         self._early_sales.pop(execution.exec_id, None)
         self._foreign_ids[execution.exec_id] = None
         owned = self.book.symbol_state(execution.symbol).quantity
         if owned:
-            self.book.on_execution(execution._replace(quantity=owned), reason)
+            self.book.on_execution(execution._replace(quantity=owned), intent.reason)
         else:
             self._uncovered[execution.exec_id] = None
-        self.record.trade(execution, reason, None, bracket.parameters)
+        self.record.trade(execution, intent.reason, None, bracket.parameters, journey.journey_of(intent))
 
     def _on_foreign(self, execution: ExecutionReport) -> None:
         """An execution that none of our orders made. A sale takes external shares first, then ours."""
@@ -359,7 +379,7 @@ class Bookkeeper:
         self.warn(f"{symbol}: {ours} of our shares were sold by somebody else")
         sale = execution._replace(quantity=ours)
         closing = self.book.on_execution(sale, Reason.MANUAL)
-        self.record.trade(sale, Reason.MANUAL, closing, self.parameters)
+        self.record.trade(sale, Reason.MANUAL, closing, self.parameters, sale.exec_id)
         self._shrink_exits(symbol, self.book.symbol_state(symbol).quantity)
 
     def _shrink_exits(self, symbol: str, quantity: int) -> None:

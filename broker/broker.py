@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from broker import journey
 from broker.client_library import IB, AccountValue, Contract
 from broker.codes import Policy, code
 from broker.connection import account_state, choose_account, guard_account, is_free, open_connection
@@ -66,6 +67,7 @@ class Broker:
         self.on_link: Callable[[LinkEvent], None] = lambda _: None
         self.on_account: Callable[[AccountState], None] = lambda _: None  # a value that buying power depends on
 
+    @journey.asks("connect")
     async def open(self, *, to_watch: bool = False) -> AccountState:
         """Connect anew, choose the account and guard it.
 
@@ -205,6 +207,7 @@ class Broker:
                 net[report.symbol] = net.get(report.symbol, 0) + sign * report.quantity
         return net
 
+    @journey.asks("read positions")
     async def positions(self) -> list[BrokerPosition]:
         """Net positions of the account, asked for now. Raises BrokerUnavailable when there is no answer."""
         try:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broker import library_speed
 from utils import Misconfigured, read_environment
 
 DEFAULT = "ib_insync"
@@ -56,3 +57,6 @@ __all__ = [
     "Ticker",
     "Trade",
 ]
+
+if NAME == DEFAULT:
+    library_speed.quicken()

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from math import isnan
 
+from broker import journey
 from broker.client_library import IB, BarDataList, Contract, RequestError, Stock, Ticker
 from broker.settings import BrokerSettings
 from broker.translate import bar_from_ib, epoch_s, quote_from_ib
 from broker.values import Quote
 from market_hours import Clock
+from telemetry import tracing
 from trading.bars import Bar
 from trading.errors import BrokerUnavailable, HistoryUnavailable
 from trading.matching import BAR_SECONDS
@@ -94,6 +96,7 @@ class MarketData:
         self._shown_before: dict[str, tuple[float, ...]] = {}  # symbol -> what its former subscription showed last
         self._minutes: dict[str, MinuteBars] = {}  # symbol -> its bars today
         self._distrusted: dict[str, None] = {}  # symbols whose data the gateway called lost, until their next tick
+        self._heard_ns: dict[str, int] = {}  # symbol -> wall time of its latest tick, for traces; empty without them
 
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())
@@ -187,6 +190,10 @@ class MarketData:
         for symbol in list(self._distrusted):
             self.renew_quotes(symbol)
 
+    def heard_ns(self, symbol: str) -> int:
+        """Wall time at which the latest quote arrived, for traces only; 0 while nobody listens."""
+        return self._heard_ns.get(symbol, 0)
+
     def flush_bars(self) -> None:
         """Hand on bars that ended without a newer message. Called at agent instants."""
         now_s = self._now_s()
@@ -253,10 +260,13 @@ class MarketData:
             return
         self._shown_before.pop(contract.symbol, None)
         self._distrusted.pop(contract.symbol, None)
+        if tracing.is_on():
+            self._heard_ns[contract.symbol] = tracing.now_ns()
         self._quotes[contract.symbol] = quote_from_ib(
             ticker.bid, ticker.ask, ticker.last, ticker.halted, ticker.marketDataType, self._now_s()
         )
 
+    @journey.asks("read history")
     async def _history(self, symbol: str, duration: str, bar_size: str, *, keep_up_to_date: bool) -> BarDataList:
         contract = await self.contract(symbol)
         if contract is None:

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from broker import journey
 from broker.client_library import IB, CommissionReport, Contract, Fill, RequestError, Trade
 from broker.codes import Policy, code
+from broker.library_speed import one_write
 from broker.market_data import MarketData
 from broker.translate import (
     execution_from_ib,
@@ -22,6 +24,8 @@ from broker.translate import (
     terms_from_ib,
 )
 from broker.values import BrokerListener, FilledOrder, IntentStore, RestingOrder
+from telemetry.instruments import ORDERS
+from telemetry.metering import measure
 from trading.errors import BrokerUnavailable
 from trading.money import price_to_usd
 from trading.orders import TERMINAL, IntentState, OrderIntent, OrderReport
@@ -79,28 +83,38 @@ class OrderDesk:
         Raises BrokerUnavailable when the socket is gone; the intents are then on record and unsent.
         """
         contracts = [await self._contract(intent.symbol) for intent in intents]
-        await self._store.commit(intents)
+        with journey.intent(intents):
+            await self._store.commit(intents)
         if not self._ib.isConnected():
             raise BrokerUnavailable("the connection was lost before the order could be sent")
         if self._ib.client.clientId != self._client_id:
             raise BrokerUnavailable(f"client id {self._client_id} is taken: nothing is sent under another one")
         linked = any(intent.parent_intent_id for intent in intents)
         order_ids: dict[str, int] = {}  # intent_id -> order id, for the parents of later legs
-        for intent, contract in zip(intents, contracts, strict=True):
-            order_id = self._ib.client.getReqId()
-            order_ids[intent.intent_id] = order_id
-            order = order_to_ib(
-                intent,
-                order_id=order_id,
-                parent_id=order_ids.get(intent.parent_intent_id, 0),
-                account=self._account,
-                transmit=not linked or intent is intents[-1],
-            )
-            try:
-                self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
-            except ConnectionError as error:
-                raise BrokerUnavailable(f"the connection was lost while orders were sent: {error}") from error
-            self._store.sent(intent.intent_id, order_id, self._ib.client.clientId)
+        try:
+            with one_write(self._ib):
+                for intent, contract in zip(intents, contracts, strict=True):
+                    order_ids[intent.intent_id] = order_id = self._ib.client.getReqId()
+                    order = order_to_ib(
+                        intent,
+                        order_id=order_id,
+                        parent_id=order_ids.get(intent.parent_intent_id, 0),
+                        account=self._account,
+                        transmit=not linked or intent is intents[-1],
+                    )
+                    with journey.order(intent, intents[0], order_id, (self._ib.client.host, self._ib.client.port)):
+                        self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
+        except ConnectionError as error:
+            raise BrokerUnavailable(f"the connection was lost while orders were sent: {error}") from error
+        finally:
+            self._note_sent(intents, order_ids)
+
+    def _note_sent(self, intents: Sequence[OrderIntent], order_ids: dict[str, int]) -> None:
+        """Put on record which intents went out; after the last of them, as nothing may hold the orders up."""
+        for intent in intents:
+            if intent.intent_id in self._trades:
+                self._store.sent(intent.intent_id, order_ids[intent.intent_id], self._ib.client.clientId)
+                measure(ORDERS, role=intent.role.value)
 
     def modify(self, intent_id: str, *, quantity: int, limit_price: int = 0, stop_price: int = 0) -> bool:
         """Change size and price of a live order (1e-4 USD, 0: unchanged). False when it is not alive any more."""
@@ -124,6 +138,7 @@ class OrderDesk:
         self._ib.cancelOrder(trade.order)
         return True
 
+    @journey.asks("read orders")
     async def read(self) -> OrderFacts:
         """What the broker knows of the account's orders and executions, asked for now.
 

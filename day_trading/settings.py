@@ -12,6 +12,7 @@ from broker.settings import BrokerSettings
 from day_trading.kill_switch import KillSwitch
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
+from telemetry.settings import TelemetrySettings
 from tools import VendorSettings
 from trading.contradictions import contradictions
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
@@ -24,6 +25,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     BrokerSettings,
     VendorSettings,
     PerformanceSettings,
+    TelemetrySettings,
     RecordsSettings,
 )
 

@@ -18,6 +18,7 @@ FLOORS = {  # top-level module or package -> floor; imports go down only
     "trading": 1,
     "evidence": 1,
     "market_hours": 1,
+    "telemetry": 1,
     "records": 2,
     "health": 2,
     "portfolio": 2,

@@ -208,6 +208,10 @@ def test_unknown_variables_of_the_file_are_reported_with_the_nearest_name() -> N
     ]
 
 
+def test_variables_of_a_standard_may_stand_in_the_file() -> None:
+    assert unknown_variables(environment("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317"), [GatewaySettings]) == []
+
+
 def test_unknown_variables_of_the_process_are_reported_only_under_a_known_prefix() -> None:
     lines = unknown_variables(environment(IB_PROT="1", PATH="/bin", IB_PORT="2"), [GatewaySettings])
     assert lines == ["IB_PROT (from the environment) is not a setting; did you mean IB_PORT?"]

@@ -90,6 +90,11 @@ class LiveBracket:
         self.bought, self.bought_value = owned, owned * price
 
     @property
+    def decision_id(self) -> str:
+        """The decision that all of its orders stem from; empty where there was none."""
+        return next(iter(self.legs.values())).intent.decision_id
+
+    @property
     def entry_is_over(self) -> bool:
         """Whether the entry can buy no more."""
         entry = self.legs.get(Role.ENTRY)
