@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
@@ -19,6 +17,7 @@ from records import queries
 from records.backups import back_up
 from records.connections import CACHE_MB, limits_of, open_for_reading, open_for_writing, opening_fault
 from records.faults import RecordsFailed
+from records.history_reader import ACCOUNT_KEY, DAY_MARKS_KEY, HistoryReader
 from records.inspection import CONFIGURATION_KEY
 from records.integrity import refuse_damaged
 from records.journal import FallbackJournal, claim_journal, move_journals
@@ -28,10 +27,8 @@ from records.queries import (
     DAILY_METRICS,
     DECISIONS,
     EVALUATIONS,
-    OPEN_POSITIONS,
     ORDER_INTENTS,
     PARAMETER_CHANGES,
-    ROUND_TRIPS,
     TRADES,
 )
 from records.retention import prune
@@ -44,13 +41,11 @@ from records.rows import (
     IntentRow,
     IntentState,
     ParameterChangeRow,
-    PositionRow,
-    RoundTripRow,
     TradeRow,
 )
 from records.settings import RecordsSettings
 from records.statements import Statement
-from records.tables import Table, json_text, utc_text
+from records.tables import json_text, utc_text
 from records.writer import Writer
 from telemetry.run import Telemetry as Telemetry
 from utils import HaltTrading, Misconfigured, Retryable
@@ -59,16 +54,13 @@ log = logging.getLogger(__name__)
 
 CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its wait for another program's lock
 
-DAY_MARKS_KEY = "day_marks."  # of `meta`; behind it bot and mode, the value is that of the latest session
-ACCOUNT_KEY = "account_id"
 SIMULATED = "simulated"
 
 AnyRow = TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | DailyMetricsRow
 RowT = TypeVar("RowT", bound=AnyRow)
-FoundT = TypeVar("FoundT")
 
 
-class TradingHistory:
+class TradingHistory(HistoryReader):
     """Everything one bot did, in the database at `path`; the file is created or brought up to date.
 
     `record_...` and `update_intent` return at once; one thread writes, in the order of the calls. While the database
@@ -89,20 +81,16 @@ class TradingHistory:
         mmap_mb: int = 0,
         settings: RecordsSettings | None = None,
     ) -> None:
-        self.path = path
-        self.bot = bot
-        self.mode = mode
         self._settings = settings or RecordsSettings()
         with ExitStack() as opened:
             writing = opened.enter_context(closing(open_for_writing(path, cache_mb=cache_mb)))
-            journal = self._take_up_journals(writing)
+            journal = self._take_up_journals(writing, path, bot)
             opened.callback(journal.close)
-            self._reader = opened.enter_context(closing(open_for_reading(path, cache_mb=cache_mb, mmap_mb=mmap_mb)))
-            self._limits_active = limits_of(writing)._replace(mmap_mb=limits_of(self._reader).mmap_mb)
-            self._reading = threading.Lock()
+            reading = opened.enter_context(closing(open_for_reading(path, cache_mb=cache_mb, mmap_mb=mmap_mb)))
+            super().__init__(reading, path, bot=bot, mode=mode)
+            self._limits_active = limits_of(writing)._replace(mmap_mb=limits_of(reading).mmap_mb)
             self._writer = Writer(writing, path, journal)
             opened.pop_all()
-        self._highest_order_ids: dict[int, int] = {}  # client id -> its highest order id on record
 
     @property
     def trouble(self) -> str:
@@ -205,103 +193,6 @@ class TradingHistory:
         """Completes when all before it is committed; fails with RecordsFailed if a row was lost."""
         return self._writer.flush()
 
-    # Reading
-
-    def account_id(self) -> str | None:
-        """The account this database belongs to; None before `bind_account`."""
-        found = self._read(queries.SELECT_META, [ACCOUNT_KEY])
-        return found[0]["value"] if found else None
-
-    def trades(self, session_date: str | None = None, bot: str | None = None) -> list[TradeRow]:
-        """Executions in the order of time; None: of all sessions, of all bots."""
-        return self._select(TRADES, {"session_date": session_date, "bot": bot}, order=queries.IN_ORDER_OF_TIME)
-
-    def ledger(self, session_date: str, bot: str | None = None) -> list[TradeRow]:
-        """What the positions and results of a session follow from, in the order of time.
-
-        The executions of `bot` (its own when None) since it was last flat before the session, of every symbol that it
-        owns or traded in the session. Executions of later sessions must not be there.
-        """
-        who = [self.mode, bot or self.bot]
-        owned = self._read(queries.SELECT_HELD, who)
-        traded = self._read(queries.SELECT_SYMBOLS, [self.mode, session_date, bot or self.bot])
-        symbols = {row["symbol"]: None for row in (*owned, *traded)}  # in a fixed order
-        found = [row for symbol in symbols for row in self._since_flat(symbol, session_date, who)]
-        return TRADES.rows(sorted(found, key=lambda row: (row["timestamp"], row["trade_id"])))
-
-    def trade(self, exec_id: str) -> TradeRow | None:
-        """One execution; None when it is not on record."""
-        found = self._read(queries.SELECT_EXECUTION, [exec_id, self.mode])
-        return TRADES.rows(found)[0] if found else None
-
-    def trades_of(self, intent_id: str) -> list[TradeRow]:
-        """The executions of one intent, in the order of time."""
-        found = self._read(queries.SELECT_EXECUTIONS_OF_INTENT, [intent_id, self.mode])
-        return TRADES.rows(found)
-
-    def trades_between(self, start: datetime, end: datetime) -> list[TradeRow]:
-        """Executions of all bots from `start` up to, not including, `end`, in the order of time."""
-        found = self._read(queries.SELECT_BETWEEN, [utc_text(start), utc_text(end), self.mode])
-        return TRADES.rows(found)
-
-    def latest_trades(self, symbol: str, limit: int = 20) -> list[TradeRow]:
-        """The last executions in `symbol` of all bots, the newest first."""
-        return TRADES.rows(self._read(queries.SELECT_LATEST, [symbol, self.mode, limit]))
-
-    def health_between(self, start: datetime, end: datetime) -> list[HealthRow]:
-        """Samples of all agents from `start` up to, not including, `end`, in the order of time."""
-        found = self._read(queries.SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
-        return AGENT_HEALTH.rows(found)
-
-    def entries_tried(self, session_date: str) -> dict[str, int]:
-        """symbol -> entries of this bot in a session, filled or not."""
-        found = self._read(queries.SELECT_ENTRIES_TRIED, [session_date, self.bot, self.mode])
-        return {row["symbol"]: row["tried"] for row in found}
-
-    def refused_symbols(self, session_date: str) -> dict[str, str]:
-        """symbol -> why the broker refused this bot an entry in a session, the first time."""
-        found = self._read(queries.SELECT_REFUSED, [session_date, self.bot, self.mode])
-        return {row["symbol"]: str(json.loads(row["detail"]).get("why", "")) for row in found}
-
-    def day_marks(self, session_date: str) -> dict[str, Any] | None:
-        """What an earlier run of the session recorded last; None when there was none."""
-        found = self._read(queries.SELECT_META, [f"{DAY_MARKS_KEY}{self.bot}.{self.mode}"])
-        marks = json.loads(found[0]["value"]) if found else {}
-        return marks if marks.pop("session_date", None) == session_date else None
-
-    def open_intents(self, bot: str | None = None) -> list[IntentRow]:
-        """Intents of `bot` (its own when None) of which an order may exist, in the order of their making."""
-        found = self._read(queries.SELECT_OPEN_INTENTS, [self.mode, bot or self.bot])
-        return ORDER_INTENTS.rows(found)
-
-    def intent(self, intent_id: str) -> IntentRow | None:
-        """One intent of any state; None when there is none of this id."""
-        found = self._read(queries.SELECT_INTENT, [intent_id, self.mode])
-        return next(iter(ORDER_INTENTS.rows(found)), None)
-
-    def intents_filled_unbooked(self, before: str) -> list[IntentRow]:
-        """Intents of this bot from sessions before the date `before` that filled more than is in `trades`."""
-        found = self._read(queries.SELECT_UNBOOKED_INTENTS, [self.mode, self.bot, before])
-        return ORDER_INTENTS.rows(found)
-
-    def highest_order_id(self, client_id: int) -> int:
-        """The highest order id that this client id ever used here; 0 when it used none."""
-        highest = self._highest_order_ids
-        if client_id not in highest:  # asked once: reconnecting must not depend on a database that works
-            found = self._read(queries.SELECT_HIGHEST_ORDER_ID, [client_id])
-            highest[client_id] = max(found[0][0] or 0, highest.get(client_id, 0))
-        return highest[client_id]
-
-    def open_positions(self, bot: str | None = None) -> list[PositionRow]:
-        """Shares still owned by `bot`, or by every bot when None, by symbol."""
-        return self._select(OPEN_POSITIONS, {"bot": bot}, order="symbol, bot")
-
-    def round_trips(self, session_date: str | None = None, bot: str | None = None) -> list[RoundTripRow]:
-        """Closed round trips, in the order of their closing; a trip belongs to the session that closed it."""
-        return self._select(
-            ROUND_TRIPS, {"session_date": session_date, "bot": bot}, order="closed_at, opened_at, symbol"
-        )
-
     # Upkeep
 
     def end_session(self, session_date: str, now: datetime) -> str:
@@ -323,7 +214,7 @@ class TradingHistory:
     def close(self) -> None:
         """Write what waits and close the file. Raises RecordsFailed, after that, when a row was lost."""
         with self._reading:
-            self._reader.close()  # first: the last connection folds the write-ahead log away
+            self._connection.close()  # first: the last connection folds the write-ahead log away
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -343,41 +234,21 @@ class TradingHistory:
             return row
         return replace(row, bot=row.bot or self.bot, mode=row.mode or self.mode)
 
-    def _select(self, table: Table[FoundT], conditions: dict[str, str | None], *, order: str) -> list[FoundT]:
-        wanted = {"mode": self.mode, **{name: value for name, value in conditions.items() if value is not None}}
-        found = self._read(queries.selection(table, tuple(wanted), order), list(wanted.values()))
-        return table.rows(found)
-
-    def _since_flat(self, symbol: str, session_date: str, who: Sequence[str]) -> Iterator[sqlite3.Row]:
-        """From the newest execution back to the first after which, before the session, something was owned."""
-        with self._reading:
-            for row in self._reader.execute(queries.SELECT_BACKWARDS, [symbol, *who]):
-                if row["owned"] == 0 and row["session_date"] != session_date:
-                    return
-                yield row
-
-    def _read(self, query: str, parameters: Sequence[Any]) -> list[sqlite3.Row]:
-        """All rows of `query`, once what was recorded before is committed (whether it could be or not)."""
+    def _catch_up(self) -> None:
+        """Wait until what was recorded before is committed (whether it could be or not). Raises Retryable."""
         writer = self._writer
         if not writer.is_idle and not writer.is_stuck and not wait([writer.flush()], CATCH_UP_LIMIT_S).done:
             raise Retryable(f"{self.path}: the writer is {CATCH_UP_LIMIT_S:.0f} s behind")
-        try:
-            with self._reading:
-                return self._reader.execute(query, parameters).fetchall()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.ProgrammingError):
-                raise
-            raise RecordsFailed(f"{self.path}: cannot be read: {error}") from error
 
-    def _take_up_journals(self, connection: sqlite3.Connection) -> FallbackJournal:
+    def _take_up_journals(self, connection: sqlite3.Connection, path: Path, bot: str) -> FallbackJournal:
         """Check the file, merge what earlier programs could not write, and begin a journal of this program."""
         directory, reserve_mb = self._settings.fallback_dir, self._settings.records_reserve_mb
         try:
-            refuse_damaged(connection, self.path)
-            merge_leftovers(connection, self.path, directory)
-            return claim_journal(self.path, self.bot, directory, reserve_mb=reserve_mb)
+            refuse_damaged(connection, path)
+            merge_leftovers(connection, path, directory)
+            return claim_journal(path, bot, directory, reserve_mb=reserve_mb)
         except sqlite3.Error as error:
-            raise opening_fault(self.path, error) from error
+            raise opening_fault(path, error) from error
         except OSError as error:
             raise Misconfigured(f"{error.filename or directory}: no fallback journal here: {error.strerror}") from error
 
