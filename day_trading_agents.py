@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from broker.market_data import MarketData
+from broker.market_data import NO_ANSWER, MarketData
 from broker.trading_desk import TradingDesk
 from day_trading.entry_judge import EntryJudge
 from day_trading.kill_switch import KillSwitch
@@ -45,12 +45,18 @@ class WatchlistAnalyst:
         self._data = data
         self._settings = settings
         self._workers = workers
+        self._unanswered: list[str] = []  # symbols whose history was asked for in vain
 
     async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
-        """Assess the universe, rank it and write the list to `file`. Raises Misconfigured when nothing is fit."""
+        """Assess the universe, rank it and write the list to `file`.
+
+        Raises Misconfigured when nothing is fit, BrokerUnavailable when that is for want of answers.
+        """
         candidates = await self.assess_all(universe, session)
         entries = rank(candidates, self._settings.watchlist_size)
         if not entries:
+            if self._unanswered:
+                raise BrokerUnavailable(f"the broker told no daily history of {', '.join(self._unanswered[:3])}")
             reasons = "; ".join(f"{c.symbol}: {c.refusal}" for c in candidates[:3])
             raise Misconfigured(f"none of {len(candidates)} symbols is fit for the watchlist ({reasons})")
         watchlist = Watchlist(session_date=session.date, source="analysed", entries=entries)
@@ -76,6 +82,8 @@ class WatchlistAnalyst:
             return await self._workers.run(self._fetch_and_score, symbol, session)
         except (HistoryUnavailable, WorkerLost) as error:
             log.info("%s is left out: %s", symbol, error)
+            if isinstance(error, HistoryUnavailable) and error.code == NO_ANSWER:
+                self._unanswered.append(symbol)
             return self._score(symbol, [])
 
     def _fetch_and_score(self, ask: Ask, symbol: str, session: Session) -> Candidate:

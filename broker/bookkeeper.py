@@ -62,6 +62,7 @@ class Bookkeeper:
         self.book = book
         self.parameters = parameters
         self.orders: OrderDesk
+        self.on_entry_over: Callable[[], None] = lambda: None
         self.on_refused: Callable[[str, str], None] = lambda symbol, why: None  # the broker will not let it be bought
         self.tracked = TrackedOrders(history, intents, parameters)
         self.shares = AccountShares()
@@ -75,6 +76,7 @@ class Bookkeeper:
         self._history = history
         self._intents = intents
         self._unpaid: dict[str, int] = {}  # exec_id -> second of an execution whose fee nobody reported yet
+        self._early_sales: dict[str, str] = {}  # exec_id -> symbol of sales whose purchase may still be told
         self._uncovered: dict[str, None] = {}  # exec_ids of our sales of shares that the ledger did not own
         self._foreign_ids: dict[str, None] = {}  # exec_ids that were counted as foreign
 
@@ -117,8 +119,7 @@ class Bookkeeper:
         if intent.role is not Role.ENTRY:
             return
         if leg.is_over:
-            self.book.drop_pending(intent.symbol, intent_id)
-            self.fit_exits(known.bracket)
+            self._end_entry(known.bracket)
         elif intent.symbol not in self.book.pending:
             self.book.pending[intent.symbol] = PendingEntry(intent_id, leg.quantity - leg.filled, leg.limit_price)
 
@@ -148,6 +149,8 @@ class Bookkeeper:
 
     def doubt(self, now_s: int) -> str:
         """What the broker should have told by now and has not: a fee, or what became of an order. Empty: nothing."""
+        for symbol in self._early_sales.values():
+            return f"{symbol}: more was sold than the ledger owns"
         for exec_id, at_s in self._unpaid.items():
             if now_s - at_s > PATIENCE_S:
                 return f"no fee was reported for execution {exec_id}"
@@ -157,6 +160,15 @@ class Bookkeeper:
                 return f"{symbol}: its entry is over and not all of its executions were told"
         intent = self.tracked.unheard_of(now_s, PATIENCE_S)
         return f"{intent.symbol}: nobody said what became of its {intent.role} order" if intent else ""
+
+    def owed_shares(self, symbol: str) -> int:
+        """Shares that the entry of a symbol reported as filled and whose executions nobody told yet.
+
+        They are at the broker, not in the ledger: their exits rest, and the symbol is not entered again.
+        """
+        bracket = self.brackets.get(symbol)
+        entry = bracket.legs.get(Role.ENTRY) if bracket is not None else None
+        return max(entry.filled - self.book.filled_by(entry.intent.intent_id)[0], 0) if entry is not None else 0
 
     @property
     def is_owed_fees(self) -> bool:
@@ -209,17 +221,22 @@ class Bookkeeper:
         intent, bracket = known
         owned = self.book.symbol_state(execution.symbol).quantity
         if execution.action is Action.SELL and execution.quantity > owned:
+            if self._may_be_early(execution):
+                return  # it comes again, behind its purchase, when the broker is asked for all executions
             self.stop_entries(
                 f"{execution.symbol}: {execution.quantity} sold by our {intent.role} order, {owned} owned by the ledger"
             )
             self._record_uncovered(execution, intent.reason, bracket)
             return
+        self._early_sales.pop(execution.exec_id, None)
         self.executions += 1
         self._unpaid[execution.exec_id] = execution.at_s
         reason = self.reasons.get(intent.intent_id, intent.reason)
         closing = self.book.on_execution(execution, reason)
         if execution.action is Action.BUY:
             bracket.on_bought(execution.quantity, execution.price)
+            if bracket.entry_is_over:
+                self.fit_exits(bracket)
         else:
             self.record.exit(execution, reason)
         self.record.trade(execution, reason, closing, bracket.parameters)
@@ -251,8 +268,8 @@ class Bookkeeper:
         if known.leg.state is IntentState.UNKNOWN and not was_unknown:
             self.on_doubt(intent.intent_id, f"{intent.symbol}: the state of its {intent.role} order is unknown")
         if intent.role is Role.ENTRY and report.state in TERMINAL:
-            self.book.drop_pending(intent.symbol, intent.intent_id, report.filled)
-            self.fit_exits(bracket)
+            self._end_entry(bracket)
+            self.on_entry_over()
 
     def on_terms(self, terms: OrderTerms) -> None:
         known = self.tracked.get(terms.order_ref)
@@ -269,6 +286,12 @@ class Bookkeeper:
                 self.on_refused(known.intent.symbol, f"{code} {text}")
             if policy is codes.Policy.REJECT_ORDER and known.leg.state is IntentState.WORKING:
                 self.on_doubt(known.intent.intent_id, f"{known.intent.symbol}: a change of an order was refused")
+
+    def _end_entry(self, bracket: LiveBracket) -> None:
+        """An entry that can buy no more gives back its capital, but for what the ledger does not have yet."""
+        entry = bracket.legs[Role.ENTRY]
+        self.book.drop_pending(bracket.symbol, entry.intent.intent_id, entry.filled)
+        self.fit_exits(bracket)
 
     def fit_exits(self, bracket: LiveBracket) -> None:
         """Size and prices of the resting exits follow what is owned and what it cost."""
@@ -299,8 +322,18 @@ class Bookkeeper:
             leg.state = IntentState.FILLED
         self._intents.filled_late(intent.intent_id, leg.state, filled, average)
 
+    def _may_be_early(self, sale: ExecutionReport) -> bool:
+        """Whether the purchase of what was sold may be untold: at a connection reports overtake the answers.
+
+        A sale beyond the ledger is believed when it is told again, and nothing is owed.
+        """
+        is_first = sale.exec_id not in self._early_sales
+        self._early_sales[sale.exec_id] = sale.symbol
+        return is_first or self.owed_shares(sale.symbol) > 0
+
     def _record_uncovered(self, execution: ExecutionReport, reason: Reason, bracket: LiveBracket) -> None:
         """A sale beyond what the ledger owns: the record gets all of it, the book what it had."""
+        self._early_sales.pop(execution.exec_id, None)
         self._foreign_ids[execution.exec_id] = None
         owned = self.book.symbol_state(execution.symbol).quantity
         if owned:
@@ -318,6 +351,8 @@ class Bookkeeper:
             self.shares.bought_by_others(symbol, execution.quantity)
             return
         beyond = self.shares.sold_by_others(symbol, execution.quantity)
+        if execution.order_ref and self._history.intent(execution.order_ref) is not None:
+            return  # another bot sold its own
         ours = min(beyond, self.book.symbol_state(symbol).quantity)
         if ours <= 0:
             return

@@ -124,6 +124,8 @@ class PositionDesk:
     def _withdraw_orphans(self) -> None:
         """Exits of shares that are gone would go short: cancel them."""
         for symbol, bracket in self._keeper.brackets.items():
+            if self._keeper.owed_shares(symbol):
+                continue  # not gone: not told yet
             if bracket.entry_is_over and symbol not in self._keeper.book.positions:
                 for leg in bracket.live_exits()[:1]:  # the rest of its group goes with it
                     self._keeper.warn(f"{symbol}: an exit was left without shares, it is withdrawn")

@@ -27,6 +27,7 @@ from observability import SIMULATED, TradingHistory
 from operating_system import FileLock
 from records.intent_log import IntentLog
 from trading.book import DayMarks, SessionBook
+from trading.errors import BrokerUnavailable
 from trading.money import notional
 from trading.orders import OrderIntent
 from trading.risk import SymbolState
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 DOUBTFUL_INSTANTS = 2
 ASK_AGAIN_S = 60
 DOUBT_EVERY_S = 15
+CONFIRM_EVERY, CONFIRMATIONS = timedelta(milliseconds=500), 3
 SETTLE_LIMIT = timedelta(minutes=2)
 
 
@@ -114,6 +116,8 @@ class TradingDesk:
             self.market,
             options.safety.never_trade,
         )
+        self._entry_over = asyncio.Event()
+        self.keeper.on_entry_over = self._entry_over.set
         self._reconciler = Reconciler(self.broker, self.keeper, self.intents, clock)
         self.supervisor = Supervisor(
             self.broker,
@@ -134,11 +138,15 @@ class TradingDesk:
         try:
             await self.supervisor.open_first()
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(self._supervise(), name="connection supervisor")
+                beside = (
+                    group.create_task(self._supervise(), name="connection supervisor"),
+                    group.create_task(self._confirm_exits(), name="confirmation of exits"),
+                )
                 try:
                     yield
                 finally:
-                    watching.cancel()
+                    for task in beside:
+                        task.cancel()
         finally:
             self.broker.disconnect()
             if self._lock is not None:
@@ -253,7 +261,8 @@ class TradingDesk:
         """A symbol as rules see it. While an order of its last position may still act it takes no new entry."""
         state = self.keeper.book.symbol_state(symbol)
         bracket = self.keeper.brackets.get(symbol)
-        if bracket is not None and state.quantity == 0 and (bracket.live_exits() or not bracket.entry_is_over):
+        acts = bracket is not None and (bracket.live_exits() or not bracket.entry_is_over)
+        if state.quantity == 0 and (acts or self.keeper.owed_shares(symbol)):
             return state._replace(pending=True)
         return state
 
@@ -291,7 +300,13 @@ class TradingDesk:
             self.keeper.stop_entries("entries are off: the connection was down too long")
         positions = self.keeper.book.positions
         short = [symbol for symbol, owned in positions.items() if self.broker.orders.held(symbol) < owned.quantity]
-        self._doubts = self._doubts + 1 if short else 0
+        missing = self.keeper.shares.missing
+        found = [symbol for symbol in positions if missing.get(symbol) and symbol not in short]
+        self._doubts = self._doubts + 1 if short or found else 0
+        if self._doubts == DOUBTFUL_INSTANTS and found:
+            log.warning("shares that were missing are at the broker again: %s", ", ".join(found))
+            self.supervisor.ask_for_sync()
+            return
         if self._doubts == DOUBTFUL_INSTANTS:
             log.warning("the broker holds fewer shares than the ledger owns: %s", ", ".join(short))
             self.supervisor.ask_for_sync()
@@ -320,6 +335,20 @@ class TradingDesk:
     def is_flat(self) -> bool:
         """Whether this bot owns nothing and has no entry on its way."""
         return not self.keeper.book.positions and not self.keeper.book.pending
+
+    async def _confirm_exits(self) -> None:
+        """Within two seconds of an entry's end its shares have live exits, or get others: legs can be refused."""
+        while True:
+            await self._entry_over.wait()
+            self._entry_over.clear()
+            for _ in range(CONFIRMATIONS):
+                await self._clock.sleep_until(self._clock.now() + CONFIRM_EVERY)
+                if not self.supervisor.is_ready:
+                    break
+                try:
+                    await self._protect()
+                except BrokerUnavailable as error:
+                    log.warning("%s; reconciliation finds out what became of it", error)
 
     def _on_doubt(self, intent_id: str, why: str) -> None:
         """Nobody knows what became of an order: the broker is asked at once, about each order once a minute."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ib_simulator.market import SymbolMarket
 from ib_simulator.order_instants import instant
-from ib_simulator.orders import ConditionRule, Refusal, SimOrder
+from ib_simulator.orders import ConditionRule, Refusal
 from ib_simulator.wire_order import (
     Condition,
     PercentChangeCondition,
@@ -94,36 +94,3 @@ def _holds(rule: ConditionRule, markets: Mapping[str, SymbolMarket], now_s: int)
     else:
         return False
     return actual >= rule.bound if rule.is_more else actual <= rule.bound
-
-
-class ConditionWatch:
-    """Orders that wait for their conditions."""
-
-    def __init__(self) -> None:
-        self.orders: dict[int, SimOrder] = {}  # perm_id -> order
-
-    def add(self, order: SimOrder) -> None:
-        """Watch an order as long as it has conditions that were not met yet."""
-        if order.conditions and not order.conditions_met:
-            self.orders[order.perm_id] = order
-        else:
-            self.orders.pop(order.perm_id, None)
-
-    def remove(self, order: SimOrder) -> None:
-        """The order is done."""
-        self.orders.pop(order.perm_id, None)
-
-    def clear(self) -> None:
-        self.orders.clear()
-
-    def due(self, markets: Mapping[str, SymbolMarket], now_s: int, *, is_regular: bool) -> list[SimOrder]:
-        """Orders whose conditions have come true, oldest first. Outside the session only those that look there."""
-        found = [
-            order
-            for order in self.orders.values()
-            if (is_regular or order.conditions_ignore_rth) and are_met(order.conditions, markets, now_s)
-        ]
-        for order in found:
-            order.conditions_met = True
-            del self.orders[order.perm_id]
-        return found

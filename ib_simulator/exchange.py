@@ -6,18 +6,17 @@ it reports through an `ExchangeListener`. Fill rules come from `trading.matching
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
 
 from ib_simulator.account import Account
 from ib_simulator.auctions import trades_at
-from ib_simulator.conditions import TIME, ConditionWatch
 from ib_simulator.market import PathPoint, SymbolMarket
 from ib_simulator.order_book import OrderBook
 from ib_simulator.order_matching import is_reached, path_fill, standing_fill, trigger
 from ib_simulator.order_types import AT_ONCE_TYPES, IMMEDIATE, STOP_TYPES, TRADED_OUTSIDE_TYPES, TRAILING_TYPES
 from ib_simulator.orders import BUY, Auction, ExchangeListener, Refusal, SimExecution, SimOrder, Status
 from ib_simulator.trailing import follow
+from ib_simulator.waiting import Waiting
 from trading.costs import FeeSchedule, fill_fees
 from trading.matching import NO_FILL
 
@@ -45,9 +44,8 @@ class Exchange:
         self.is_open = False
         self.is_extended = False
         self.now_s = 0
-        self._conditions: list[tuple[int, int]] = []  # heap of (second, perm_id): good-after, good-till, cancels
+        self._waiting = Waiting()
         self._opening: dict[str, list[SimOrder]] = {}  # symbol -> orders that wait for its first price
-        self._watch = ConditionWatch()
         self.n_executions = 0
 
     def place(self, order: SimOrder) -> None:
@@ -58,16 +56,13 @@ class Exchange:
         """Take a live order back that was placed before a restart, silently; it works as far as nothing holds it."""
         self.place(order)
         if order.transmitted:
-            self._watch_times(order)
-            self._watch.add(order)
-            if order.cancel_at_s:
-                heapq.heappush(self._conditions, (order.cancel_at_s, order.perm_id))
+            self._waiting.watch(order)
             if self.is_open or self.is_extended:
                 self._admit(order)
 
     def clear(self) -> None:
         """Forget all orders, silently."""
-        for held in (self.book, self._conditions, self._opening, self._watch):
+        for held in (self.book, self._waiting, self._opening):
             held.clear()
 
     def is_group_filled(self, oca_group: str) -> bool:
@@ -80,8 +75,7 @@ class Exchange:
         waiting = [member for member in (root, *root.children) if not member.transmitted]
         for member in waiting:
             member.transmitted = True
-            self._watch_times(member)
-            self._watch.add(member)
+            self._waiting.watch(member)
         for member in waiting:
             if not member.is_done:
                 self._activate(member)
@@ -111,9 +105,8 @@ class Exchange:
         order.quantity, order.limit, order.stop = quantity, limit, stop
         order.marketable = False
         order.active = order.active and self._is_time_for(order) and not self._waits_for_conditions(order)
-        self._watch_times(order)
         if order.transmitted:
-            self._watch.add(order)
+            self._waiting.watch(order)
         if order.transmitted and not order.active:
             self._activate(order)
         self.listener.on_modified(order)
@@ -128,7 +121,7 @@ class Exchange:
             self.cancel(order)
         elif not order.cancel_at_s:
             order.cancel_at_s = self.now_s + self.cancel_delay_s
-            heapq.heappush(self._conditions, (order.cancel_at_s, order.perm_id))
+            self._waiting.watch(order)
 
     def cancel(self, order: SimOrder, reason: str = "") -> None:
         """Cancel an order, its OCA group and its children: cancelling one member cancels the group."""
@@ -152,13 +145,12 @@ class Exchange:
                 self._report_moved_stop(order)
             if order.tif in IMMEDIATE and not order.is_done:
                 self._drop(order)
-        if self._watch.orders:
+        if self._waiting.conditional:
             self._see_conditions()
 
     def on_second(self, second: int) -> None:
         """Time conditions that are due, after this second's path points and publications."""
-        while self._conditions and self._conditions[0][0] <= second:
-            _, perm_id = heapq.heappop(self._conditions)
+        for perm_id in self._waiting.take_due(second):
             order = self.orders.get(perm_id)
             if order is None:
                 continue
@@ -171,12 +163,12 @@ class Exchange:
                 if order.active:
                     self.listener.on_order(order)
                     self._match_on_arrival(order)
-        if self._watch.orders:
+        if self._waiting.conditional:
             self._see_conditions()
 
     def next_condition_s(self) -> int | None:
         """The second of the next time condition, None when there is none."""
-        return self._conditions[0][0] if self._conditions else None
+        return self._waiting.next_s()
 
     def open_session(self, second: int) -> None:
         """The opening: orders that waited become active; they match from the first path point on."""
@@ -231,21 +223,15 @@ class Exchange:
             order.active = False
         self.is_open = self.is_extended = False
 
-    def _watch_times(self, order: SimOrder) -> None:
-        times = [int(rule.bound) for rule in order.conditions if rule.kind == TIME]
-        for moment in (order.good_after_s, order.good_till_s, *times):
-            if moment:
-                heapq.heappush(self._conditions, (moment, order.perm_id))
-
     def _see_conditions(self) -> None:
         """Let go, or cancel, the orders whose conditions have come true."""
         if not (self.is_open or self.is_extended):
             return
-        for order in self._watch.due(self.markets, self.now_s, is_regular=self.is_open):
+        for order in self._waiting.take_met(self.markets, self.now_s, is_regular=self.is_open):
             if order.conditions_cancel:
                 self.cancel(order)
-                continue
-            self._admit(order)
+            elif not order.is_done:  # its group may have ended it a moment ago
+                self._admit(order)
             if order.active:
                 self.listener.on_order(order)
                 self._match_on_arrival(order)
@@ -440,5 +426,5 @@ class Exchange:
     def _finish(self, order: SimOrder, status: Status) -> None:
         order.status = status
         order.active = False
-        self._watch.remove(order)
+        self._waiting.forget(order)
         self.book.remove(order)

@@ -48,7 +48,7 @@ class Faulty:
 
     def orders(self) -> list[str]:
         """Order references of everything that ever arrived at the exchange, each once."""
-        return list(dict.fromkeys(entry.order_ref for entry in self.journal if entry.client_id == 2))
+        return list(dict.fromkeys(entry.order_ref for entry in self.journal if entry.client_id == 2 and entry.perm_id))
 
     def sizes(self, clock_text: str) -> list[tuple[str, int]]:
         return [(order.order_type, order.quantity) for order in self.seen[clock_text]]

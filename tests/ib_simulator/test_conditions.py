@@ -149,6 +149,16 @@ def test_a_child_waits_for_its_parent_and_its_condition() -> None:
     assert filled_at(desk) == [80, 125]
 
 
+def test_of_two_orders_of_a_group_with_one_condition_only_the_first_fills() -> None:
+    desk = Desk(*MINUTES)
+    desk.to(10)
+    for order_id in (1, 2):
+        desk.place(order_id, "BUY", 10, conditions=(price(10.25),), oca_group="one", oca_type=1)
+    assert filled_at(desk) == [100]
+    second = desk.orders.find(1, 2)
+    assert second is not None and second.status is Status.CANCELLED
+
+
 def test_conditions_wait_for_the_open() -> None:
     desk = Desk(*MINUTES, is_open=False)
     desk.place(1, "BUY", 10, conditions=(after("04:00:00"),))
