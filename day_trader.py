@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock
     from observability import TradingHistory
-    from performance_config import PerformanceConfig
     from trading.day_report import DayReport
 
 log = logging.getLogger("day_trader")
@@ -221,16 +220,20 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
         from day_trading.single_run import only_user
 
         database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
-        with only_user(database), _open_history(database, mode, options.performance) as history:
+        with only_user(database), _open_history(database, mode, options) as history:
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
+            from health.watchdog import ServiceManager, under_watch
 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = _clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
             obey_signals(loop, trader)
-            report = runner.run(trader.run(options.strategy.watchlist_universe))
+            running = trader.run(options.strategy.watchlist_universe)
+            service = ServiceManager(environment.process)
+            report = runner.run(under_watch(service, running, trader.health.status, trader.health.stalled))
             _tell(report)
+            history.end_session(session.date.isoformat(), clock.now())
             if trader.fault is not None:
                 raise trader.fault
     return DONE
@@ -293,12 +296,13 @@ async def _simulate_sessions(
         here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""}  # the user's are for the real one
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
         options = replace(options, prices_from=world.prices_from, desk=desk)
-        with _open_history(database, "simulated", options.performance) as history:
+        with _open_history(database, "simulated", options) as history:
             for session in sessions:
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
                 obey_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
                 _tell(report)
+                history.end_session(session.date.isoformat(), world.clock.now())
                 if trader.fault is not None:
                     raise trader.fault
                 if trader.was_stopped:
@@ -306,7 +310,7 @@ async def _simulate_sessions(
     return DONE
 
 
-def _open_history(path: Path, mode: str, performance: PerformanceConfig) -> TradingHistory:
+def _open_history(path: Path, mode: str, options: TraderOptions) -> TradingHistory:
     """The database of a run, with what the run works with on record."""
     from dataclasses import asdict
 
@@ -316,10 +320,11 @@ def _open_history(path: Path, mode: str, performance: PerformanceConfig) -> Trad
         path,
         bot="day_trader",
         mode=mode,
-        cache_mb=performance.sqlite_cache_mb,
-        mmap_mb=performance.sqlite_mmap_mb,
+        cache_mb=options.performance.sqlite_cache_mb,
+        mmap_mb=options.performance.sqlite_mmap_mb,
+        settings=options.records,
     )
-    history.record_configuration(asdict(performance))
+    history.record_configuration(asdict(options.performance))
     return history
 
 
@@ -357,6 +362,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         strategy=settings.strategy,
         risk=settings.risk,
         performance=tuned(settings.performance, read_hardware(database.parent)),
+        records=settings.records,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -17,10 +16,11 @@ from broker.trading_desk import TradingDesk
 from day_trading.entry_judge import EntryJudge
 from day_trading.kill_switch import KillSwitch
 from day_trading.options import TraderOptions, known_watchlist
+from day_trading.session_health import SessionHealth
+from health.workers import Ask, WorkerLost, WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
-from performance_config import PerformanceConfig
-from self_evaluation import HealthMonitor
+from trading.bars import Bar
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable, HistoryUnavailable
@@ -39,12 +39,12 @@ LEAVE_LIMIT = timedelta(minutes=5)  # shares that the broker does not have can n
 
 
 class WatchlistAnalyst:
-    """Ranks a universe by daily volatility and turnover. History comes through the broker, six at work on it."""
+    """Ranks a universe by daily volatility and turnover. Each symbol is fetched and assessed by one worker."""
 
-    def __init__(self, data: MarketData, settings: StrategySettings, performance: PerformanceConfig) -> None:
+    def __init__(self, data: MarketData, settings: StrategySettings, workers: WorkerPool) -> None:
         self._data = data
         self._settings = settings
-        self._workers = performance.watchlist_workers
+        self._workers = workers
         self._unanswered: list[str] = []  # symbols whose history was asked for in vain
 
     async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
@@ -72,28 +72,30 @@ class WatchlistAnalyst:
 
     async def assess_all(self, universe: Sequence[str], session: Session) -> list[Candidate]:
         """Every symbol's score or refusal, in the order of `universe`."""
-        settings = self._settings
-        loop = asyncio.get_running_loop()
-        floor = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
-
-        async def one(pool: ThreadPoolExecutor, symbol: str) -> Candidate:
-            try:
-                bars = await self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)
-            except HistoryUnavailable as error:
-                log.info("%s", error)
-                bars = []
-                if error.code == NO_ANSWER:
-                    self._unanswered.append(symbol)
-            return await loop.run_in_executor(
-                pool,
-                assess,
-                *(symbol, bars, floor, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd),
-            )
-
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="watchlist") as pool:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(pool, symbol)) for symbol in universe]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._assess(symbol, session)) for symbol in universe]
         return [task.result() for task in tasks]
+
+    async def _assess(self, symbol: str, session: Session) -> Candidate:
+        """One symbol on one worker. Without bars it is refused; the others go on."""
+        try:
+            return await self._workers.run(self._fetch_and_score, symbol, session)
+        except (HistoryUnavailable, WorkerLost) as error:
+            log.info("%s is left out: %s", symbol, error)
+            if isinstance(error, HistoryUnavailable) and error.code == NO_ANSWER:
+                self._unanswered.append(symbol)
+            return self._score(symbol, [])
+
+    def _fetch_and_score(self, ask: Ask, symbol: str, session: Session) -> Candidate:
+        """On a worker's thread, which waits for the bars that come through the event loop."""
+        return self._score(symbol, ask(lambda: self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)))
+
+    def _score(self, symbol: str, bars: Sequence[Bar]) -> Candidate:
+        settings = self._settings
+        floor_pct = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
+        return assess(
+            symbol, bars, floor_pct, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd
+        )
 
 
 class IntradayTrader:
@@ -128,11 +130,21 @@ class IntradayTrader:
         self._started_at = clock.now()
         self._parameters = options.strategy.parameters()
         self._allocation_ppm = round(options.allocation * 1_000_000)
-        self._health = HealthMonitor("day_trader")
         self._book = SessionBook(0, self._allocation_ppm, session.close_s, options.risk.limits(0))
         self._desk = TradingDesk(options.desk, session, clock, history, self._book, self._parameters, new_id)
         self._entries = EntryJudge(self._desk, session, self._parameters, new_id, dry_run=options.desk.dry_run)
         self._kill_switch = KillSwitch(Path(options.desk.safety.kill_switch_file))
+        self._workers = WorkerPool(options.performance.watchlist_workers, "watchlist", clock)
+        self.health = SessionHealth(
+            self._desk,
+            session,
+            clock,
+            history,
+            self._workers,
+            self._entries.shed_optional_work,
+            options.performance,
+            dry_run=options.desk.dry_run,
+        )
         self.fault: TradingError | None = None
 
     def stop(self, reason: str, *, flatten: bool = False) -> None:
@@ -161,9 +173,10 @@ class IntradayTrader:
         if self._stop.is_set():
             return self._report()
         try:
-            async with self._desk.running():
-                await self._trade_or_tell_why_not(universe)
-                return self._report()
+            with self._workers:
+                async with self._desk.running(), self.health.running():
+                    await self._trade_or_tell_why_not(universe)
+                    return self._report()
         except BaseExceptionGroup:
             if self._desk.fault is None:
                 raise
@@ -191,7 +204,9 @@ class IntradayTrader:
         self._set_capital()
         await self._desk.follow_positions()
         await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
+        self.health.started_ticking()
         await self._monitor()
+        self.health.stopped_ticking()
         if self._stop.is_set():
             await self._leave()
         await self._desk.settle()
@@ -205,7 +220,7 @@ class IntradayTrader:
         if self._watchlist.entries and self._watchlist.session_date is None:
             await self._refuse_typing_mistakes()
         if not self._watchlist.entries:
-            analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, options.performance)
+            analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, self._workers)
             self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
         safety = options.desk.safety
         others = self._desk.owned_by_others() if safety.shared_symbols == "exclude" else {}
@@ -247,20 +262,21 @@ class IntradayTrader:
             now_s = session.open_s + step * interval_s
             if now_s >= session.close_s or (now_s >= self._desk.positions.sweep_from_s and self._desk.is_flat()):
                 return
-            await self._tick(now_s, late_s=(self._clock.now() - instant).total_seconds())
+            late_s = (self._clock.now() - instant).total_seconds()
+            await self._tick(now_s)
+            self.health.ticked(now_s, late_s)
 
-    async def _tick(self, now_s: int, late_s: float) -> None:
+    async def _tick(self, now_s: int) -> None:
         """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
         self._ticks += 1
         self._desk.mark()
-        if (now_s - self._session.open_s) % self._options.performance.health_interval_s == 0:
-            await self._check_health(now_s, late_s)
         self._obey_kill_switch()
         if not self._desk.supervisor.is_ready:
             return
         try:
             await self._desk.watch(now_s)
-            if now_s < int(self._session.eod.timestamp()):
+            await self._desk.follow_positions()
+            if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
                 for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
                     await self._desk.enter(intents)
         except BrokerUnavailable as error:
@@ -269,21 +285,6 @@ class IntradayTrader:
     def _obey_kill_switch(self) -> None:
         if order := self._kill_switch.order():
             self.kill(f"{self._kill_switch.file} exists", flatten=order == "flatten")
-
-    async def _check_health(self, now_s: int, late_s: float) -> None:
-        """The health hook: sample, record, and ask again for bars that could not be followed."""
-        oldest_s = self._desk.view.oldest_quote_s()
-        self._history.record_health(
-            self._health.sample(
-                self._clock.now(),
-                ib_connected=self._desk.supervisor.is_ready,
-                data_age_s=float(now_s - oldest_s) if oldest_s else None,
-                loop_lag_ms=late_s * 1_000,
-            )
-        )
-        if self._desk.supervisor.is_ready:
-            await self._desk.view.follow_again()
-            await self._desk.follow_positions()
 
     async def _leave(self) -> None:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""

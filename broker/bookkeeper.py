@@ -96,13 +96,11 @@ class Bookkeeper:
 
     def restore(self) -> None:
         """Take up what earlier runs of this bot left: positions, today's results, orders that may be alive."""
-        history, day = self._history, self.record.session_date
-        today = history.trades(day, history.bot)
-        carried = {row.symbol for row in history.open_positions(history.bot)} | {row.symbol for row in today}
-        before = history.trades(bot=history.bot) if carried else []
+        day = self.record.session_date
+        ledger = self._history.ledger(day)
         self.book.restore(
-            [recorded(row) for row in before if row.symbol in carried and row.session_date != day],
-            [recorded(row) for row in today],
+            [recorded(row) for row in ledger if row.session_date != day],
+            [recorded(row) for row in ledger if row.session_date == day],
         )
         self.tracked.restore()
 

@@ -7,6 +7,7 @@ import functools
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from broker.client_library import IB, AccountValue, Contract
@@ -56,6 +57,7 @@ class Broker:
         self._live_allowed = live_allowed
         self._account_id = ""
         self._closing = False
+        self._asking_time = asyncio.Lock()  # the library knows one question for the time at once
         self._ib = IB()
         self.heard_at = clock.now()  # when the gateway last said anything
         self.fault: Exception | None = None
@@ -104,11 +106,20 @@ class Broker:
         """Never use an order id at or below `highest`: gateways have handed out ids a second time."""
         self._ib.client.updateReqId(highest + 1)
 
+    async def gateway_time(self, limit_s: float) -> datetime:
+        """What time the gateway says it is, in whole seconds. Raises BrokerUnavailable after `limit_s` seconds."""
+        try:
+            async with asyncio.timeout(limit_s), self._asking_time:
+                told: datetime = await self._ib.reqCurrentTimeAsync()
+                return told
+        except (TimeoutError, ConnectionError) as error:
+            raise BrokerUnavailable(f"the gateway did not tell its time within {limit_s:g} s") from error
+
     async def answers(self, limit_s: float) -> bool:
         """Whether the gateway tells its time within `limit_s` seconds."""
         try:
-            await asyncio.wait_for(self._ib.reqCurrentTimeAsync(), limit_s)
-        except (TimeoutError, ConnectionError):
+            await self.gateway_time(limit_s)
+        except BrokerUnavailable:
             return False
         return True
 

@@ -38,6 +38,7 @@ class LinkEvent(StrEnum):
     SILENT = "silent"  # no answer to a heartbeat within its deadline
     SERVER_LOST = "server_lost"  # codes 1100, 2110
     SERVER_BACK = "server_back"  # codes 1101, 1102
+    RENEWAL = "renewal"  # alive, but of no use: a new one is wanted
     DOUBT = "doubt"  # ledger and broker seem to differ
     GIVEN_UP = "given_up"  # down for longer than the limit while the exchange is open
 
@@ -62,6 +63,7 @@ TRANSITIONS: dict[tuple[Link, LinkEvent], Link] = {  # (state, event) -> next st
     (Link.READY, LinkEvent.SERVER_LOST): Link.DEGRADED,
     (Link.READY, LinkEvent.SERVER_BACK): Link.SYNCING,
     (Link.READY, LinkEvent.DOUBT): Link.SYNCING,
+    (Link.READY, LinkEvent.RENEWAL): Link.DISCONNECTED,
     (Link.DEGRADED, LinkEvent.SERVER_BACK): Link.SYNCING,
     (Link.DEGRADED, LinkEvent.SOCKET_LOST): Link.DISCONNECTED,
     (Link.DEGRADED, LinkEvent.SILENT): Link.DISCONNECTED,

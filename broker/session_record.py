@@ -75,6 +75,12 @@ class SessionRecord:
         found = Judgement(Rule.APPROVED, 0.0, 0.0, quantity)
         self._decision(self._new_id(), symbol, "sync", rule, found, None, now_s, detail)
 
+    def refused(self, symbol: str, why: str, now_s: int) -> None:
+        """The broker will not let a symbol be bought."""
+        refusal = Judgement(Rule.REJECTED_BY_BROKER, 0.0, 1.0)
+        rule, market = rule_name(refusal.rule), self._market_of(symbol)
+        self._decision(self._new_id(), symbol, "deny", rule, refusal, market, now_s, {"why": why})
+
     def _decision(
         self,
         decision_id: str,

@@ -62,11 +62,17 @@ class Supervisor:
         self._refusals_of_our_id = 0  # in a row
         self._down_since = clock.now()
         self._broker.on_link = self.on_event
+        self.on_change: Callable[[Link, Link], None] = lambda _before, _now: None
 
     @property
     def is_ready(self) -> bool:
         """Whether orders may be sent: connected, in agreement, and no restart of the gateway is due."""
         return self.state is Link.READY and not self.restart_is_due
+
+    @property
+    def down_s(self) -> float:
+        """Seconds since orders could last be sent; 0 while they can."""
+        return 0.0 if self.state is Link.READY else (self._clock.now() - self._down_since).total_seconds()
 
     @property
     def restart_is_due(self) -> bool:
@@ -89,6 +95,11 @@ class Supervisor:
             self._down_since = self._clock.now()
             self._warn(f"connection {self.state} at {self._clock.now():%H:%M:%S} UTC: {event.replace('_', ' ')}")
         self._changed.set()
+        self.on_change(before, self.state)
+
+    def renew(self) -> None:
+        """The connection is alive and does not do its work: make a new one. One that is being made goes on."""
+        self.on_event(LinkEvent.RENEWAL)
 
     def ask_for_sync(self) -> None:
         """The ledger and the broker seem to differ: read the truth before trading on."""

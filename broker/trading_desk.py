@@ -26,13 +26,11 @@ from market_hours import Clock, Session
 from observability import SIMULATED, TradingHistory
 from operating_system import FileLock
 from records.intent_log import IntentLog
-from records.trade_rows import decision_row
 from trading.book import DayMarks, SessionBook
 from trading.errors import BrokerUnavailable
 from trading.money import notional
 from trading.orders import OrderIntent
 from trading.risk import SymbolState
-from trading.rules import Rule, rule_name
 from trading.settings import SafetySettings
 from trading.strategy import Market, Parameters
 from trading.sync import SyncPolicy, bound_shares
@@ -81,7 +79,7 @@ class TradingDesk:
         self._clock = clock
         self._history = history
         self._asked_s = 0  # when a doubt last led to a synchronisation
-        self._new_id = new_id
+        self._is_restored = False  # from the record, once per run
         self._session_date = session.date.isoformat()
         self._marks: DayMarks | None = None  # of this session, as on record; None before its open
         self._asked_about_s: dict[str, int] = {}  # intent_id -> when its state last led to a synchronisation
@@ -164,14 +162,14 @@ class TradingDesk:
 
     async def _synchronise(self) -> None:
         """After every connection: the broker's truth into the ledger, subscriptions renewed, positions protected."""
-        is_first = not self.account.account_id
         self.refresh_account()
-        if is_first:
+        if not self._is_restored:
             if self._options.live and self.account.is_paper:
                 raise Misconfigured(f"--live was given but {self.account.account_id} is a paper account: leave it out")
             self._hold_account()
             self._history.bind_account(self.account.account_id)
             await self._restore()
+            self._is_restored = True
         self.broker.raise_order_ids(self._history.highest_order_id(self._options.client_id))
         await self._reconciler.run()
         if self.broker.is_watching:
@@ -196,7 +194,7 @@ class TradingDesk:
 
     def _hold_account(self) -> None:
         """Keep other programs off the account. A simulated gateway lives inside this one. Raises HaltTrading."""
-        if self._history.mode != SIMULATED:
+        if self._history.mode != SIMULATED and self._lock is None:
             folder = self._options.broker.ib_lock_folder
             account_id = self.account.account_id
             self._lock = hold_account(account_id, self._history.bot, Path(folder) if folder else None)
@@ -232,19 +230,7 @@ class TradingDesk:
         if not self.keeper.book.reject(symbol, why):
             return
         self.keeper.warn(f"{symbol}: no entry any more today, the broker refused it: {why}")
-        row = decision_row(
-            decision_id=self._new_id(),
-            now_s=int(self._clock.now().timestamp()),
-            session_date=self._session_date,
-            symbol=symbol,
-            kind="deny",
-            rule=rule_name(Rule.REJECTED_BY_BROKER),
-            limit=0.0,
-            actual=1.0,
-            market=self.market(symbol),
-            detail={"why": why},
-        )
-        self._history.record_decision(row)
+        self.keeper.record.refused(symbol, why, int(self._clock.now().timestamp()))
 
     async def take_positions(self, watchlist: Sequence[str]) -> None:
         """Adopt external shares of the watchlist where the policy allows it, and protect all that is owned."""
@@ -309,7 +295,7 @@ class TradingDesk:
             self._history.record_day_marks(self._session_date, self._marks._asdict())
 
     async def watch(self, now_s: int) -> None:
-        """What must hold at every instant: live stops, shares at the broker, fresh ticks. Raises BrokerUnavailable."""
+        """What must hold at every instant: live stops, shares at the broker. Raises BrokerUnavailable."""
         if self.supervisor.entries_given_up:
             self.keeper.stop_entries("entries are off: the connection was down too long")
         positions = self.keeper.book.positions
@@ -332,9 +318,12 @@ class TradingDesk:
             self._asked_s = now_s
             self.supervisor.ask_for_sync()
             return
-        self.view.renew_stale(now_s)
         if not self._options.dry_run:
             await self.positions.watch(now_s)
+
+    def may_record(self) -> bool:
+        """Whether the database takes what happens. While it does not, nothing new is bought; exits go on."""
+        return not self._history.trouble
 
     async def settle(self) -> None:
         """Before the report: ask for fees that the broker still owes, for two minutes at most."""

@@ -38,6 +38,11 @@ class EntryJudge:
         self._rates = fee_schedule_on(session.date)
         self._new_id = new_id
         self._dry_run = dry_run
+        self._records_refusals = True
+
+    def shed_optional_work(self, sheds: bool) -> None:
+        """While the machine is short of something refusals are counted and not put on record."""
+        self._records_refusals = not sheds
 
     def judge(self, symbols: tuple[str, ...], budget: int, now_s: int) -> list[tuple[OrderIntent, ...]]:
         """The brackets of those that may enter at `now_s`, in rank order. `budget` per symbol in 1e-6 USD."""
@@ -59,7 +64,7 @@ class EntryJudge:
                 book.add_pending(symbol, entry)
                 approved.append(intents)
                 state, free = book.book_state(now_s, len(approved)), book.free_capital
-            elif changed:
+            elif changed and (self._records_refusals or judgement.rule == Rule.DRY_RUN):
                 kind: DecisionKind = "enter" if judgement.rule == Rule.DRY_RUN else "deny"
                 desk.keeper.record_judgement(symbol, kind, judgement, market, now_s)
         return approved

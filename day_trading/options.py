@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.trading_desk import DeskOptions
 from market_hours import Session, TradingCalendar
 from performance_config import PerformanceConfig
+from records.settings import RecordsSettings
 from trading.settings import RiskSettings, StrategySettings
 from trading.watchlist import Watchlist, watchlist_from_json
 from utils import Misconfigured, read_json
@@ -29,6 +30,7 @@ class TraderOptions:
     risk: RiskSettings
     performance: PerformanceConfig
     desk: DeskOptions
+    records: RecordsSettings = field(default_factory=RecordsSettings)
 
 
 def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:

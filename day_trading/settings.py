@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from broker.settings import BrokerSettings
 from day_trading.kill_switch import KillSwitch
 from performance_config import PerformanceSettings
+from records.settings import RecordsSettings
 from tools import VendorSettings
 from trading.contradictions import contradictions
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
@@ -23,6 +24,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     BrokerSettings,
     VendorSettings,
     PerformanceSettings,
+    RecordsSettings,
 )
 
 
@@ -35,6 +37,7 @@ class DayTraderConfiguration:
     safety: SafetySettings
     broker: BrokerSettings
     performance: PerformanceSettings
+    records: RecordsSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -45,6 +48,7 @@ class DayTraderConfiguration:
             safety=load_settings(SafetySettings, environment),
             broker=load_settings(BrokerSettings, environment),
             performance=load_settings(PerformanceSettings, environment),
+            records=load_settings(RecordsSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:

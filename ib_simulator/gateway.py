@@ -91,7 +91,7 @@ class Gateway:
         self.orders.is_halted = lambda symbol: bool(self.player.phases.halt_of(symbol))
         self.orders.refuses_when_halted = options.refuses_when_halted
         self.orders.next_open = self._next_open
-        self._day = TradingDay(
+        self.day = TradingDay(
             self.player,
             self.exchange,
             self.accounts,
@@ -123,12 +123,12 @@ class Gateway:
             account.reset(self._options.cash)
         if from_file and self._state is not None:
             self._state.load(int(self._clock.now().timestamp()))
-        if self._day.session is not None:
-            self.accounts.new_session(self._day.session.date)
+        if self.day.session is not None:
+            self.accounts.new_session(self.day.session.date)
 
     def _next_open(self) -> datetime:
         """When the exchange opens next."""
-        session, now = self._day.session, self._clock.now()
+        session, now = self.day.session, self._clock.now()
         if session is not None and now < session.open:
             return session.open
         return self._calendar.next_session(new_york_date(now)).open
@@ -152,8 +152,8 @@ class Gateway:
     def inject(self, faults: FaultInjector) -> None:
         """Let these faults happen. Before `play`."""
         self.faults = self.tap = faults
-        if self._day.session is not None:
-            faults.on_session(self._day.session)
+        if self.day.session is not None:
+            faults.on_session(self.day.session)
 
     def keep_journal(self, path: Path | None = None) -> Journal:
         """Write down from now on what really happens at the exchange, in memory or in a file."""
@@ -178,7 +178,7 @@ class Gateway:
 
     def session_date(self) -> date:
         """The day being played."""
-        return self._day.session.date if self._day.session is not None else new_york_date(self._clock.now())
+        return self.day.session.date if self.day.session is not None else new_york_date(self._clock.now())
 
     @property
     def clients(self) -> list[ClientConnection]:
@@ -269,7 +269,7 @@ class Gateway:
     def flush(self) -> None:
         """Write to all clients what they were told, once it is in the state file."""
         if self._state is not None and self._saved_changes != self.orders.register.n_changes:
-            self._state.save(self._day.open_until_s, self._day.extended_until_s)
+            self._state.save(self.day.open_until_s, self.day.extended_until_s)
             self._saved_changes = self.orders.register.n_changes
         for client in list(self._clients):
             client.write()
@@ -282,9 +282,9 @@ class Gateway:
             await self._wait_until(self._midnight_before(session))
             self._begin(session)
             self.flush()
-            while (second := self._day.next_second()) is not None:
+            while (second := self.day.next_second()) is not None:
                 if await self._reach(second):
-                    self._day.act(session, second)
+                    self.day.act(session, second)
                     self.flush()
 
     async def idle(self) -> None:
@@ -318,14 +318,14 @@ class Gateway:
 
     def _midnight_before(self, session: Session) -> datetime:
         """When the gateway forgets the day before: midnight in New York. The first session begins at once."""
-        if self._day.session is None:
+        if self.day.session is None:
             return self._clock.now()
         return datetime.combine(session.date, time(0), NEW_YORK)
 
     def _begin(self, session: Session) -> None:
-        if self._day.session == session:
+        if self.day.session == session:
             return
-        self._day.begin(session)
+        self.day.begin(session)
         if self.faults is not None:
             self.faults.on_session(session)
 

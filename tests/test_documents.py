@@ -29,6 +29,7 @@ import performance_config
 from day_trading.settings import SETTINGS_CLASSES
 from ib_simulator import __main__ as simulator
 from observability import TradingHistory
+from records import __main__ as records
 from records.trade_rows import MONEY_RULES, PRICE_RULES
 from tests.test_floors import product_sources
 from trading.rules import Rule, rule_name
@@ -49,15 +50,16 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-SIMULATOR = "-m ib_simulator"
+SIMULATOR, RECORDS = "-m ib_simulator", "-m records"
 ENTRIES = {  # what follows `python` -> its command line
     module.__name__ + ".py": module.build_parser()
     for module in (day_trader, main, performance_config)
     if hasattr(module, "build_parser")
-} | {SIMULATOR: simulator.build_parser()}
+} | {SIMULATOR: simulator.build_parser(), RECORDS: records.build_parser()}
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
+    "backups/",
     "logs/day_trader.log",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
@@ -291,6 +293,7 @@ def test_commands_are_shown_and_accepted() -> None:
         "python main.py --run-days Sunday",
         "python -m ib_simulator --port 4001 --no-pace",
         "python -m ib_simulator --market-data ../data",
+        "python -m records mend --db trading_history.db",
     ],
 )
 def test_check_refuses_a_wrong_command(command: str) -> None:

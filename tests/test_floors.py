@@ -19,6 +19,7 @@ FLOORS = {  # top-level module or package -> floor; imports go down only
     "evidence": 1,
     "market_hours": 1,
     "records": 2,
+    "health": 2,
     "portfolio": 2,
     "observability": 3,
     "vendors": 3,

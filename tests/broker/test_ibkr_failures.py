@@ -220,12 +220,22 @@ def test_06_a_fill_during_1100_is_never_lost_and_counts_once(tmp_path: Path) -> 
 
 
 def test_07_order_ids_that_roll_back_are_not_used_again(tmp_path: Path) -> None:
-    """The gateway says 1 again; identity is our reference, and no id at or below the highest is ever used."""
-    rolled = fire_at("10:00", NextValidId(value=1), Drop())
-    played = play(tmp_path, rolled, beside={"BBB": later_rise()}, stop_at="10:35")
-    ids = [intent["order_id"] for intent in played.day.intents if intent["symbol"] in ("AAA", "BBB")]
-    first, second = sorted(ids[:4]), sorted(ids[4:])
-    assert len(second) == 4
+    """The gateway says 1 again when no order is left that would tell better: the highest id is on our own record."""
+
+    async def roll_back(world: World) -> None:
+        world.faults().fire(NextValidId(value=500))
+        await world.until("12:00")
+        world.faults().fire(NextValidId(value=1))
+        world.faults().fire(Drop())
+        await asyncio.Event().wait()
+
+    played = play(tmp_path, roll_back, RISE, beside={"BBB": later_rise("12:30")}, stop_at="12:35")
+    first, second = (
+        sorted(intent["order_id"] for intent in played.day.intents if intent["symbol"] == symbol)
+        for symbol in ("AAA", "BBB")
+    )
+    assert (len(first), len(second)) == (4, 4)
+    assert first[0] > 500
     assert second[0] > first[-1]
     assert not [entry for entry in played.journal if entry.event == "refused"]
     assert not [warning for warning in played.day.report.warnings if "rejected" in warning]

@@ -29,9 +29,10 @@ def measured(folder: Path, fault: Fault) -> tuple[float, float, list[str]]:
             supervisor = trader._desk.supervisor
 
             async def seconds_until(is_ready: bool) -> float:
-                while (supervisor.state is Link.READY) is not is_ready:  # noqa: ASYNC110 (measured in simulated steps)
+                while True:
+                    if (supervisor.state is Link.READY) is is_ready:
+                        return (world.clock.now() - at(FAULT_AT)).total_seconds()
                     await asyncio.sleep(STEP_S)
-                return (world.clock.now() - at(FAULT_AT)).total_seconds()
 
             async def meet() -> tuple[float, float, list[str]]:
                 await world.until(FAULT_AT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -432,3 +432,34 @@ def test_recorded_rows_around_the_session_are_played_with_their_quotes() -> None
     for known_s, half in zip(tape.spread_s.tolist(), tape.spread_half.tolist(), strict=True):
         spread[session.open_s < known_s <= session.close_s].append(half)
     assert np.median(spread[False]) > np.median(spread[True]) > 0
+
+
+class SetClock:
+    """A clock that stands where it is put."""
+
+    def __init__(self, now: datetime) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        return self.time
+
+
+def test_a_gateway_that_is_late_closes_before_it_shows_the_post_market(tmp_path: Path) -> None:
+    clock: Any = SetClock(at("15:59:00"))
+    gateway = Gateway(feed_of(tmp_path, DAY), CALENDAR, clock, ("AAA",), GatewayOptions())
+    gateway.begin(session_on())
+    market = gateway.player.market("AAA")
+    assert market is not None
+    due = gateway.day.next_second()
+    assert due == second("15:59")
+    gateway.day.act(session_on(), due)
+    assert gateway.exchange.is_open
+    clock.time = at("16:00:30")
+    due = gateway.day.next_second()
+    assert due == second("16:00")  # and not half a minute later
+    gateway.day.act(session_on(), due)
+    assert (gateway.exchange.is_extended, market.last) == (True, 1_023_000)  # 102.30, the last price of the session
+    due = gateway.day.next_second()
+    assert due == second("16:00:30")
+    gateway.day.act(session_on(), due)
+    assert market.last == 1_040_000

@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
-from observability import QUERY_OF_INDEX, TradingHistory
+from observability import TradingHistory
 from records.connections import limits_of, open_for_reading, open_for_writing
 from records.inspection import Check, inspect_database
+from records.queries import QUERY_OF_INDEX
 from records.schema import APPLICATION_ID, MIGRATIONS
 from utils import Misconfigured
 
 CONFIGURATION = {"sqlite_cache_mb": 12, "sqlite_mmap_mb": 64, "watchlist_workers": 6}
 CHECKS = [
     *("schema", "write-ahead log", "index trades_timestamp", "index trades_symbol_timestamp"),
-    *("index trades_session_date_bot", "index agent_health_timestamp", "SQLite cache", "SQLite memory map"),
+    *("index trades_session_date_bot", "index agent_health_timestamp", "index order_intents_open"),
+    *("index order_intents_client_order", "SQLite cache", "SQLite memory map"),
     "last run of day_trader",
 ]
 
