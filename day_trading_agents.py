@@ -161,6 +161,13 @@ class IntradayTrader:
         self._flattens = self._flattens or flatten
         self._stop.set()
 
+    def kill(self, what: str, *, flatten: bool = False) -> None:
+        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run."""
+        self._killed = True
+        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
+        if flatten:
+            self.stop(f"kill switch: {what}, flatten", flatten=True)
+
     @property
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
@@ -172,24 +179,38 @@ class IntradayTrader:
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         if self._stop.is_set():
             return self._report()
-        with self._workers:
-            async with self._desk.running(), self.health.running():
-                try:
-                    self._set_capital()
-                    await self._trade(universe)
-                except Misconfigured:
-                    raise  # nothing was traded: one line is enough
-                except TradingError as error:
-                    log.info("the session ends early: %s; resting exits stay at the broker", error)
-                    self.fault = error
-                return self._report()
+        try:
+            with self._workers:
+                async with self._desk.running(), self.health.running():
+                    await self._trade_or_tell_why_not(universe)
+                    return self._report()
+        except BaseExceptionGroup:
+            if self._desk.fault is None:
+                raise
+            self.fault = self._desk.fault  # of the connection: the day until then is told all the same
+            log.info("the session ends early: %s; resting exits stay at the broker", self.fault)
+            return self._report()
+
+    async def _trade_or_tell_why_not(self, universe: Sequence[str]) -> None:
+        try:
+            self._set_capital()
+            await self._trade(universe)
+        except Misconfigured:
+            raise  # nothing was traded: one line is enough
+        except TradingError as error:
+            log.info("the session ends early: %s; resting exits stay at the broker", error)
+            self.fault = error
 
     async def _trade(self, universe: Sequence[str]) -> None:
         """The session once its positions are known."""
         if self._clock.now() < self._session.eod:
             await self._choose_watchlist(universe)
+            self._set_capital()
+            await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
             await self._wait_until(self._session.open)
         self._set_capital()
+        await self._desk.follow_positions()
+        await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
         self.health.started_ticking()
         await self._monitor()
         self.health.stopped_ticking()
@@ -226,8 +247,10 @@ class IntradayTrader:
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
         book = self._book
-        book.equity_at_open = self._desk.refresh_account().net_liquidation - book.realised
-        book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
+        book.equity_at_open = self._desk.equity_before()
+        book.limits = self._options.risk.limits(
+            book.equity_at_open * self._allocation_ppm // 1_000_000, book.equity_at_open
+        )
         self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
 
     # The session
@@ -264,12 +287,13 @@ class IntradayTrader:
             return
         try:
             await self._desk.watch(now_s)
+            await self._desk.follow_positions()
             if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
                 await self._enter(now_s, began_ns)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
         finally:
-            self._desk.keeper.write_decisions()
+            self._desk.keeper.record.write()
 
     async def _enter(self, now_s: int, began_ns: int) -> None:
         """Send the entries that are approved now. Raises BrokerUnavailable."""
@@ -278,13 +302,8 @@ class IntradayTrader:
             measure(TICK_TO_ORDER, (tracing.now_ns() - began_ns) / NS_PER_S)
 
     def _obey_kill_switch(self) -> None:
-        order = self._kill_switch.order()
-        if not order:
-            return
-        self._killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {self._kill_switch.file} exists, no more entries")
-        if order == "flatten":
-            self.stop(f"kill switch: {self._kill_switch.file} says flatten", flatten=True)
+        if order := self._kill_switch.order():
+            self.kill(f"{self._kill_switch.file} exists", flatten=order == "flatten")
 
     def _measure(self, now_s: int) -> None:
         """Where the session stands, for whoever collects metrics."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import threading
@@ -58,6 +59,7 @@ log = logging.getLogger(__name__)
 
 CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its wait for another program's lock
 
+DAY_MARKS_KEY = "day_marks."  # of `meta`; behind it bot and mode, the value is that of the latest session
 ACCOUNT_KEY = "account_id"
 SIMULATED = "simulated"
 
@@ -123,11 +125,24 @@ class TradingHistory:
         """One row per `exec_id`. The same execution again adds what was missing and never takes anything away."""
         self._writer.submit(queries.UPSERT_TRADE, TRADES.values(self._mine(trade)))
 
+    def commit_trades(self, trades: Sequence[TradeRow]) -> Future[None]:
+        """All of `trades` or none, on disk when the future completes. Raises RecordsFailed from the future."""
+        return self._writer.submit_durable(
+            [Statement(queries.UPSERT_TRADE, TRADES.values(self._mine(trade))) for trade in trades]
+        )
+
     def record_commission(
         self, exec_id: str, commission_usd: float, pnl_usd: float | None, pnl_pct: float | None
     ) -> None:
         """What is known after the execution; the last report stands. The execution must be recorded before."""
         self._writer.submit(queries.REPORT_COMMISSION, (commission_usd, pnl_usd, pnl_pct, exec_id))
+
+    def replace_trade(self, stand_in: TradeRow, trade: TradeRow) -> None:
+        """`trade` takes the place of as many shares of the row `stand_in`, which goes when nothing of it is left."""
+        removal = Statement(queries.REMOVE_TRADE, (stand_in.exec_id,))
+        if trade.quantity < stand_in.quantity:
+            removal = Statement(queries.SHRINK_TRADE, (trade.quantity, stand_in.exec_id))
+        self._writer.submit_durable([removal, Statement(queries.UPSERT_TRADE, TRADES.values(self._mine(trade)))])
 
     def commit_intents(self, intents: Sequence[IntentRow]) -> Future[None]:
         """All of `intents` or none, on disk when the future completes: send no order before. RecordsFailed."""
@@ -166,6 +181,13 @@ class TradingHistory:
         limits = self._limits_active
         database = {"sqlite_cache_mb": limits.cache_mb, "sqlite_mmap_mb": limits.mmap_mb}
         self._writer.submit(queries.SET_META, (CONFIGURATION_KEY + self.bot, json_text({**values, **database})))
+
+    def record_day_marks(self, session_date: str, marks: Mapping[str, Any]) -> None:
+        """What of a session no execution tells, for a later run of it. The last one stands."""
+        self._writer.submit(
+            queries.SET_META,
+            (f"{DAY_MARKS_KEY}{self.bot}.{self.mode}", json_text({"session_date": session_date, **marks})),
+        )
 
     def bind_account(self, account_id: str) -> None:
         """Tie the database to an account, once and for all. Raises HaltTrading when it belongs to another.
@@ -207,6 +229,16 @@ class TradingHistory:
         found = [row for symbol in symbols for row in self._since_flat(symbol, session_date, who)]
         return TRADES.rows(sorted(found, key=lambda row: (row["timestamp"], row["trade_id"])))
 
+    def trade(self, exec_id: str) -> TradeRow | None:
+        """One execution; None when it is not on record."""
+        found = self._read(queries.SELECT_EXECUTION, [exec_id, self.mode])
+        return TRADES.rows(found)[0] if found else None
+
+    def trades_of(self, intent_id: str) -> list[TradeRow]:
+        """The executions of one intent, in the order of time."""
+        found = self._read(queries.SELECT_EXECUTIONS_OF_INTENT, [intent_id, self.mode])
+        return TRADES.rows(found)
+
     def trades_between(self, start: datetime, end: datetime) -> list[TradeRow]:
         """Executions of all bots from `start` up to, not including, `end`, in the order of time."""
         found = self._read(queries.SELECT_BETWEEN, [utc_text(start), utc_text(end), self.mode])
@@ -221,6 +253,22 @@ class TradingHistory:
         found = self._read(queries.SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
         return AGENT_HEALTH.rows(found)
 
+    def entries_tried(self, session_date: str) -> dict[str, int]:
+        """symbol -> entries of this bot in a session, filled or not."""
+        found = self._read(queries.SELECT_ENTRIES_TRIED, [session_date, self.bot, self.mode])
+        return {row["symbol"]: row["tried"] for row in found}
+
+    def refused_symbols(self, session_date: str) -> dict[str, str]:
+        """symbol -> why the broker refused this bot an entry in a session, the first time."""
+        found = self._read(queries.SELECT_REFUSED, [session_date, self.bot, self.mode])
+        return {row["symbol"]: str(json.loads(row["detail"]).get("why", "")) for row in found}
+
+    def day_marks(self, session_date: str) -> dict[str, Any] | None:
+        """What an earlier run of the session recorded last; None when there was none."""
+        found = self._read(queries.SELECT_META, [f"{DAY_MARKS_KEY}{self.bot}.{self.mode}"])
+        marks = json.loads(found[0]["value"]) if found else {}
+        return marks if marks.pop("session_date", None) == session_date else None
+
     def open_intents(self, bot: str | None = None) -> list[IntentRow]:
         """Intents of `bot` (its own when None) of which an order may exist, in the order of their making."""
         found = self._read(queries.SELECT_OPEN_INTENTS, [self.mode, bot or self.bot])
@@ -230,6 +278,11 @@ class TradingHistory:
         """One intent of any state; None when there is none of this id."""
         found = self._read(queries.SELECT_INTENT, [intent_id, self.mode])
         return next(iter(ORDER_INTENTS.rows(found)), None)
+
+    def intents_filled_unbooked(self, before: str) -> list[IntentRow]:
+        """Intents of this bot from sessions before the date `before` that filled more than is in `trades`."""
+        found = self._read(queries.SELECT_UNBOOKED_INTENTS, [self.mode, self.bot, before])
+        return ORDER_INTENTS.rows(found)
 
     def highest_order_id(self, client_id: int) -> int:
         """The highest order id that this client id ever used here; 0 when it used none."""

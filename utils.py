@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SECRET_SUFFIXES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 STANDARDS = ("OTEL_",)  # prefixes of variables that a standard defines and its own library reads
 SHORTEST_REDACTED = 8  # characters; shorter values would blank ordinary words
-QUIET_LOGGERS = ("ib_insync", "eventkit")  # they log each message of the wire at INFO
+QUIET_LOGGERS = ("ib_insync", "ib_async", "eventkit")  # they log each message of the wire at INFO
 HANDLER_NAMES = ("utils.stderr", "utils.file")  # ours, replaced when the set-up is repeated
 
 S = TypeVar("S", bound="BaseModel")

@@ -96,6 +96,7 @@ class MarketData:
         self._shown_before: dict[str, tuple[float, ...]] = {}  # symbol -> what its former subscription showed last
         self._minutes: dict[str, MinuteBars] = {}  # symbol -> its bars today
         self._heard_ns: dict[str, int] = {}  # symbol -> wall time of its latest tick, for traces; empty without them
+        self._distrusted: dict[str, None] = {}  # symbols whose data the gateway called lost, until their next tick
 
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())
@@ -179,6 +180,20 @@ class MarketData:
         """Wall time at which the latest quote arrived, for traces only; 0 while nobody listens."""
         return self._heard_ns.get(symbol, 0)
 
+    def distrust(self, symbol: str = "") -> None:
+        """The gateway says that the data of a symbol, or of all, is lost: nothing is entered on until the next tick."""
+        for each in [symbol] if symbol else self._tickers:
+            self._distrusted[each] = None
+
+    def is_trusted(self, symbol: str) -> bool:
+        """Whether the latest quote came after the last word that data is lost."""
+        return symbol not in self._distrusted
+
+    def renew_all_quotes(self) -> None:
+        """A data farm is back: what it lost is asked for again."""
+        for symbol in list(self._distrusted):
+            self.renew_quotes(symbol)
+
     def flush_bars(self) -> None:
         """Hand on bars that ended without a newer message. Called at agent instants."""
         now_s = self._now_s()
@@ -227,6 +242,7 @@ class MarketData:
         self._minutes.clear()
         self._tickers.clear()
         self._quotes.clear()
+        self._distrusted.clear()
         self._shown_before.clear()
 
     def _leave(self, symbol: str, ticker: Ticker) -> None:
@@ -245,6 +261,7 @@ class MarketData:
         self._shown_before.pop(contract.symbol, None)
         if tracing.is_on():
             self._heard_ns[contract.symbol] = tracing.now_ns()
+        self._distrusted.pop(contract.symbol, None)
         self._quotes[contract.symbol] = quote_from_ib(
             ticker.bid, ticker.ask, ticker.last, ticker.halted, ticker.marketDataType, self._now_s()
         )

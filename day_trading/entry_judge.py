@@ -12,6 +12,7 @@ from trading.book import PendingEntry
 from trading.costs import fee_schedule_on
 from trading.funnel import DecisionFunnel
 from trading.judgement import Judgement, judge_entry
+from trading.money import notional
 from trading.orders import OrderIntent, entry_bracket
 from trading.rules import Rule
 from trading.strategy import Market, Parameters
@@ -60,7 +61,9 @@ class EntryJudge:
             changed = self.funnel.count(symbol, judgement.rule)
             if judgement.rule == Rule.APPROVED:
                 intents = self._bracket(symbol, judgement, market, now_s, look)
-                book.add_pending(symbol, PendingEntry(intents[0].intent_id, judgement.quantity, judgement.collar))
+                fees = judgement.capital - notional(judgement.collar, judgement.quantity)
+                entry = PendingEntry(intents[0].intent_id, judgement.quantity, judgement.collar, fees)
+                book.add_pending(symbol, entry)
                 approved.append(intents)
                 state, free = book.book_state(now_s, len(approved)), book.free_capital
             elif changed and (self._records_refusals or judgement.rule == Rule.DRY_RUN):

@@ -14,7 +14,7 @@ from trading.orders import ExecutionReport, Reason
 from trading.strategy import Market, Parameters, vwap_for_report
 
 PRICE_RULES = frozenset({"not_above_vwap"})  # limit and actual are prices in 1e-4 USD
-MONEY_RULES = frozenset({"daily_loss", "drawdown", "capital"})  # in 1e-6 USD
+MONEY_RULES = frozenset({"daily_loss", "drawdown", "capital", "buying_power"})  # in 1e-6 USD
 
 
 class Indicators(TypedDict):

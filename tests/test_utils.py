@@ -19,6 +19,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from utils import (
+    QUIET_LOGGERS,
     Environment,
     Misconfigured,
     load_settings,
@@ -228,7 +229,7 @@ def restored_logging() -> Iterator[None]:
     """Puts the loggers back, and closes the files that the test opened."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
-    quiet = {name: logging.getLogger(name).level for name in ("ib_insync", "eventkit")}
+    quiet = {name: logging.getLogger(name).level for name in QUIET_LOGGERS}
     yield
     for handler in [each for each in root.handlers if each not in handlers]:
         root.removeHandler(handler)

@@ -243,6 +243,7 @@ def test_messages_about_our_orders_are_named_once_and_answers_to_cancels_never(k
     kept.keeper.on_message(2103, "farm", "")
     assert kept.keeper.warnings == [
         "AAA: gateway message 399 about its stop order: will not be placed until the open",
+        "gateway message 2103, market data farm disconnected: no entries on data that is lost",
     ]
 
 

@@ -14,7 +14,7 @@ from ib_insync.order import OrderStatus
 from ib_insync.util import UNSET_DOUBLE, UNSET_INTEGER
 
 from broker import library_speed
-from broker.library_speed import one_write
+from broker.one_write import one_write
 
 FIELDS = st.one_of(
     st.text(max_size=10),
