@@ -212,7 +212,7 @@ class Whole:
         keeper.book.pending.clear()
         keeper.book.entries.clear()
         keeper.brackets.clear()
-        keeper._by_id.clear()
+        keeper.tracked._by_id.clear()
 
 
 async def _measure(rounds: int, folder: Path, collector: str) -> dict[str, list[Took]]:
