@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from broker.market_data import MarketData
+from broker.market_data import NO_ANSWER, MarketData
 from broker.trading_desk import TradingDesk
 from day_trading.entry_judge import EntryJudge
 from day_trading.kill_switch import KillSwitch
@@ -20,6 +20,21 @@ from day_trading.session_health import SessionHealth
 from health.workers import Ask, WorkerLost, WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
+from telemetry import tracing
+from telemetry.conventions import NS_PER_S
+from telemetry.garbage import quiet
+from telemetry.instruments import (
+    DATABASE_QUEUE,
+    DRAWDOWN,
+    EQUITY,
+    LOOP_LAG,
+    OPEN_POSITIONS,
+    REALIZED,
+    TICK_AGE,
+    TICK_TO_ORDER,
+    UNREALIZED,
+)
+from telemetry.metering import measure
 from trading.bars import Bar
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
@@ -45,12 +60,18 @@ class WatchlistAnalyst:
         self._data = data
         self._settings = settings
         self._workers = workers
+        self._unanswered: list[str] = []  # symbols whose history was asked for in vain
 
     async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
-        """Assess the universe, rank it and write the list to `file`. Raises Misconfigured when nothing is fit."""
+        """Assess the universe, rank it and write the list to `file`.
+
+        Raises Misconfigured when nothing is fit, BrokerUnavailable when that is for want of answers.
+        """
         candidates = await self.assess_all(universe, session)
         entries = rank(candidates, self._settings.watchlist_size)
         if not entries:
+            if self._unanswered:
+                raise BrokerUnavailable(f"the broker told no daily history of {', '.join(self._unanswered[:3])}")
             reasons = "; ".join(f"{c.symbol}: {c.refusal}" for c in candidates[:3])
             raise Misconfigured(f"none of {len(candidates)} symbols is fit for the watchlist ({reasons})")
         watchlist = Watchlist(session_date=session.date, source="analysed", entries=entries)
@@ -76,6 +97,8 @@ class WatchlistAnalyst:
             return await self._workers.run(self._fetch_and_score, symbol, session)
         except (HistoryUnavailable, WorkerLost) as error:
             log.info("%s is left out: %s", symbol, error)
+            if isinstance(error, HistoryUnavailable) and error.code == NO_ANSWER:
+                self._unanswered.append(symbol)
             return self._score(symbol, [])
 
     def _fetch_and_score(self, ask: Ask, symbol: str, session: Session) -> Candidate:
@@ -146,6 +169,13 @@ class IntradayTrader:
         self._flattens = self._flattens or flatten
         self._stop.set()
 
+    def kill(self, what: str, *, flatten: bool = False) -> None:
+        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run."""
+        self._killed = True
+        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
+        if flatten:
+            self.stop(f"kill switch: {what}, flatten", flatten=True)
+
     @property
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
@@ -157,24 +187,38 @@ class IntradayTrader:
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         if self._stop.is_set():
             return self._report()
-        with self._workers:
-            async with self._desk.running(), self.health.running():
-                try:
-                    self._set_capital()
-                    await self._trade(universe)
-                except Misconfigured:
-                    raise  # nothing was traded: one line is enough
-                except TradingError as error:
-                    log.info("the session ends early: %s; resting exits stay at the broker", error)
-                    self.fault = error
-                return self._report()
+        try:
+            with self._workers:
+                async with self._desk.running(), self.health.running():
+                    await self._trade_or_tell_why_not(universe)
+                    return self._report()
+        except BaseExceptionGroup:
+            if self._desk.fault is None:
+                raise
+            self.fault = self._desk.fault  # of the connection: the day until then is told all the same
+            log.info("the session ends early: %s; resting exits stay at the broker", self.fault)
+            return self._report()
+
+    async def _trade_or_tell_why_not(self, universe: Sequence[str]) -> None:
+        try:
+            self._set_capital()
+            await self._trade(universe)
+        except Misconfigured:
+            raise  # nothing was traded: one line is enough
+        except TradingError as error:
+            log.info("the session ends early: %s; resting exits stay at the broker", error)
+            self.fault = error
 
     async def _trade(self, universe: Sequence[str]) -> None:
         """The session once its positions are known."""
         if self._clock.now() < self._session.eod:
             await self._choose_watchlist(universe)
+            self._set_capital()
+            await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
             await self._wait_until(self._session.open)
         self._set_capital()
+        await self._desk.follow_positions()
+        await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
         self.health.started_ticking()
         await self._monitor()
         self.health.stopped_ticking()
@@ -211,8 +255,10 @@ class IntradayTrader:
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
         book = self._book
-        book.equity_at_open = self._desk.refresh_account().net_liquidation - book.realised
-        book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
+        book.equity_at_open = self._desk.equity_before()
+        book.limits = self._options.risk.limits(
+            book.equity_at_open * self._allocation_ppm // 1_000_000, book.equity_at_open
+        )
         self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
 
     # The session
@@ -232,11 +278,16 @@ class IntradayTrader:
             if now_s >= session.close_s or (now_s >= self._desk.positions.sweep_from_s and self._desk.is_flat()):
                 return
             late_s = (self._clock.now() - instant).total_seconds()
+            measure(LOOP_LAG, late_s)
             await self._tick(now_s)
             self.health.ticked(now_s, late_s)
+            if (now_s - session.open_s) % self._options.performance.health_interval_s == 0:
+                self._measure(now_s)
+            quiet()
 
     async def _tick(self, now_s: int) -> None:
         """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
+        began_ns = tracing.now_ns()
         self._ticks += 1
         self._desk.mark()
         self._obey_kill_switch()
@@ -244,20 +295,35 @@ class IntradayTrader:
             return
         try:
             await self._desk.watch(now_s)
+            await self._desk.follow_positions()
             if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
-                for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
-                    await self._desk.enter(intents)
+                await self._enter(now_s, began_ns)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
+        finally:
+            self._desk.keeper.record.write()
+
+    async def _enter(self, now_s: int, began_ns: int) -> None:
+        """Send the entries that are approved now. Raises BrokerUnavailable."""
+        for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
+            await self._desk.enter(intents)
+            measure(TICK_TO_ORDER, (tracing.now_ns() - began_ns) / NS_PER_S)
 
     def _obey_kill_switch(self) -> None:
-        order = self._kill_switch.order()
-        if not order:
-            return
-        self._killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {self._kill_switch.file} exists, no more entries")
-        if order == "flatten":
-            self.stop(f"kill switch: {self._kill_switch.file} says flatten", flatten=True)
+        if order := self._kill_switch.order():
+            self.kill(f"{self._kill_switch.file} exists", flatten=order == "flatten")
+
+    def _measure(self, now_s: int) -> None:
+        """Where the session stands, for whoever collects metrics."""
+        book, quote = self._book, self._desk.broker.data.quote
+        heard_s = [at_s for symbol in self._desk.view.symbols if (at_s := quote(symbol).at_s)]
+        measure(TICK_AGE, now_s - min(heard_s, default=now_s))
+        measure(REALIZED, money_to_usd(book.realised))
+        measure(UNREALIZED, money_to_usd(book.unrealised))
+        measure(EQUITY, money_to_usd(book.equity_at_open + book.pnl))
+        measure(DRAWDOWN, money_to_usd(book.pnl - book.peak))
+        measure(OPEN_POSITIONS, len(book.positions))
+        measure(DATABASE_QUEUE, self._history.waiting)
 
     async def _leave(self) -> None:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""

@@ -20,6 +20,7 @@ from llm.replay import NotRecorded, prompt_text
 from llm.structured import Unusable, read_reply
 from market_hours import Clock, new_york_date
 from records.rows import LlmCallRow
+from telemetry import tracing
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class Caller:
             return reservation
         try:
             with self._trace(call.model, provider=backend.provider) as span:
-                call.completion = completion = await backend.complete(call.request)
+                call.completion = completion = await self._completed(call)
                 micros = self._micros(call, completion)
                 call.cost_usd = micros / MICROS_PER_USD
                 if (usage := completion.usage) is not None:
@@ -151,6 +152,14 @@ class Caller:
             raise
         await self._settle(reservation, micros)
         return completion
+
+    async def _completed(self, call: _Call) -> Completion:
+        """The completion. What a service says in an error may repeat the key, and the span around shows errors."""
+        try:
+            return await call.backend.complete(call.request)
+        except Exception as error:
+            error.args = tuple(self._blank(part) if isinstance(part, str) else part for part in error.args)
+            raise
 
     # Money
 
@@ -208,6 +217,7 @@ class Caller:
                 output_tokens=usage.output_tokens if usage is not None else None,
                 cost_usd=call.cost_usd,
                 duration_s=round(time.monotonic() - call.began_s, 3),
+                trace_id=f"{link.trace_id:032x}" if (link := tracing.current()) is not None else None,
             )
         )
 

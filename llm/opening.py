@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from llm.adviser import Adviser
-from llm.backends import Backend, Trace, untraced
+from llm.backends import Backend, Trace
 from llm.breaker import Breaker
 from llm.budget import Budget, Spending
 from llm.calling import Caller, CallLog
@@ -18,6 +18,7 @@ from llm.pricing import Prices
 from llm.replay import RecordedReplies
 from llm.settings import LlmSettings
 from market_hours import Clock, new_york_calendar, new_york_date
+from telemetry.conventions import chat_call
 
 
 def open_models(
@@ -27,7 +28,7 @@ def open_models(
     call_log: CallLog,
     force_online: bool = False,
     replay: Path | None = None,
-    trace: Trace = untraced,
+    trace: Trace = chat_call,
 ) -> LanguageModels:
     """The models of this run; nothing is connected or imported yet. Raises Misconfigured on a bad `replay` file.
 

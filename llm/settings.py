@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PROVIDERS = ("deepseek", "gemini", "local")
 
 
@@ -37,19 +39,31 @@ class LlmSettings(BaseModel):
     llm_budget_day_usd: float = Field(0.5, description="most to spend in a day, UTC", ge=0, le=1000)
     llm_budget_month_usd: float = Field(5.0, description="most to spend in a month, UTC", ge=0, le=10000)
     llm_budget_file: Path = Field(Path("llm_budget.db"), description="where spending is kept, for all bots together")
-    llm_deepseek_model: str = Field("deepseek-flash", description="name of the model", min_length=1)
+    llm_deepseek_model: str = Field("deepseek-flash", description="DeepSeek's model", min_length=1)
     llm_deepseek_url: str = Field("https://api.deepseek.com", description="base URL of DeepSeek", min_length=1)
-    llm_deepseek_thinking: Literal["disabled", "enabled"] = Field("disabled", description="reasoning before the reply")
-    llm_deepseek_input_usd: float = Field(0.3, description="peak price of a million input tokens", ge=0, le=1000)
-    llm_deepseek_cached_usd: float = Field(0.006, description="price of a million cached ones", ge=0, le=1000)
-    llm_deepseek_output_usd: float = Field(1.2, description="peak price of a million output tokens", ge=0, le=1000)
-    llm_deepseek_off_peak_pct: float = Field(50.0, description="price outside peak hours, percent of it", gt=0, le=100)
+    llm_deepseek_thinking: Literal["disabled", "enabled"] = Field(
+        "disabled", description="DeepSeek's reasoning before the reply"
+    )
+    llm_deepseek_input_usd: float = Field(
+        0.3, description="DeepSeek's peak price of a million input tokens", ge=0, le=1000
+    )
+    llm_deepseek_cached_usd: float = Field(
+        0.006, description="DeepSeek's price of a million cached ones", ge=0, le=1000
+    )
+    llm_deepseek_output_usd: float = Field(
+        1.2, description="DeepSeek's peak price of a million output tokens", ge=0, le=1000
+    )
+    llm_deepseek_off_peak_pct: float = Field(
+        50.0, description="DeepSeek's price outside peak hours, percent", gt=0, le=100
+    )
     llm_local_model: str | None = Field(None, description="name of the local model; empty is the server's first")
-    llm_local_format: Literal["json_schema", "json_object"] = Field("json_schema", description="how JSON is asked for")
-    llm_gemini_model: str = Field("gemini-2.5-flash", description="name of the model", min_length=1)
+    llm_local_format: Literal["json_schema", "json_object"] = Field(
+        "json_schema", description="how a local model is asked for JSON"
+    )
+    llm_gemini_model: str = Field("gemini-2.5-flash", description="Gemini's model", min_length=1)
     llm_gemini_location: str = Field("global", description="region of Vertex AI", min_length=1)
-    llm_gemini_input_usd: float = Field(0.3, description="price of a million input tokens", ge=0, le=1000)
-    llm_gemini_output_usd: float = Field(2.5, description="price of a million output tokens", ge=0, le=1000)
+    llm_gemini_input_usd: float = Field(0.3, description="Gemini's price of a million input tokens", ge=0, le=1000)
+    llm_gemini_output_usd: float = Field(2.5, description="Gemini's price of a million output tokens", ge=0, le=1000)
 
     @field_validator("llm_order_open", "llm_order_closed")
     @classmethod
@@ -69,6 +83,22 @@ class LlmSettings(BaseModel):
         scheme, _, rest = url.partition("://")
         if scheme not in ("http", "https") or not rest:
             raise ValueError("is not a URL such as http://127.0.0.1:11434/v1")
-        if "@" in rest.partition("/")[0]:
-            raise ValueError("has a name or password in it: keys belong in DEEPSEEK_API_KEY")
+        if "@" in rest or "?" in rest:
+            raise ValueError("has a password or a query in it: keys belong in DEEPSEEK_API_KEY")
         return url.rstrip("/")
+
+    @field_validator("llm_deepseek_url")
+    @classmethod
+    def _check_key_is_safe(cls, url: str) -> str:
+        """The key is never sent in the clear over a network."""
+        parts = urlsplit(url)
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+            raise ValueError("must begin with https:// (http:// only on this machine)")
+        return url
+
+    @field_validator("deepseek_api_key")
+    @classmethod
+    def _check_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not ((text := key.get_secret_value()).isascii() and text.isprintable()):
+            raise ValueError("holds characters that no key has")
+        return key

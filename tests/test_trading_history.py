@@ -178,6 +178,8 @@ READERS: dict[str, Callable[[TradingHistory], object]] = {  # performance index 
     "agent_health_timestamp": lambda history: history.health_between(OPEN, OPEN),
     "order_intents_open": lambda history: history.open_intents(),
     "order_intents_client_order": lambda history: history.highest_order_id(2),
+    "order_intents_entries": lambda history: history.entries_tried(DAY),
+    "decisions_refused": lambda history: history.refused_symbols(DAY),
 }
 
 
