@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from llm.outcomes import Abstained, Answered, Reason
+from telemetry import tracing
+from telemetry.instruments import LLM_COST
+from tests.heard import listening
 from tests.llm.chat_server import USAGE, Answer, ChatServer, dribbles, hangs_up, refuses, says, sends, serving
 from tests.llm.world import (
     CLOSED,
@@ -297,38 +300,29 @@ def test_key_is_in_no_log_no_row_and_no_outcome(
 
 
 def test_span_has_model_tokens_and_no_prompt(tmp_path: Path) -> None:
-    told: list[tuple[str, dict[str, Any]]] = []
+    with listening() as heard, tracing.span("tick", {}):
+        _, _, log = ask(tmp_path, says(GOOD))
+    [span] = heard.named("chat deepseek-flash")
+    told = span.attributes
+    assert told["gen_ai.operation.name"] == "chat"
+    assert told["gen_ai.provider.name"] == "deepseek"
+    assert told["gen_ai.request.model"] == told["gen_ai.response.model"] == "deepseek-flash"
+    assert told["gen_ai.response.finish_reasons"] == ("stop",)
+    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (1000, 200)
+    assert told["gen_ai.usage.cache_read.input_tokens"] == 400
+    assert told["gen_ai.usage.reasoning.output_tokens"] == 12
+    assert "Stocks" not in str(span)
+    assert log.rows[0].trace_id == f"{span.link.trace_id:032x}"
+    [cost] = heard.measured(LLM_COST)
+    assert cost.value == log.rows[0].cost_usd
 
-    class Span:
-        def __init__(self, name: str) -> None:
-            self.name = name
 
-        def __enter__(self) -> Span:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            return None
-
-        def answered(self, **values: Any) -> None:
-            told.append((self.name, values))
-
-    def span(model: str, *, provider: str) -> Span:
-        return Span(f"{provider} {model}")
-
-    async def run() -> None:
-        async with serving(says(GOOD)) as server:
-            configuration = settings(tmp_path, llm_deepseek_url=server.url)
-            async with opened(configuration, CallLog(), trace=span) as models:
-                await models.ask("test v1", MESSAGES, REPLY_CLASS)
-
-    asyncio.run(run())
-    [(name, values)] = told
-    assert name == "deepseek deepseek-flash"
-    assert values["model"] == "deepseek-flash"
-    assert (values["input_tokens"], values["output_tokens"]) == (1000, 200)
-    assert (values["cached_tokens"], values["reasoning_tokens"]) == (400, 12)
-    assert (values["finish_reason"], values["cost_usd"] > 0) == ("stop", True)
-    assert "Stocks" not in str(told)
+@pytest.mark.parametrize("status", [400, 401, 402, 429, 500])
+def test_error_that_repeats_the_key_shows_it_in_no_span(tmp_path: Path, status: int) -> None:
+    with listening() as heard:
+        ask(tmp_path, refuses(status, f"Your api key: {KEY} is invalid"))
+    assert heard.named("chat deepseek-flash")[0].attributes["error.type"]
+    assert KEY not in str(heard.items)
 
 
 def test_pause_before_a_retry_doubles(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from tests.llm.chat_server import Answer, refuses, says, serving
 from tests.llm.world import EVIDENCE, KEY, MESSAGES, REPLY_CLASS, SUBJECTS, CallLog, opened, reply, settings, view
 from utils import Misconfigured
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def record(tmp_path: Path, *answers: Answer) -> tuple[Path, Any]:
     """A database of the calls of one question about symbols, and what came of it."""
@@ -137,11 +139,10 @@ def test_command_asks_records_and_replays(folder: Path, monkeypatch: pytest.Monk
         assert again["views"] == asked["views"]
 
     async def performed(*arguments: str) -> dict[str, Any]:
-        root = Path(__file__).resolve().parents[2]
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "llm", *arguments),
             cwd=folder,
-            env={"PYTHONPATH": str(root), "PATH": ""},
+            env={"PYTHONPATH": str(ROOT), "PATH": ""},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
