@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trading.money import BPS, MONEY_UNITS_PER_USD
-from trading.risk import RiskLimits
+from trading.risk import RiskLimits, money_share
 from trading.strategy import Parameters
 from trading.watchlist import SYMBOL
 
@@ -88,8 +88,8 @@ class RiskSettings(BaseModel):
     def limits(self, capital: int) -> RiskLimits:
         """The limits of a session that may use `capital` (1e-6 USD)."""
         return RiskLimits(
-            max_daily_loss=round(capital * self.risk_max_daily_loss_pct / 100),
-            max_drawdown=round(capital * self.risk_max_drawdown_pct / 100),
+            max_daily_loss=money_share(capital, self.risk_max_daily_loss_pct),
+            max_drawdown=money_share(capital, self.risk_max_drawdown_pct),
             max_order_value=round(self.risk_max_order_value_usd * MONEY_UNITS_PER_USD),
             max_open_positions=self.risk_max_open_positions,
             max_entries_per_session=self.risk_max_entries_per_session,
