@@ -1,0 +1,117 @@
+"""Simulating sessions: bars, parameters and an account in; round trips, session results and judgements out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from research import sessions as plain
+from research.compiled import compiled
+from research.sessions import DAY_COLUMNS, RULES, TRIP_COLUMNS, Account, Log
+from research.source import Bars
+from research.tapes import Int64s
+from research.trips import FILL_COLUMNS, REASONS
+from trading.book import RoundTrip
+from trading.rules import rule_name
+from trading.settings import RiskSettings
+from trading.strategy import Parameters
+from utils import Misconfigured
+
+LARGEST_INT = 2**63 - 1
+EQUITY_MAY_GROW = 2  # times: room for sums in 64 bits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run did. `fills`, `trips` and `days` are rows of `research.trips` and `research.sessions`.
+
+    `judgements` has shape (n_tapes, RULES); only `count_judgements` fills it.
+    """
+
+    bars: Bars
+    fills: Int64s
+    trips: Int64s
+    days: Int64s
+    judgements: Int64s
+
+    def round_trips(self) -> list[RoundTrip]:
+        """All closed round trips in the order in which they closed, as the day trader's book tells them."""
+        return [
+            RoundTrip(
+                symbol=self.bars.symbol_of(row[plain.TRIP_TAPE]),
+                opened_s=row[plain.OPENED_S],
+                closed_s=row[plain.CLOSED_S],
+                quantity=row[plain.TRIP_QUANTITY],
+                bought_for=row[plain.BOUGHT_FOR],
+                sold_for=row[plain.SOLD_FOR],
+                fees=row[plain.FEES],
+                pnl=row[plain.PNL],
+                exit_reason=REASONS[row[plain.EXIT_REASON]],
+            )
+            for row in self.trips.tolist()
+        ]
+
+    def denials(self, tape: int | None = None) -> dict[str, int]:
+        """rule name -> judgements, of one tape or of all; empty unless judgements were counted."""
+        counts = self.judgements.sum(axis=0) if tape is None else self.judgements[tape]
+        return {rule_name(rule): int(count) for rule, count in enumerate(counts) if count}
+
+    @property
+    def pnl(self) -> int:
+        """Net result of all sessions in 1e-6 USD."""
+        return int(self.days[:, plain.RESULT].sum())
+
+
+class Plan(NamedTuple):
+    """An account: its money in 1e-6 USD and what the day trader may do with it."""
+
+    equity: int
+    account: Account
+
+
+def plan(equity_usd: float, allocation: float, risk: RiskSettings, *, minute_atr: bool = False) -> Plan:
+    """An account with the limits of `risk`. Raises Misconfigured when its sums would not fit into 64 bits."""
+    equity, ppm = round(equity_usd * 1_000_000), round(allocation * 1_000_000)
+    if equity <= 0 or equity * EQUITY_MAY_GROW * ppm > LARGEST_INT:
+        most = LARGEST_INT // EQUITY_MAY_GROW // ppm // 1_000_000
+        raise Misconfigured(f"an equity of {equity_usd:,.0f} USD is not within 1 … {most:,} USD")
+    account = Account(
+        allocation_ppm=ppm,
+        max_daily_loss_pct=float(risk.risk_max_daily_loss_pct),
+        max_drawdown_pct=float(risk.risk_max_drawdown_pct),
+        limits=risk.limits(0),
+        minute_atr=minute_atr,
+    )
+    return Plan(equity, account)
+
+
+def simulate(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
+    """All sessions one after the other on one account."""
+    play = compiled(plain.play_every_instant)
+    parameters = Parameters(
+        int(parameters.profit_target_bps),
+        int(parameters.stop_loss_bps),
+        float(parameters.rsi_cap),
+        float(parameters.atr_floor_pct),
+    )
+    fills_room = trips_room = 64 + bars.n_bars // 32
+    while True:
+        log = Log(
+            fills=np.empty((fills_room, FILL_COLUMNS), np.int64),
+            trips=np.empty((trips_room, TRIP_COLUMNS), np.int64),
+            days=np.zeros((len(bars.dates), DAY_COLUMNS), np.int64),
+            judgements=np.zeros((bars.n_tapes, RULES), np.int64),
+        )
+        used = play(bars.tapes, on.equity, parameters, on.account, log)
+        if used.fills <= fills_room and used.trips <= trips_room:
+            break
+        fills_room, trips_room = 2 * max(used.fills, fills_room), 2 * max(used.trips, trips_room)
+    return Outcome(
+        bars=bars,
+        fills=log.fills[: used.fills],
+        trips=log.trips[: used.trips],
+        days=log.days,
+        judgements=log.judgements,
+    )
