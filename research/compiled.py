@@ -28,16 +28,18 @@ def compiled(function: F) -> F:
     modules = _rooms()
     _register(modules)
     numba.config.CACHE_DIR = str(_cache_folder(modules))
+    numba.config.SLP_VECTORIZE = 1  # two divisions at once; the order of arithmetic stays as written
     return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
 
 
 def _rooms() -> tuple[ModuleType, ...]:
     """The modules whose functions may be called by compiled code."""
+    from research import indicators as many
     from research import sessions, skipping, tapes, trips
     from trading import costs, day_money, indicators, judgement, ledger, matching, money, risk, rules, sizing, strategy
 
     rules_of_trading = (costs, day_money, indicators, judgement, ledger, matching, money)
-    return (*rules_of_trading, risk, rules, sizing, strategy, tapes, trips, sessions, skipping)
+    return (*rules_of_trading, risk, rules, sizing, strategy, tapes, trips, sessions, many, skipping)
 
 
 @cache

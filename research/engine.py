@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from research import sessions as plain
+from research import skipping
 from research.compiled import compiled
-from research.sessions import DAY_COLUMNS, RULES, TRIP_COLUMNS, Account, Log
+from research.sessions import DAY_COLUMNS, RULES, TRIP_COLUMNS, Account, Counts, Log
 from research.source import Bars
 from research.tapes import Int64s
 from research.trips import FILL_COLUMNS, REASONS
@@ -27,7 +29,7 @@ EQUITY_MAY_GROW = 2  # times: room for sums in 64 bits
 class Outcome:
     """What a run did. `fills`, `trips` and `days` are rows of `research.trips` and `research.sessions`.
 
-    `judgements` has shape (n_tapes, RULES); only `count_judgements` fills it.
+    `judgements` has shape (n_tapes, RULES); only `simulate_every_instant` fills it.
     """
 
     bars: Bars
@@ -88,14 +90,34 @@ def plan(equity_usd: float, allocation: float, risk: RiskSettings, *, minute_atr
 
 
 def simulate(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
-    """All sessions one after the other on one account."""
+    """All sessions one after the other on one account, as fast as can be; judgements are not counted."""
+    quick = compiled(skipping.quick_sessions)(bars.tapes, on.account.minute_atr)
+    play = compiled(skipping.play_all)
+
+    def run(log: Log) -> Counts:
+        return play(bars.tapes, quick, on.equity, _typed(parameters), on.account, log)
+
+    return _with_room(bars, run)
+
+
+def simulate_every_instant(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
+    """The same, looking at every 5-second instant: slower, with all judgements counted and every mark made."""
     play = compiled(plain.play_every_instant)
-    parameters = Parameters(
+    return _with_room(bars, lambda log: play(bars.tapes, on.equity, _typed(parameters), on.account, log))
+
+
+def _typed(parameters: Parameters) -> Parameters:
+    """With the number types that compiled code was made for."""
+    return Parameters(
         int(parameters.profit_target_bps),
         int(parameters.stop_loss_bps),
         float(parameters.rsi_cap),
         float(parameters.atr_floor_pct),
     )
+
+
+def _with_room(bars: Bars, run: Callable[[Log], Counts]) -> Outcome:
+    """The outcome of a run, which is repeated with more room when its log was full."""
     fills_room = trips_room = 64 + bars.n_bars // 32
     while True:
         log = Log(
@@ -104,7 +126,7 @@ def simulate(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
             days=np.zeros((len(bars.dates), DAY_COLUMNS), np.int64),
             judgements=np.zeros((bars.n_tapes, RULES), np.int64),
         )
-        used = play(bars.tapes, on.equity, parameters, on.account, log)
+        used = run(log)
         if used.fills <= fills_room and used.trips <= trips_room:
             break
         fills_room, trips_room = 2 * max(used.fills, fills_room), 2 * max(used.trips, trips_room)

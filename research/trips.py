@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from research.tapes import NEVER_S, Int64s, Point, Tapes, point, point_second, published_s
+from research.tapes import (
+    NEVER_S,
+    POINTS_A_BAR,
+    Int64s,
+    Point,
+    Tapes,
+    follows_from_minutes,
+    point,
+    point_second,
+    published_s,
+)
 from trading.costs import BUY, SELL, FeeSchedule, fill_fees
 from trading.matching import (
     BAR_SECONDS,
@@ -86,6 +96,23 @@ def log_sale(
     return log_fill(fills, count, tape, second, SELL, quantity, price, fee, reason)
 
 
+def untouched_bars(tapes: Tapes, tape: int, number: int, eod_s: int, stop: int, limit: int) -> int:
+    """How many whole minute bars from the price `number` on, before EOD time, reach neither the stop nor the target.
+
+    A bid is below the last price: a bar whose high is not above the limit cannot fill it.
+    """
+    if number % POINTS_A_BAR != 0 or not follows_from_minutes(tapes, tape):
+        return 0
+    begin, end = tapes.first_bar[tape] + number // POINTS_A_BAR, tapes.first_bar[tape + 1]
+    start_s, high, low = tapes.start_s[begin:end], tapes.high[begin:end], tapes.low[begin:end]
+    i = 0
+    while i < len(low) and low[i] > stop and high[i] <= limit:
+        i += 1
+    while i > 0 and start_s[i - 1] >= eod_s:
+        i -= 1
+    return i
+
+
 def follow_trip(
     tapes: Tapes,
     entry: Entry,
@@ -115,6 +142,12 @@ def follow_trip(
     number, published = entry.next_point, entry.n_published
     due_s = eod_s
     while left > 0:
+        if not triggered and not marketable and not timed:
+            skipped = untouched_bars(tapes, tape, number, eod_s, stop, limit)
+            if skipped:
+                number += POINTS_A_BAR * skipped
+                last = tapes.close[tapes.first_bar[tape] + number // POINTS_A_BAR - 1]
+                published = max(published, number // POINTS_A_BAR - 1)
         second = point_second(tapes, tape, number)
         at_point = second <= due_s
         if not at_point:
