@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+from research.tapes import unowned
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 CACHE_NAME = "ibkr-autonomous-traders"
@@ -45,11 +47,32 @@ def _rooms() -> tuple[ModuleType, ...]:
 @cache
 def _register(modules: tuple[ModuleType, ...]) -> None:
     """Let compiled code call the plain functions of these modules."""
-    from numba.extending import register_jitable
+    from numba.extending import overload, register_jitable
 
     for module in modules:
         for _, function in _functions(module):
-            register_jitable(function)
+            if function is not unowned:
+                register_jitable(function)
+    overload(unowned)(lambda array: _without_owner())
+
+
+@cache
+def _without_owner() -> Callable[[Any], Any]:
+    """`tapes.unowned` for compiled code: the array without the counter of its holders."""
+    from numba.core import cgutils
+    from numba.core.imputils import impl_ret_untracked
+    from numba.extending import intrinsic
+
+    @intrinsic  # type: ignore[misc]
+    def bare(_context: Any, array: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            value = context.make_array(signature.args[0])(context, builder, arguments[0])
+            value.meminfo = cgutils.get_null_value(value.meminfo.type)
+            return impl_ret_untracked(context, builder, signature.return_type, value._getvalue())
+
+        return array(array), generate
+
+    return lambda array: bare(array)
 
 
 def _functions(module: ModuleType) -> Iterable[tuple[str, Callable[..., Any]]]:

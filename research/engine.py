@@ -11,9 +11,10 @@ import numpy as np
 from research import sessions as plain
 from research import skipping
 from research.compiled import compiled
+from research.indicators import Scratch, new_scratch
 from research.sessions import DAY_COLUMNS, RULES, TRIP_COLUMNS, Account, Counts, Log
 from research.source import Bars
-from research.tapes import Int64s
+from research.tapes import END_BAR, END_TAPE, FIRST_BAR, FIRST_TAPE, Int64s
 from research.trips import FILL_COLUMNS, REASONS
 from trading.book import RoundTrip
 from trading.rules import rule_name
@@ -93,11 +94,21 @@ def simulate(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
     """All sessions one after the other on one account, as fast as can be; judgements are not counted."""
     quick = compiled(skipping.quick_sessions)(bars.tapes, on.account.minute_atr)
     play = compiled(skipping.play_all)
+    scratch, board = buffers(bars)
 
     def run(log: Log) -> Counts:
-        return play(bars.tapes, quick, on.equity, _typed(parameters), on.account, log)
+        return play(bars.tapes, quick, on.equity, _typed(parameters), on.account, log, scratch, board)
 
     return _with_room(bars, run)
+
+
+def buffers(bars: Bars) -> tuple[Scratch, Int64s]:
+    """What the quick form works in, for all sessions of these bars."""
+    columns = bars.tapes.tapes
+    longest = int((columns[:, END_BAR] - columns[:, FIRST_BAR]).max())
+    most = int((bars.tapes.sessions[:, END_TAPE] - bars.tapes.sessions[:, FIRST_TAPE]).max())
+    board = np.zeros((most, skipping.BOARD_COLUMNS), np.int64)
+    return new_scratch(most + skipping.BLOCK_TAPES, longest), board
 
 
 def simulate_every_instant(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:

@@ -9,78 +9,70 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.tapes import Floats, Int64s, Tapes
+from research.tapes import CLOSE, END_BAR, FIRST_BAR, HIGH, LOW, VOLUME, Floats, Int64s, Tapes, unowned
 from trading.indicators import RSI_BARS, VWAP_BARS, RsiState, VwapState, rsi_step, rsi_value, typical_volume3, vwap_step
 
 LANES = 4
 SEED_BARS = RSI_BARS + 1  # from here on the count of changes no longer matters to a step
 
 
-class Scratch(NamedTuple):
-    """Buffers that are used again for every block of tapes; arrays of shape (n_tapes_of_a_block, n_bars_of_a_tape).
+# places in `Scratch.sums` and `Scratch.averages`
+PV3, SHARES = range(2)
+GAIN, LOSS, HEAT = range(3)
 
-    `sum_pv3` and `sum_volume` are the VWAP's sums after each bar, `gain` and `loss` the RSI's averages. `heat[i]` is
-    the RSI that stands while bar `i` shows its prices, infinite where even its high is not above the VWAP: an entry
-    in that minute needs `heat[i]` below the cap.
+
+class Scratch(NamedTuple):
+    """Buffers that are used again for every block of tapes. Row r is the r-th tape of the block.
+
+    `sums` (n_rows, 2, n_bars): the VWAP's sums after each bar. `averages` (n_rows, 3, n_bars): the RSI's averages
+    after each bar, and the heat: the RSI that stands while a bar shows its prices, infinite where even its high is
+    not above the VWAP. An entry in that minute needs a heat below the cap. `pv3` (n_bars,) is used in between.
     """
 
-    sum_pv3: Int64s
-    sum_volume: Int64s
-    gain: Floats
-    loss: Floats
-    heat: Floats
-    pv3: Int64s  # (n_bars_of_a_tape,)
+    sums: Int64s
+    averages: Floats
+    pv3: Int64s
 
 
 def new_scratch(rows: int, longest: int) -> Scratch:
     """Buffers for `rows` tapes of up to `longest` bars."""
-    return Scratch(
-        np.empty((rows, longest), np.int64),
-        np.empty((rows, longest), np.int64),
-        np.empty((rows, longest)),
-        np.empty((rows, longest)),
-        np.empty((rows, longest)),
-        np.empty(longest, np.int64),
-    )
+    return Scratch(np.empty((rows, 2, longest), np.int64), np.empty((rows, 3, longest)), np.empty(longest, np.int64))
+
+
+def lent_scratch(scratch: Scratch) -> Scratch:
+    """The same buffers for the time of one call: see `tapes.unowned`."""
+    return Scratch(unowned(scratch.sums), unowned(scratch.averages), unowned(scratch.pv3))
 
 
 def look_at_tapes(tapes: Tapes, first: int, count: int, scratch: Scratch) -> None:
     """Fill the scratch rows 0 to `count` with the indicators of the tapes from `first` on."""
+    bars = tapes.bars
     row = 0
     while row + LANES <= count:
-        offsets = tapes.first_bar[first + row : first + row + LANES + 1]
+        a, b, c, d = (
+            tapes.tapes[first + row],
+            tapes.tapes[first + row + 1],
+            tapes.tapes[first + row + 2],
+            tapes.tapes[first + row + 3],
+        )
         average_four(
-            tapes.close[offsets[0] : offsets[1]],
-            tapes.close[offsets[1] : offsets[2]],
-            tapes.close[offsets[2] : offsets[3]],
-            tapes.close[offsets[3] : offsets[4]],
-            scratch.gain[row : row + LANES],
-            scratch.loss[row : row + LANES],
+            bars[CLOSE, a[FIRST_BAR] : a[END_BAR]],
+            bars[CLOSE, b[FIRST_BAR] : b[END_BAR]],
+            bars[CLOSE, c[FIRST_BAR] : c[END_BAR]],
+            bars[CLOSE, d[FIRST_BAR] : d[END_BAR]],
+            scratch.averages[row : row + LANES],
         )
         row += LANES
     while row < count:
-        begin, end = tapes.first_bar[first + row], tapes.first_bar[first + row + 1]
-        average_on(tapes.close[begin:end], 0, scratch.gain[row], scratch.loss[row])
+        begin, end = tapes.tapes[first + row, FIRST_BAR], tapes.tapes[first + row, END_BAR]
+        average_on(bars[CLOSE, begin:end], 0, scratch.averages[row, GAIN], scratch.averages[row, LOSS])
         row += 1
     for row in range(count):
-        begin, end = tapes.first_bar[first + row], tapes.first_bar[first + row + 1]
-        sum_up(
-            tapes.high[begin:end],
-            tapes.low[begin:end],
-            tapes.close[begin:end],
-            tapes.volume[begin:end],
-            scratch.pv3,
-            scratch.sum_pv3[row],
-            scratch.sum_volume[row],
-        )
-        take_heat(
-            tapes.high[begin:end],
-            scratch.sum_pv3[row],
-            scratch.sum_volume[row],
-            scratch.gain[row],
-            scratch.loss[row],
-            scratch.heat[row],
-        )
+        begin, end = tapes.tapes[first + row, FIRST_BAR], tapes.tapes[first + row, END_BAR]
+        high = bars[HIGH, begin:end]
+        sums, averages = scratch.sums[row], scratch.averages[row]
+        sum_up(high, bars[LOW, begin:end], bars[CLOSE, begin:end], bars[VOLUME, begin:end], scratch.pv3, sums)
+        take_heat(high, sums[PV3], sums[SHARES], averages[GAIN], averages[LOSS], averages[HEAT])
 
 
 def average_on(close: Int64s, done: int, gain: Floats, loss: Floats) -> None:
@@ -93,17 +85,17 @@ def average_on(close: Int64s, done: int, gain: Floats, loss: Floats) -> None:
         gain[i], loss[i] = rsi.average_gain, rsi.average_loss
 
 
-def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, gain: Floats, loss: Floats) -> None:
+def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, averages: Floats) -> None:
     """`average_on` for four tapes side by side, as far as the shortest goes; then each alone."""
     common = min(min(len(a), len(b)), min(len(c), len(d)))
     if common > SEED_BARS:
-        average_on(a[:SEED_BARS], 0, gain[0], loss[0])
-        average_on(b[:SEED_BARS], 0, gain[1], loss[1])
-        average_on(c[:SEED_BARS], 0, gain[2], loss[2])
-        average_on(d[:SEED_BARS], 0, gain[3], loss[3])
+        average_on(a[:SEED_BARS], 0, averages[0, GAIN], averages[0, LOSS])
+        average_on(b[:SEED_BARS], 0, averages[1, GAIN], averages[1, LOSS])
+        average_on(c[:SEED_BARS], 0, averages[2, GAIN], averages[2, LOSS])
+        average_on(d[:SEED_BARS], 0, averages[3, GAIN], averages[3, LOSS])
         last = SEED_BARS - 1
-        ga, gb, gc, gd = gain[0, last], gain[1, last], gain[2, last], gain[3, last]
-        la, lb, lc, ld = loss[0, last], loss[1, last], loss[2, last], loss[3, last]
+        ga, gb, gc, gd = averages[0, GAIN, last], averages[1, GAIN, last], averages[2, GAIN, last], averages[3, GAIN, last]
+        la, lb, lc, ld = averages[0, LOSS, last], averages[1, LOSS, last], averages[2, LOSS, last], averages[3, LOSS, last]
         pa, pb, pc, pd = a[last], b[last], c[last], d[last]
         for i in range(SEED_BARS, common):
             ra = rsi_step(RsiState(RSI_BARS, SEED_BARS, pa, ga, la), a[i])
@@ -113,20 +105,21 @@ def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, gain: Floats, loss:
             pa, pb, pc, pd = ra.previous_close, rb.previous_close, rc.previous_close, rd.previous_close
             ga, gb, gc, gd = ra.average_gain, rb.average_gain, rc.average_gain, rd.average_gain
             la, lb, lc, ld = ra.average_loss, rb.average_loss, rc.average_loss, rd.average_loss
-            gain[0, i], gain[1, i], gain[2, i], gain[3, i] = ga, gb, gc, gd
-            loss[0, i], loss[1, i], loss[2, i], loss[3, i] = la, lb, lc, ld
+            averages[0, GAIN, i], averages[0, LOSS, i] = ga, la
+            averages[1, GAIN, i], averages[1, LOSS, i] = gb, lb
+            averages[2, GAIN, i], averages[2, LOSS, i] = gc, lc
+            averages[3, GAIN, i], averages[3, LOSS, i] = gd, ld
     else:
         common = 0
-    average_on(a, common, gain[0], loss[0])
-    average_on(b, common, gain[1], loss[1])
-    average_on(c, common, gain[2], loss[2])
-    average_on(d, common, gain[3], loss[3])
+    average_on(a, common, averages[0, GAIN], averages[0, LOSS])
+    average_on(b, common, averages[1, GAIN], averages[1, LOSS])
+    average_on(c, common, averages[2, GAIN], averages[2, LOSS])
+    average_on(d, common, averages[3, GAIN], averages[3, LOSS])
 
 
-def sum_up(
-    high: Int64s, low: Int64s, close: Int64s, volume: Int64s, pv3: Int64s, sum_pv3: Int64s, sum_volume: Int64s
-) -> None:
+def sum_up(high: Int64s, low: Int64s, close: Int64s, volume: Int64s, pv3: Int64s, sums_of: Int64s) -> None:
     """The VWAP's sums after each bar."""
+    sum_pv3, sum_volume = sums_of[PV3], sums_of[SHARES]
     count = len(close)
     for i in range(count):
         pv3[i] = typical_volume3(high[i], low[i], close[i], volume[i])

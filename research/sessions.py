@@ -11,14 +11,28 @@ from typing import NamedTuple
 import numpy as np
 
 from research.tapes import (
-    Flags,
+    ATR_RANGES,
+    CLOSE,
+    CLOSE_S,
+    END_BAR,
+    END_TAPE,
+    EOD_S,
+    FIRST_BAR,
+    FIRST_RATE,
+    FIRST_TAPE,
+    HIGH,
+    LOW,
+    OPEN_S,
+    VOLUME,
     Floats,
     Int64s,
     Tapes,
     known_s,
+    lent,
     point,
     point_second,
     published_s,
+    unowned,
 )
 from research.trips import FEE, PRICE, QUANTITY, REASON, SECOND, TICK_S, Entry, follow_trip
 from trading.costs import FeeSchedule
@@ -75,6 +89,11 @@ class Log(NamedTuple):
     judgements: Int64s  # (n_tapes, RULES), counted by the plain form only
 
 
+def lent_log(log: Log) -> Log:
+    """The same log for the time of one call: see `tapes.unowned`."""
+    return Log(unowned(log.fills), unowned(log.trips), unowned(log.days), unowned(log.judgements))
+
+
 class Counts(NamedTuple):
     """Rows of a log that are in use."""
 
@@ -108,7 +127,7 @@ def session_limits(account: Account, equity: int) -> RiskLimits:
 
 def session_rates(tapes: Tapes, session: int) -> FeeSchedule:
     """The fees in force in a session."""
-    row = tapes.rates[session]
+    row = tapes.sessions[session, FIRST_RATE:]
     return FeeSchedule(row[0], row[1], row[2], row[3], row[4], row[5], row[6])
 
 
@@ -120,147 +139,111 @@ def equity_told(cash: int) -> int:
     return cents * 10_000
 
 
-class Desk(NamedTuple):
-    """State of each symbol of the running session; arrays of shape (n_symbols,) unless said otherwise."""
+# columns of `Desk.ints`: what the market showed and the day trader has of it
+NEXT_POINT, PUBLISHED, KNOWN, LAST, HALF, NEWS_S, RENEWED_S, QUIET, SUM_PV3, SUM_VOLUME, LAST_VOLUME = range(11)
+RSI_CHANGES, RSI_SEEN, RSI_CLOSE, ATR_SEEN, ATR_BARS_SEEN, ATR_CLOSE = range(11, 17)
+# the position, the rows of the log that hold its sales to come, and its open round trip
+SHARES, COST, ENTRIES, LAST_EXIT_S, NEXT_SALE, END_SALE = range(17, 23)
+OPEN_BOUGHT, OPEN_SOLD, OPEN_FEES, OPEN_SHARES, OPEN_SINCE_S, OPEN_PRICE = range(23, 29)
+DESK_INTS = 29
+# columns of `Desk.floats`
+GAIN, LOSS, RSI, ATR = range(4)
+DESK_FLOATS = 4
 
-    next_point: Int64s
-    published: Int64s  # bars published by now
-    known: Int64s  # bars that the day trader has
-    last: Int64s
-    half: Int64s
-    news_s: Int64s  # when its quote last said something new
-    renewed_s: Int64s
-    quiet: Flags  # its quotes were asked for again, and nothing has differed since
-    sum_pv3: Int64s
-    sum_volume: Int64s
-    last_volume: Int64s
-    rsi_ints: Int64s  # (n_symbols, 3) changes, bars, previous close
-    rsi_floats: Floats  # (n_symbols, 3) average gain, average loss, value
-    atr_ints: Int64s  # (n_symbols, 3) ranges, bars, previous close: of minute bars
-    atr_average: Floats
-    quantity: Int64s
-    cost: Int64s
-    entries: Int64s
-    last_exit_s: Int64s
-    next_sale: Int64s  # rows of the log: the sales to come of its open trip
-    end_sale: Int64s
-    trip_bought: Int64s
-    trip_sold: Int64s
-    trip_fees: Int64s
-    trip_shares: Int64s
-    trip_opened_s: Int64s
-    trip_price: Int64s
+
+class Desk(NamedTuple):
+    """State of each symbol of the running session: `ints` (n_symbols, DESK_INTS), `floats` (n_symbols, DESK_FLOATS).
+
+    PUBLISHED counts the bars that are public, KNOWN those that the day trader has. QUIET: its quotes were asked for
+    again, and nothing has differed since.
+    """
+
+    ints: Int64s
+    floats: Floats
 
 
 def new_desk(symbols: int) -> Desk:
     """A flat desk before the open."""
-
-    return Desk(
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.bool_),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros((symbols, 3), np.int64),
-        np.full((symbols, 3), np.nan),
-        np.zeros((symbols, 3), np.int64),
-        np.zeros(symbols),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-    )
+    desk = Desk(np.zeros((symbols, DESK_INTS), np.int64), np.zeros((symbols, DESK_FLOATS)))
+    desk.floats[:, RSI] = np.nan
+    return desk
 
 
 def see_market(desk: Desk, tapes: Tapes, tape: int, s: int, now_s: int) -> None:
     """Path points and publications until `now_s`, in their order: the standing price and the quote's age."""
     while True:
-        at_point = point_second(tapes, tape, desk.next_point[s])
-        at_bar = published_s(tapes, tape, desk.published[s])
+        at_point = point_second(tapes, tape, desk.ints[s, NEXT_POINT])
+        at_bar = published_s(tapes, tape, desk.ints[s, PUBLISHED])
         if min(at_point, at_bar) > now_s:
             return
         if at_point <= at_bar:
-            here = point(tapes, tape, desk.next_point[s])
-            desk.next_point[s] += 1
-            is_news = not desk.quiet[s] or here.price != desk.last[s] or here.half != desk.half[s]
-            desk.last[s] = here.price
-            desk.half[s] = here.half
+            here = point(tapes, tape, desk.ints[s, NEXT_POINT])
+            desk.ints[s, NEXT_POINT] += 1
+            is_news = desk.ints[s, QUIET] == 0 or here.price != desk.ints[s, LAST] or here.half != desk.ints[s, HALF]
+            desk.ints[s, LAST] = here.price
+            desk.ints[s, HALF] = here.half
         else:
-            volume = tapes.volume[tapes.first_bar[tape] + desk.published[s]]
-            desk.published[s] += 1
-            is_news = not desk.quiet[s] or volume > 0
+            volume = tapes.bars[VOLUME, tapes.tapes[tape, FIRST_BAR] + desk.ints[s, PUBLISHED]]
+            desk.ints[s, PUBLISHED] += 1
+            is_news = desk.ints[s, QUIET] == 0 or volume > 0
         if is_news:
-            desk.quiet[s] = False
-            desk.news_s[s] = min(at_point, at_bar)
+            desk.ints[s, QUIET] = 0
+            desk.ints[s, NEWS_S] = min(at_point, at_bar)
 
 
 def take_bars(desk: Desk, tapes: Tapes, tape: int, s: int, now_s: int) -> None:
     """Indicators over the bars that the day trader has by `now_s`."""
-    while known_s(tapes, tape, desk.known[s]) <= now_s:
-        bar = tapes.first_bar[tape] + desk.known[s]
-        entering = typical_volume3(tapes.high[bar], tapes.low[bar], tapes.close[bar], tapes.volume[bar])
+    while known_s(tapes, tape, desk.ints[s, KNOWN]) <= now_s:
+        bar = tapes.tapes[tape, FIRST_BAR] + desk.ints[s, KNOWN]
+        entering = typical_volume3(tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar], tapes.bars[VOLUME, bar])
         leaving, leaving_volume = 0, 0
-        if desk.known[s] >= VWAP_BARS:
+        if desk.ints[s, KNOWN] >= VWAP_BARS:
             old = bar - VWAP_BARS
-            leaving = typical_volume3(tapes.high[old], tapes.low[old], tapes.close[old], tapes.volume[old])
-            leaving_volume = tapes.volume[old]
+            leaving = typical_volume3(tapes.bars[HIGH, old], tapes.bars[LOW, old], tapes.bars[CLOSE, old], tapes.bars[VOLUME, old])
+            leaving_volume = tapes.bars[VOLUME, old]
         sums = vwap_step(
-            VwapState(desk.sum_pv3[s], desk.sum_volume[s]), entering, tapes.volume[bar], leaving, leaving_volume
+            VwapState(desk.ints[s, SUM_PV3], desk.ints[s, SUM_VOLUME]), entering, tapes.bars[VOLUME, bar], leaving, leaving_volume
         )
-        desk.sum_pv3[s], desk.sum_volume[s] = sums.sum_pv3, sums.sum_volume
-        ints, floats = desk.rsi_ints[s], desk.rsi_floats[s]
-        if desk.known[s] == 0:
-            floats[0], floats[1] = 0.0, 0.0
-        rsi = rsi_step(RsiState(ints[0], ints[1], ints[2], floats[0], floats[1]), tapes.close[bar])
-        ints[0], ints[1], ints[2] = rsi.changes, rsi.bars, rsi.previous_close
-        floats[0], floats[1], floats[2] = rsi.average_gain, rsi.average_loss, rsi_value(rsi)
-        ranges = desk.atr_ints[s]
+        desk.ints[s, SUM_PV3], desk.ints[s, SUM_VOLUME] = sums.sum_pv3, sums.sum_volume
+        ints, floats = desk.ints[s], desk.floats[s]
+        rsi = rsi_step(
+            RsiState(ints[RSI_CHANGES], ints[RSI_SEEN], ints[RSI_CLOSE], floats[GAIN], floats[LOSS]),
+            tapes.bars[CLOSE, bar],
+        )
+        ints[RSI_CHANGES], ints[RSI_SEEN], ints[RSI_CLOSE] = rsi.changes, rsi.bars, rsi.previous_close
+        floats[GAIN], floats[LOSS], floats[RSI] = rsi.average_gain, rsi.average_loss, rsi_value(rsi)
         atr = atr_step(
-            AtrState(ranges[0], ranges[1], ranges[2], desk.atr_average[s]),
-            tapes.high[bar],
-            tapes.low[bar],
-            tapes.close[bar],
+            AtrState(ints[ATR_SEEN], ints[ATR_BARS_SEEN], ints[ATR_CLOSE], floats[ATR]),
+            tapes.bars[HIGH, bar],
+            tapes.bars[LOW, bar],
+            tapes.bars[CLOSE, bar],
         )
-        ranges[0], ranges[1], ranges[2] = atr.ranges, atr.bars, atr.previous_close
-        desk.atr_average[s] = atr.average
-        desk.last_volume[s] = tapes.volume[bar]
-        desk.known[s] += 1
+        ints[ATR_SEEN], ints[ATR_BARS_SEEN], ints[ATR_CLOSE] = atr.ranges, atr.bars, atr.previous_close
+        floats[ATR] = atr.average
+        desk.ints[s, LAST_VOLUME] = tapes.bars[VOLUME, bar]
+        desk.ints[s, KNOWN] += 1
 
 
 def market_of(desk: Desk, tapes: Tapes, account: Account, tape: int, s: int, now_s: int) -> Market:
     """One symbol as the rules see it."""
-    last, half = desk.last[s], desk.half[s]
+    last, half = desk.ints[s, LAST], desk.ints[s, HALF]
     bid, ask = 0, 0
     if last > 0:
         bid, ask = bid_at(last, half), ask_at(last, half)
     if account.minute_atr:
-        atr = AtrState(desk.atr_ints[s, 0], 0, 0, desk.atr_average[s])
+        atr = AtrState(desk.ints[s, ATR_SEEN], 0, 0, desk.floats[s, ATR])
     else:
-        atr = AtrState(tapes.atr_ranges[tape], 0, 0, tapes.atr_average[tape])
+        atr = AtrState(tapes.tapes[tape, ATR_RANGES], 0, 0, tapes.atr[tape])
     return Market(
         last,
         bid,
         ask,
-        desk.known[s],
-        desk.last_volume[s],
-        VwapState(desk.sum_pv3[s], desk.sum_volume[s]),
-        desk.rsi_floats[s, 2],
+        desk.ints[s, KNOWN],
+        desk.ints[s, LAST_VOLUME],
+        VwapState(desk.ints[s, SUM_PV3], desk.ints[s, SUM_VOLUME]),
+        desk.floats[s, RSI],
         atr_pct(atr, last),
-        now_s - desk.news_s[s],
+        now_s - desk.ints[s, NEWS_S],
         False,
         False,
     )
@@ -270,9 +253,9 @@ def play_session(
     tapes: Tapes, session: int, equity: int, parameters: Parameters, account: Account, log: Log, counts: Counts
 ) -> Counts:
     """One session from the open to the end; what happened is in the log."""
-    first = tapes.first_tape[session]
-    symbols = tapes.first_tape[session + 1] - first
-    open_s, eod_s, close_s = tapes.open_s[session], tapes.eod_s[session], tapes.close_s[session]
+    first = tapes.sessions[session, FIRST_TAPE]
+    symbols = tapes.sessions[session, END_TAPE] - first
+    open_s, eod_s, close_s = tapes.sessions[session, OPEN_S], tapes.sessions[session, EOD_S], tapes.sessions[session, CLOSE_S]
     limits, rates = session_limits(account, equity), session_rates(tapes, session)
     budget = symbol_budget(equity, account.allocation_ppm, symbols)
     desk = new_desk(symbols)
@@ -285,30 +268,30 @@ def play_session(
         while open_positions:
             due, due_s = -1, now_s + 1
             for s in range(symbols):
-                if desk.next_sale[s] < desk.end_sale[s] and log.fills[desk.next_sale[s], SECOND] < due_s:
-                    due, due_s = s, log.fills[desk.next_sale[s], SECOND]
+                if desk.ints[s, NEXT_SALE] < desk.ints[s, END_SALE] and log.fills[desk.ints[s, NEXT_SALE], SECOND] < due_s:
+                    due, due_s = s, log.fills[desk.ints[s, NEXT_SALE], SECOND]
             if due < 0:
                 break
             s = due
-            row = log.fills[desk.next_sale[s]]
-            desk.next_sale[s] += 1
-            sale = sold(Position(desk.quantity[s], desk.cost[s]), row[QUANTITY], row[PRICE])
-            desk.quantity[s], desk.cost[s] = sale.position.quantity, sale.position.cost
+            row = log.fills[desk.ints[s, NEXT_SALE]]
+            desk.ints[s, NEXT_SALE] += 1
+            sale = sold(Position(desk.ints[s, SHARES], desk.ints[s, COST]), row[QUANTITY], row[PRICE])
+            desk.ints[s, SHARES], desk.ints[s, COST] = sale.position.quantity, sale.position.cost
             realised += sale.realised - row[FEE]
-            desk.trip_sold[s] += notional(row[PRICE], row[QUANTITY])
-            desk.trip_fees[s] += row[FEE]
-            if desk.quantity[s] == 0:
-                pnl = desk.trip_sold[s] - desk.trip_bought[s] - desk.trip_fees[s]
+            desk.ints[s, OPEN_SOLD] += notional(row[PRICE], row[QUANTITY])
+            desk.ints[s, OPEN_FEES] += row[FEE]
+            if desk.ints[s, SHARES] == 0:
+                pnl = desk.ints[s, OPEN_SOLD] - desk.ints[s, OPEN_BOUGHT] - desk.ints[s, OPEN_FEES]
                 losses = losses + 1 if pnl < 0 else 0
                 last_closed_s = row[SECOND]
-                desk.last_exit_s[s] = last_closed_s
+                desk.ints[s, LAST_EXIT_S] = last_closed_s
                 open_positions -= 1
                 if n_trips < len(log.trips):
                     trip = log.trips[n_trips]
-                    trip[TRIP_TAPE], trip[OPENED_S], trip[CLOSED_S] = first + s, desk.trip_opened_s[s], last_closed_s
-                    trip[TRIP_QUANTITY], trip[BOUGHT_FOR] = desk.trip_shares[s], desk.trip_bought[s]
-                    trip[SOLD_FOR], trip[FEES], trip[PNL] = desk.trip_sold[s], desk.trip_fees[s], pnl
-                    trip[EXIT_REASON], trip[ENTRY_PRICE] = row[REASON], desk.trip_price[s]
+                    trip[TRIP_TAPE], trip[OPENED_S], trip[CLOSED_S] = first + s, desk.ints[s, OPEN_SINCE_S], last_closed_s
+                    trip[TRIP_QUANTITY], trip[BOUGHT_FOR] = desk.ints[s, OPEN_SHARES], desk.ints[s, OPEN_BOUGHT]
+                    trip[SOLD_FOR], trip[FEES], trip[PNL] = desk.ints[s, OPEN_SOLD], desk.ints[s, OPEN_FEES], pnl
+                    trip[EXIT_REASON], trip[ENTRY_PRICE] = row[REASON], desk.ints[s, OPEN_PRICE]
                 n_trips += 1
         if now_s >= eod_s + SWEEP_AFTER_EOD_S and open_positions == 0:
             break
@@ -318,18 +301,18 @@ def play_session(
         # the day trader now
         standing = 0
         for s in range(symbols):
-            if desk.quantity[s] > 0:
-                standing += unrealised(Position(desk.quantity[s], desk.cost[s]), bid_at(desk.last[s], desk.half[s]))
+            if desk.ints[s, SHARES] > 0:
+                standing += unrealised(Position(desk.ints[s, SHARES], desk.ints[s, COST]), bid_at(desk.ints[s, LAST], desk.ints[s, HALF]))
         money = marked(money, realised + standing, limits.max_daily_loss, limits.max_drawdown)
         for s in range(symbols):
-            if now_s - max(desk.news_s[s], desk.renewed_s[s], open_s) > STALE_S:
-                desk.renewed_s[s] = now_s
-                desk.quiet[s] = True
+            if now_s - max(desk.ints[s, NEWS_S], desk.ints[s, RENEWED_S], open_s) > STALE_S:
+                desk.ints[s, RENEWED_S] = now_s
+                desk.ints[s, QUIET] = 1
         if now_s >= eod_s:
             continue
         committed = 0
         for s in range(symbols):
-            committed += desk.cost[s]
+            committed += desk.ints[s, COST]
         free = free_capital(equity, money.pnl, account.allocation_ppm, committed)
         pause_s = pause_end(losses, last_closed_s, limits.loss_streak, limits.loss_streak_pause_s)
         at_once = 0
@@ -347,7 +330,7 @@ def play_session(
                 False,
             )
             market = market_of(desk, tapes, account, tape, s, now_s)
-            state = SymbolState(desk.quantity[s], False, desk.entries[s], desk.last_exit_s[s])
+            state = SymbolState(desk.ints[s, SHARES], False, desk.ints[s, ENTRIES], desk.ints[s, LAST_EXIT_S])
             verdict = judge_entry(market, state, book, budget, free, parameters, limits, rates)
             log.judgements[tape, verdict.rule] += 1
             if verdict.rule != Rule.APPROVED:
@@ -355,7 +338,7 @@ def play_session(
             at_once += 1
             entries += 1
             open_positions += 1
-            desk.entries[s] += 1
+            desk.ints[s, ENTRIES] += 1
             committed += notional(verdict.collar, verdict.quantity)
             free = free_capital(equity, money.pnl, account.allocation_ppm, committed)
             entry = Entry(
@@ -364,9 +347,9 @@ def play_session(
                 verdict.quantity,
                 market.ask,
                 market.last,
-                desk.half[s],
-                desk.next_point[s],
-                desk.published[s],
+                desk.ints[s, HALF],
+                desk.ints[s, NEXT_POINT],
+                desk.ints[s, PUBLISHED],
             )
             before = n_fills
             n_fills = follow_trip(tapes, entry, parameters, eod_s, close_s, rates, log.fills, n_fills)
@@ -374,16 +357,16 @@ def play_session(
                 return Counts(n_fills, n_trips)  # no room: the caller asks again
             fee = log.fills[before, FEE]
             held = with_fee(bought(Position(0, 0), verdict.quantity, market.ask), fee)
-            desk.quantity[s], desk.cost[s] = held.quantity, held.cost
-            desk.next_sale[s], desk.end_sale[s] = before + 1, n_fills
-            desk.trip_bought[s], desk.trip_sold[s] = notional(market.ask, verdict.quantity), 0
-            desk.trip_fees[s], desk.trip_shares[s] = fee, verdict.quantity
-            desk.trip_opened_s[s], desk.trip_price[s] = now_s, market.ask
+            desk.ints[s, SHARES], desk.ints[s, COST] = held.quantity, held.cost
+            desk.ints[s, NEXT_SALE], desk.ints[s, END_SALE] = before + 1, n_fills
+            desk.ints[s, OPEN_BOUGHT], desk.ints[s, OPEN_SOLD] = notional(market.ask, verdict.quantity), 0
+            desk.ints[s, OPEN_FEES], desk.ints[s, OPEN_SHARES] = fee, verdict.quantity
+            desk.ints[s, OPEN_SINCE_S], desk.ints[s, OPEN_PRICE] = now_s, market.ask
     day = log.days[session]
     day[EQUITY], day[RESULT], day[PEAK], day[TROUGH] = equity, realised, money.peak, money.trough
     day[LOSS_LATCHED], day[DRAWDOWN_LATCHED] = money.loss_latched, money.drawdown_latched
-    day[LEFT_SHARES] = desk.quantity.sum()
-    day[BARS_VISITED] = tapes.first_bar[first + symbols] - tapes.first_bar[first]
+    day[LEFT_SHARES] = desk.ints[:, SHARES].sum()
+    day[BARS_VISITED] = tapes.tapes[first + symbols - 1, END_BAR] - tapes.tapes[first, FIRST_BAR]
     return Counts(n_fills, n_trips)
 
 
@@ -391,9 +374,10 @@ def play_every_instant(
     tapes: Tapes, equity: int, parameters: Parameters, account: Account, log: Log
 ) -> Counts:
     """All sessions, one after the other on one account; the rows that the log needs."""
+    tapes, log = lent(tapes), lent_log(log)
     counts = Counts(0, 0)
     cash = equity
-    for session in range(len(tapes.open_s)):
+    for session in range(len(tapes.sessions)):
         counts = play_session(tapes, session, equity_told(cash), parameters, account, log, counts)
         if counts.fills > len(log.fills):
             return counts

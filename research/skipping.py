@@ -16,11 +16,10 @@ in the plain form.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from research.indicators import SEED_BARS, Scratch, look_at_tapes, new_scratch
+from research.indicators import GAIN, HEAT, LOSS, PV3, SEED_BARS, Scratch, lent_scratch, look_at_tapes
+from research.indicators import SHARES as SUM_OF_SHARES
 from research.sessions import (
     BARS_VISITED,
     BOUGHT_FOR,
@@ -37,17 +36,42 @@ from research.sessions import (
     RESULT,
     SOLD_FOR,
     STALE_S,
+    TRIP_COLUMNS,
     TRIP_QUANTITY,
     TRIP_TAPE,
     Account,
     Counts,
     Log,
     equity_told,
+    lent_log,
     play_session,
     session_limits,
     session_rates,
 )
-from research.tapes import NEVER_S, Flags, Floats, Int64s, Tapes, follows_from_minutes
+from research.tapes import (
+    ATR_RANGES,
+    CLOSE,
+    CLOSE_S,
+    END_BAR,
+    END_TAPE,
+    EOD_S,
+    FIRST_BAR,
+    FIRST_TAPE,
+    HIGH,
+    LOW,
+    NEVER_S,
+    OPEN,
+    OPEN_S,
+    START,
+    VOLUME,
+    Flags,
+    Floats,
+    Int64s,
+    Tapes,
+    follows_from_minutes,
+    lent,
+    unowned,
+)
 from research.trips import FEE, PRICE, QUANTITY, REASON, SECOND, TICK_S, Entry, follow_trip
 from trading.day_money import Marked, free_capital, marked, pause_end, unrealised
 from trading.indicators import RSI_BARS, VWAP_BARS, AtrState, RsiState, VwapState, atr_pct, rsi_value
@@ -76,58 +100,29 @@ LOWEST_PRICE = 11_000  # 1.10 USD: half-spreads grow with the price above it
 PLAYED, NEEDS_MARKS, NEEDS_ROOM = 0, 1, 2
 
 
-class Board(NamedTuple):
-    """State of each symbol of the running session, used again in every one; arrays of shape (n_symbols,)."""
-
-    bar: Int64s  # the window to look at next: bar and place in it
-    window: Int64s
-    candidate_s: Int64s  # when that window may be judged; NEVER_S: not again today
-    sale_s: Int64s  # second of its next sale; NEVER_S: none to come
-    next_sale: Int64s  # rows of the log
-    end_sale: Int64s
-    quantity: Int64s
-    cost: Int64s
-    entries: Int64s
-    last_exit_s: Int64s
-    trip: Int64s  # (n_symbols, TRIP_COLUMNS): its open round trip
-    lowest: Int64s  # bounds of what its position is worth at bid, less its cost
-    highest: Int64s
-
-
-def new_board(symbols: int) -> Board:
-    """Room for sessions of up to `symbols` symbols."""
-    return Board(
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros((symbols, ENTRY_PRICE + 1), np.int64),
-        np.zeros(symbols, np.int64),
-        np.zeros(symbols, np.int64),
-    )
+# columns of the board: the window to look at next (bar and place in it) and when it may be judged (NEVER_S: not again
+# today); second and rows of the log of the sales to come (NEVER_S: none); position; bounds of its bid while
+# it is held; and its open round trip
+BAR, WINDOW, CANDIDATE_S, SALE_S, NEXT_SALE, END_SALE = range(6)
+SHARES, COST, ENTRIES, LAST_EXIT_S, LOW_BID, HIGH_BID, FIRST_OF_TRIP = range(6, 13)
+BOARD_COLUMNS = FIRST_OF_TRIP + TRIP_COLUMNS
 
 
 def can_skip(tapes: Tapes, tape: int) -> bool:
     """Whether a tape is of the kind that the quick form knows."""
     if not follows_from_minutes(tapes, tape):
         return False
-    for i in range(tapes.first_bar[tape], tapes.first_bar[tape + 1]):
-        if tapes.low[i] < LOWEST_PRICE or (tapes.volume[i] == 0 and tapes.low[i] == tapes.high[i]):
+    for i in range(tapes.tapes[tape, FIRST_BAR], tapes.tapes[tape, END_BAR]):
+        if tapes.bars[LOW, i] < LOWEST_PRICE or (tapes.bars[VOLUME, i] == 0 and tapes.bars[LOW, i] == tapes.bars[HIGH, i]):
             return False
     return True
 
 
 def quick_sessions(tapes: Tapes, minute_atr: bool) -> Flags:
     """Which sessions can be played in the quick form, (n_sessions,)."""
-    quick = np.ones(len(tapes.open_s), np.bool_)
-    for session in range(len(tapes.open_s)):
-        for tape in range(tapes.first_tape[session], tapes.first_tape[session + 1]):
+    quick = np.ones(len(tapes.sessions), np.bool_)
+    for session in range(len(tapes.sessions)):
+        for tape in range(tapes.sessions[session, FIRST_TAPE], tapes.sessions[session, END_TAPE]):
             if minute_atr or not can_skip(tapes, tape):
                 quick[session] = False
     return quick
@@ -160,56 +155,64 @@ def shown_price(open_: int, high: int, low: int, close: int, window: int) -> int
 
 def price_at(tapes: Tapes, tape: int, second: int) -> int:
     """The standing price at one of the day trader's instants; 0 before the first bar."""
-    begin, end = tapes.first_bar[tape], tapes.first_bar[tape + 1]
-    i = bar_at(tapes.start_s[begin:end], second)
+    begin, end = tapes.tapes[tape, FIRST_BAR], tapes.tapes[tape, END_BAR]
+    i = bar_at(tapes.bars[START, begin:end], second)
     if i < 0:
         return 0
     bar = begin + i
-    window = min((second - tapes.start_s[bar]) // WINDOW_S, IN_GAP)
-    return shown_price(tapes.open[bar], tapes.high[bar], tapes.low[bar], tapes.close[bar], window)
+    window = min((second - tapes.bars[START, bar]) // WINDOW_S, IN_GAP)
+    return shown_price(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar], window)
+
+
+def first_below(heat: Floats, first: int, last: int, cap: float) -> int:
+    """The first bar from `first` on whose heat is below the cap; `last` when none is before it."""
+    for i in range(first, last):
+        if heat[i] < cap:
+            return i
+    return max(first, last)
 
 
 def seek(
-    tapes: Tapes, tape: int, row: int, scratch: Scratch, board: Board, s: int, ready_s: int, last_s: int, cap: float
+    tapes: Tapes, tape: int, row: int, scratch: Scratch, board: Int64s, s: int, ready_s: int, last_s: int, cap: float
 ) -> None:
     """Move a symbol to its next window that the strategy may like, from where it stands and not before `ready_s`."""
-    begin, end = tapes.first_bar[tape], tapes.first_bar[tape + 1]
-    start_s = tapes.start_s[begin:end]
-    heat = scratch.heat[row]
+    begin, end = tapes.tapes[tape, FIRST_BAR], tapes.tapes[tape, END_BAR]
+    start_s = tapes.bars[START, begin:end]
+    heat = scratch.averages[row, HEAT]
     count = end - begin
-    i, window = board.bar[s], board.window[s]
-    board.candidate_s[s] = NEVER_S
+    i, window = board[s, BAR], board[s, WINDOW]
+    board[s, CANDIDATE_S] = NEVER_S
     gapless = start_s[count - 1] - start_s[0] == (count - 1) * BAR_SECONDS
     while i < count:
         if gapless:
-            while i < count - 1 and not heat[i] < cap:
-                i += 1
-                window = 0
+            warm = first_below(heat, i, count - 1, cap)
+            if warm > i:
+                i, window = warm, 0
         begins_s = start_s[i]
         if begins_s >= last_s:
             break
         bar = begin + i
         if heat[i] < cap:
-            sum_pv3, sum_volume = scratch.sum_pv3[row, i - 1], scratch.sum_volume[row, i - 1]
-            prices = path_prices(tapes.open[bar], tapes.high[bar], tapes.low[bar], tapes.close[bar])
+            sum_pv3, sum_volume = scratch.sums[row, PV3, i - 1], scratch.sums[row, SUM_OF_SHARES, i - 1]
+            prices = path_prices(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar])
             while window < IN_GAP:
                 above = prices[window] * 3 * sum_volume > sum_pv3
                 if above and begins_s + (window + 1) * WINDOW_S > ready_s:
-                    board.bar[s], board.window[s] = i, window
-                    board.candidate_s[s] = max(begins_s + window * WINDOW_S, ready_s)
+                    board[s, BAR], board[s, WINDOW] = i, window
+                    board[s, CANDIDATE_S] = max(begins_s + window * WINDOW_S, ready_s)
                     return
                 window += 1
         follows_s = start_s[i + 1] if i + 1 < count else NEVER_S
         if follows_s > begins_s + BAR_SECONDS and window <= IN_GAP and i + 1 >= VWAP_BARS and follows_s > ready_s:
-            above = tapes.close[bar] * 3 * scratch.sum_volume[row, i] > scratch.sum_pv3[row, i]
-            rsi = rsi_value(RsiState(RSI_BARS, SEED_BARS, 0, scratch.gain[row, i], scratch.loss[row, i]))
+            above = tapes.bars[CLOSE, bar] * 3 * scratch.sums[row, SUM_OF_SHARES, i] > scratch.sums[row, PV3, i]
+            rsi = rsi_value(RsiState(RSI_BARS, SEED_BARS, 0, scratch.averages[row, GAIN, i], scratch.averages[row, LOSS, i]))
             if above and rsi < cap:
-                board.bar[s], board.window[s] = i, IN_GAP
-                board.candidate_s[s] = max(begins_s + BAR_SECONDS, ready_s)
+                board[s, BAR], board[s, WINDOW] = i, IN_GAP
+                board[s, CANDIDATE_S] = max(begins_s + BAR_SECONDS, ready_s)
                 return
         i += 1
         window = 0
-    board.bar[s] = count
+    board[s, BAR] = count
 
 
 def news_s(tapes: Tapes, begin: int, i: int, window: int) -> int:
@@ -218,28 +221,28 @@ def news_s(tapes: Tapes, begin: int, i: int, window: int) -> int:
     After a gap in which its quotes were asked for again, a price that was known before is no news.
     """
     bar = begin + i
-    starts_s = tapes.start_s[bar]
+    starts_s = tapes.bars[START, bar]
     if window == IN_GAP:
         return starts_s + BAR_SECONDS  # the volume of the minute
     if i > 0:
-        known_s = tapes.start_s[bar - 1] + BAR_SECONDS
+        known_s = tapes.bars[START, bar - 1] + BAR_SECONDS
         if starts_s - known_s > STALE_S:
-            prices = path_prices(tapes.open[bar], tapes.high[bar], tapes.low[bar], tapes.close[bar])
+            prices = path_prices(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar])
             differs = False
             for place in range(window + 1):
-                differs = differs or prices[place] != tapes.close[bar - 1]
+                differs = differs or prices[place] != tapes.bars[CLOSE, bar - 1]
             if not differs:
                 return known_s
     return starts_s + window * WINDOW_S
 
 
-def standing(tapes: Tapes, first: int, symbols: int, board: Board, second: int) -> int:
+def standing(tapes: Tapes, first: int, symbols: int, board: Int64s, second: int) -> int:
     """Unrealised result at bid at one of the day trader's instants, of what was bought before it."""
     total = 0
     for s in range(symbols):
-        if board.quantity[s] > 0 and board.trip[s, OPENED_S] < second:
+        if board[s, SHARES] > 0 and board[s, FIRST_OF_TRIP + OPENED_S] < second:
             bid = bid_at(price_at(tapes, first + s, second), 0)
-            total += unrealised(Position(board.quantity[s], board.cost[s]), bid)
+            total += unrealised(Position(board[s, SHARES], board[s, COST]), bid)
     return total
 
 
@@ -247,7 +250,7 @@ def mark_until(
     tapes: Tapes,
     first: int,
     symbols: int,
-    board: Board,
+    board: Int64s,
     money: Marked,
     realised: int,
     marked_s: int,
@@ -258,7 +261,7 @@ def mark_until(
     """All marks after the instant `marked_s` until `until_s` that can differ, with the positions of now."""
     held = False
     for s in range(symbols):
-        held = held or board.quantity[s] > 0
+        held = held or board[s, SHARES] > 0
     if not held:
         return marked(money, realised, max_daily_loss, max_drawdown) if until_s > marked_s else money
     second = marked_s + TICK_S
@@ -269,6 +272,33 @@ def mark_until(
             return money
         second += WINDOW_S - second % WINDOW_S  # prices change on multiples of it
     return money
+
+
+def worth(board: Int64s, s: int, bid: int) -> int:
+    """Unrealised result of a symbol's position at a bid; 0 when there is none."""
+    return notional(bid, board[s, SHARES]) - board[s, COST]
+
+
+def held_between(tapes: Tapes, entry: Entry, parameters: Parameters, fills: Int64s) -> tuple[int, int]:
+    """Bounds of the last price while the position of a trip is held, from its fills.
+
+    Where one sale ended it, it was the first touch of stop or target, unless the entry had used up its minute's
+    volume; else all bars until the last sale count.
+    """
+    stop = entry_stop_price(entry.price, parameters.stop_loss_bps)
+    limit = entry_target_price(entry.price, parameters.profit_target_bps)
+    at = tapes.tapes[entry.tape, FIRST_BAR] + entry.n_published
+    volume = tapes.bars[VOLUME, at - 1]
+    if len(fills) == 2 and entry.quantity < volume_left(volume, 0):
+        return stop, limit
+    begin, end = at - 1, tapes.tapes[entry.tape, END_BAR]
+    ended_s = fills[len(fills) - 1, SECOND] if len(fills) > 1 else NEVER_S
+    low, high = entry.last, entry.last
+    for i in range(begin, end):
+        if tapes.bars[START, i] > ended_s:
+            break
+        low, high = min(low, tapes.bars[LOW, i]), max(high, tapes.bars[HIGH, i])
+    return low, high
 
 
 def ends_the_day(rule: int) -> bool:
@@ -283,7 +313,7 @@ def play_quickly(
     session: int,
     first_row: int,
     scratch: Scratch,
-    board: Board,
+    board: Int64s,
     equity: int,
     parameters: Parameters,
     account: Account,
@@ -292,19 +322,18 @@ def play_quickly(
     marks: bool,
 ) -> tuple[int, int, int]:
     """One session: PLAYED, NEEDS_MARKS or NEEDS_ROOM, and the rows of the log that are in use."""
-    first = tapes.first_tape[session]
-    symbols = tapes.first_tape[session + 1] - first
-    open_s, eod_s, close_s = tapes.open_s[session], tapes.eod_s[session], tapes.close_s[session]
+    first = tapes.sessions[session, FIRST_TAPE]
+    symbols = tapes.sessions[session, END_TAPE] - first
+    open_s, eod_s, close_s = tapes.sessions[session, OPEN_S], tapes.sessions[session, EOD_S], tapes.sessions[session, CLOSE_S]
     limits, rates = session_limits(account, equity), session_rates(tapes, session)
     budget = symbol_budget(equity, account.allocation_ppm, symbols)
     last_s = min(eod_s, close_s - limits.last_entry_s)
     cap = parameters.rsi_cap
     n_fills, n_trips = counts.fills, counts.trips
     for s in range(symbols):
-        board.bar[s], board.window[s] = VWAP_BARS - 1, 0
-        board.sale_s[s] = NEVER_S
-        board.quantity[s] = board.cost[s] = board.entries[s] = board.last_exit_s[s] = 0
-        board.lowest[s] = board.highest[s] = 0
+        board[s, BAR], board[s, WINDOW] = VWAP_BARS - 1, 0
+        board[s, SALE_S] = NEVER_S
+        board[s, SHARES] = board[s, COST] = board[s, ENTRIES] = board[s, LAST_EXIT_S] = 0
         seek(tapes, first + s, first_row + s, scratch, board, s, open_s, last_s, cap)
     realised, committed, entries, losses, last_closed_s, open_positions = 0, 0, 0, 0, 0, 0
     money = Marked(0, 0, 0, False, False)
@@ -315,10 +344,10 @@ def play_quickly(
         s, due_s = 0, NEVER_S
         seller, sale_s = 0, NEVER_S
         for other in range(symbols):
-            if board.candidate_s[other] < due_s:
-                s, due_s = other, board.candidate_s[other]
-            if board.sale_s[other] < sale_s:
-                seller, sale_s = other, board.sale_s[other]
+            if board[other, CANDIDATE_S] < due_s:
+                s, due_s = other, board[other, CANDIDATE_S]
+            if board[other, SALE_S] < sale_s:
+                seller, sale_s = other, board[other, SALE_S]
         if sale_s <= due_s:
             if sale_s == NEVER_S:
                 break
@@ -338,35 +367,37 @@ def play_quickly(
                     limits.max_drawdown,
                 )
                 marked_s = max(marked_s, until_s)
-            row = log.fills[board.next_sale[s]]
-            board.next_sale[s] += 1
-            sale = sold(Position(board.quantity[s], board.cost[s]), row[QUANTITY], row[PRICE])
+            row = log.fills[board[s, NEXT_SALE]]
+            board[s, NEXT_SALE] += 1
+            sale = sold(Position(board[s, SHARES], board[s, COST]), row[QUANTITY], row[PRICE])
             realised += sale.realised - row[FEE]
-            board.quantity[s], board.cost[s] = sale.position.quantity, sale.position.cost
-            trip = board.trip[s]
+            lowest -= worth(board, s, board[s, LOW_BID])
+            highest -= worth(board, s, board[s, HIGH_BID])
+            board[s, SHARES], board[s, COST] = sale.position.quantity, sale.position.cost
+            lowest += worth(board, s, board[s, LOW_BID])
+            highest += worth(board, s, board[s, HIGH_BID])
+            trip = board[s, FIRST_OF_TRIP:]
             trip[SOLD_FOR] += notional(row[PRICE], row[QUANTITY])
             trip[FEES] += row[FEE]
-            board.sale_s[s] = NEVER_S
-            if board.next_sale[s] < board.end_sale[s]:
-                board.sale_s[s] = log.fills[board.next_sale[s], SECOND]
-            if board.quantity[s] == 0:
+            board[s, SALE_S] = NEVER_S
+            if board[s, NEXT_SALE] < board[s, END_SALE]:
+                board[s, SALE_S] = log.fills[board[s, NEXT_SALE], SECOND]
+            if board[s, SHARES] == 0:
                 open_positions -= 1
-                lowest -= board.lowest[s]
-                highest -= board.highest[s]
                 trip[PNL] = trip[SOLD_FOR] - trip[BOUGHT_FOR] - trip[FEES]
                 losses = losses + 1 if trip[PNL] < 0 else 0
                 last_closed_s = sale_s
-                board.last_exit_s[s] = sale_s
+                board[s, LAST_EXIT_S] = sale_s
                 trip[CLOSED_S], trip[EXIT_REASON] = sale_s, row[REASON]
                 if n_trips < len(log.trips):
-                    for column in range(ENTRY_PRICE + 1):
+                    for column in range(TRIP_COLUMNS):
                         log.trips[n_trips, column] = trip[column]
                 n_trips += 1
                 ready_s = on_grid(sale_s + limits.cool_down_s, open_s)
-                if ready_s < last_s and board.entries[s] < limits.max_entries_per_symbol:
-                    begin, end = tapes.first_bar[first + s], tapes.first_bar[first + s + 1]
-                    board.bar[s] = max(bar_at(tapes.start_s[begin:end], ready_s), VWAP_BARS - 1)
-                    board.window[s] = 0
+                if ready_s < last_s and board[s, ENTRIES] < limits.max_entries_per_symbol:
+                    begin, end = tapes.tapes[first + s, FIRST_BAR], tapes.tapes[first + s, END_BAR]
+                    board[s, BAR] = max(bar_at(tapes.bars[START, begin:end], ready_s), VWAP_BARS - 1)
+                    board[s, WINDOW] = 0
                     seek(tapes, first + s, first_row + s, scratch, board, s, ready_s, last_s, cap)
             if not marks and sale_s < eod_s:
                 peak = max(peak, realised + highest)
@@ -376,12 +407,12 @@ def play_quickly(
             continue
         if due_s >= last_s:  # no more entries today: what is left are sales
             for other in range(symbols):
-                board.candidate_s[other] = NEVER_S
+                board[other, CANDIDATE_S] = NEVER_S
             continue
         if due_s != judged_s:
             judged_s, at_once, committed = due_s, 0, 0
             for other in range(symbols):
-                committed += board.cost[other]
+                committed += board[other, COST]
         if marks:
             money = mark_until(
                 tapes,
@@ -396,11 +427,11 @@ def play_quickly(
                 limits.max_drawdown,
             )
             marked_s = max(marked_s, due_s)
-        tape, i, window = first + s, board.bar[s], board.window[s]
-        begin = tapes.first_bar[tape]
+        tape, i, window = first + s, board[s, BAR], board[s, WINDOW]
+        begin = tapes.tapes[tape, FIRST_BAR]
         bar = begin + i
         row = first_row + s
-        last = shown_price(tapes.open[bar], tapes.high[bar], tapes.low[bar], tapes.close[bar], window)
+        last = shown_price(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar], window)
         ask = ask_at(last, 0)
         known = i if window < IN_GAP else i + 1
         market = Market(
@@ -408,10 +439,10 @@ def play_quickly(
             bid_at(last, 0),
             ask,
             known,
-            tapes.volume[begin + known - 1],
-            VwapState(scratch.sum_pv3[row, known - 1], scratch.sum_volume[row, known - 1]),
-            rsi_value(RsiState(RSI_BARS, SEED_BARS, 0, scratch.gain[row, known - 1], scratch.loss[row, known - 1])),
-            atr_pct(AtrState(tapes.atr_ranges[tape], 0, 0, tapes.atr_average[tape]), last),
+            tapes.bars[VOLUME, begin + known - 1],
+            VwapState(scratch.sums[row, PV3, known - 1], scratch.sums[row, SUM_OF_SHARES, known - 1]),
+            rsi_value(RsiState(RSI_BARS, SEED_BARS, 0, scratch.averages[row, GAIN, known - 1], scratch.averages[row, LOSS, known - 1])),
+            atr_pct(AtrState(tapes.tapes[tape, ATR_RANGES], 0, 0, tapes.atr[tape]), last),
             due_s - news_s(tapes, begin, i, window),
             False,
             False,
@@ -431,14 +462,14 @@ def play_quickly(
             money.drawdown_latched,
             False,
         )
-        state = SymbolState(0, False, board.entries[s], board.last_exit_s[s])
+        state = SymbolState(0, False, board[s, ENTRIES], board[s, LAST_EXIT_S])
         verdict = judge_entry(market, state, book, budget, free, parameters, limits, rates)
         rule = verdict.rule
         if rule == Rule.APPROVED:
             at_once += 1
             entries += 1
             open_positions += 1
-            board.entries[s] += 1
+            board[s, ENTRIES] += 1
             next_point = 4 * i + window + 1
             entry = Entry(tape, due_s, verdict.quantity, ask, last, 0, next_point, known)
             before = n_fills
@@ -447,32 +478,29 @@ def play_quickly(
                 return NEEDS_ROOM, n_fills, n_trips
             fee = log.fills[before, FEE]
             held = with_fee(bought(Position(0, 0), verdict.quantity, ask), fee)
-            board.quantity[s], board.cost[s] = held.quantity, held.cost
+            board[s, SHARES], board[s, COST] = held.quantity, held.cost
             committed += notional(verdict.collar, verdict.quantity)
-            board.next_sale[s], board.end_sale[s] = before + 1, n_fills
-            board.sale_s[s] = log.fills[before + 1, SECOND] if n_fills > before + 1 else NEVER_S
-            board.candidate_s[s] = NEVER_S
-            trip = board.trip[s]
+            board[s, NEXT_SALE], board[s, END_SALE] = before + 1, n_fills
+            board[s, SALE_S] = log.fills[before + 1, SECOND] if n_fills > before + 1 else NEVER_S
+            board[s, CANDIDATE_S] = NEVER_S
+            trip = board[s, FIRST_OF_TRIP:]
             trip[TRIP_TAPE], trip[OPENED_S], trip[TRIP_QUANTITY] = tape, due_s, verdict.quantity
             trip[BOUGHT_FOR], trip[SOLD_FOR] = notional(ask, verdict.quantity), 0
             trip[FEES], trip[ENTRY_PRICE] = fee, ask
-            stop = entry_stop_price(ask, parameters.stop_loss_bps)
-            limit = entry_target_price(ask, parameters.profit_target_bps)
-            board.lowest[s] = notional(stop - half_spread(limit), verdict.quantity) - held.cost
-            board.highest[s] = notional(limit, verdict.quantity) - held.cost
-            lowest += board.lowest[s]
-            highest += board.highest[s]
             if not marks:
+                low, high = held_between(tapes, entry, parameters, log.fills[before:n_fills])
+                board[s, LOW_BID], board[s, HIGH_BID] = low - half_spread(high), high
+                lowest += worth(board, s, board[s, LOW_BID])
+                highest += worth(board, s, board[s, HIGH_BID])
                 peak = max(peak, realised + highest)
                 floor = realised + lowest
-                in_parts = n_fills != before + 2 or verdict.quantity >= volume_left(market.minute_volume, 0)
-                if in_parts or floor <= -limits.max_daily_loss or peak - floor >= limits.max_drawdown:
+                if floor <= -limits.max_daily_loss or peak - floor >= limits.max_drawdown:
                     return NEEDS_MARKS, n_fills, n_trips
         elif ends_the_day(rule):
             for other in range(symbols):
-                board.candidate_s[other] = NEVER_S
+                board[other, CANDIDATE_S] = NEVER_S
         elif rule == Rule.ENTRIES_PER_SYMBOL:
-            board.candidate_s[s] = NEVER_S
+            board[s, CANDIDATE_S] = NEVER_S
         elif rule == Rule.ENTRIES_PER_TICK or rule == Rule.CAPITAL or rule == Rule.ZERO_SHARES:
             seek(tapes, tape, row, scratch, board, s, due_s + TICK_S, last_s, cap)
         elif rule == Rule.ROUND_TRIP_COST and open_positions > 0:
@@ -482,47 +510,49 @@ def play_quickly(
             again_s = max(min(again_s, on_grid(sale_s, open_s)), due_s + TICK_S)
             seek(tapes, tape, row, scratch, board, s, again_s, last_s, cap)
         else:
-            board.window[s] += 1
+            board[s, WINDOW] += 1
             seek(tapes, tape, row, scratch, board, s, due_s, last_s, cap)
     day = log.days[session]
     day[EQUITY], day[RESULT] = equity, realised
     day[LOSS_LATCHED], day[DRAWDOWN_LATCHED] = money.loss_latched, money.drawdown_latched
     left = 0
     for s in range(symbols):
-        left += board.quantity[s]
+        left += board[s, SHARES]
     day[LEFT_SHARES] = left
-    day[BARS_VISITED] = tapes.first_bar[first + symbols] - tapes.first_bar[first]
+    day[BARS_VISITED] = tapes.tapes[first + symbols - 1, END_BAR] - tapes.tapes[first, FIRST_BAR]
     return PLAYED, n_fills, n_trips
 
 
 def play_all(
-    tapes: Tapes, quick: Flags, equity: int, parameters: Parameters, account: Account, log: Log
+    tapes: Tapes,
+    quick: Flags,
+    equity: int,
+    parameters: Parameters,
+    account: Account,
+    log: Log,
+    scratch: Scratch,
+    board: Int64s,
 ) -> Counts:
     """All sessions, one after the other on one account; the rows that the log needs."""
-    sessions = len(tapes.open_s)
-    longest, most = 1, 1
-    for tape in range(len(tapes.symbol)):
-        longest = max(longest, tapes.first_bar[tape + 1] - tapes.first_bar[tape])
-    for session in range(sessions):
-        most = max(most, tapes.first_tape[session + 1] - tapes.first_tape[session])
-    scratch, board = new_scratch(most + BLOCK_TAPES, longest), new_board(most)
+    tapes, log, scratch, board = lent(tapes), lent_log(log), lent_scratch(scratch), unowned(board)
+    sessions, most = len(tapes.sessions), len(board)
     counts = Counts(0, 0)
     cash = equity
     session = 0
     while session < sessions:
         after = session + 1
-        first_tape = tapes.first_tape[session]
-        while after < sessions and tapes.first_tape[after] - first_tape < BLOCK_TAPES:
-            if tapes.first_tape[after + 1] - first_tape > most + BLOCK_TAPES:
+        first_tape = tapes.sessions[session, FIRST_TAPE]
+        while after < sessions and tapes.sessions[after, FIRST_TAPE] - first_tape < BLOCK_TAPES:
+            if tapes.sessions[after, END_TAPE] - first_tape > most + BLOCK_TAPES:
                 break
             after += 1
-        look_at_tapes(tapes, first_tape, tapes.first_tape[after] - first_tape, scratch)
+        look_at_tapes(tapes, first_tape, tapes.sessions[after, FIRST_TAPE] - first_tape, scratch)
         for played in range(session, after):
             counts = play_either(
                 tapes,
                 quick[played],
                 played,
-                tapes.first_tape[played] - first_tape,
+                tapes.sessions[played, FIRST_TAPE] - first_tape,
                 scratch,
                 board,
                 equity_told(cash),
@@ -544,7 +574,7 @@ def play_either(
     session: int,
     first_row: int,
     scratch: Scratch,
-    board: Board,
+    board: Int64s,
     equity: int,
     parameters: Parameters,
     account: Account,

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from market_hours import Session
-from research.tapes import Int64s, Tapes
+from research.tapes import FIRST_TAPE, SYMBOL, Int64s, Tapes
 from trading.bars import Bar
 from trading.costs import fee_schedule_on
 from trading.indicators import VWAP_BARS
@@ -75,19 +75,19 @@ class Bars:
 
     @property
     def n_bars(self) -> int:
-        return len(self.tapes.start_s)
+        return self.tapes.bars.shape[1]
 
     @property
     def n_tapes(self) -> int:
-        return len(self.tapes.symbol)
+        return len(self.tapes.tapes)
 
     def symbol_of(self, tape: int) -> str:
         """The symbol of a tape."""
-        return self.symbols[self.tapes.symbol[tape]]
+        return self.symbols[self.tapes.tapes[tape, SYMBOL]]
 
     def session_of(self, tape: int) -> int:
         """The number of the session that a tape belongs to."""
-        return int(np.searchsorted(self.tapes.first_tape, tape, side="right")) - 1
+        return int(np.searchsorted(self.tapes.sessions[:, FIRST_TAPE], tape, side="right")) - 1
 
 
 Choice = Callable[[Session, BarSource], Sequence[str]]
@@ -146,7 +146,7 @@ class _Builder:
         self.atr_ranges: list[int] = []
         self.atr_average: list[float] = []
         self.bars_of: list[tuple[Int64s, ...]] = []  # of each tape: start, open, high, low, close, volume
-        self.points_of: list[tuple[object, ...]] = []  # of each tape: second, price, jump, half; empty arrays
+        self.points_of: list[tuple[Int64s, ...]] = []  # of each tape: second, price, jump, half; empty arrays
 
     def begin(self, session: Session) -> None:
         self.sessions.append(session)
@@ -165,43 +165,33 @@ class _Builder:
     def bars(self) -> Bars:
         if not self.symbol:
             raise Misconfigured("no bars: none of the sessions has a symbol of the watchlist")
-        columns = [np.concatenate(column) for column in zip(*self.bars_of, strict=True)]
-        points = [np.concatenate(column) for column in zip(*self.points_of, strict=True)]
-        rates = [fee_schedule_on(session.date) for session in self.sessions]
+        ends = [np.cumsum([len(one[0]) for one in columns]) for columns in (self.bars_of, self.points_of)]
+        places = [column for end in ends for column in (np.concatenate([[0], end[:-1]]), end)]
+        last_tape = [*self.first_tape[1:], len(self.symbol)]
+        sessions = [
+            (first, last, session.open_s, int(session.eod.timestamp()), session.close_s, *fee_schedule_on(session.date))
+            for first, last, session in zip(self.first_tape, last_tape, self.sessions, strict=True)
+        ]
         tapes = Tapes(
-            *columns,
-            first_bar=_offsets(len(bars[0]) for bars in self.bars_of),
-            point_s=points[0],
-            point_price=points[1],
-            point_jump=points[2],
-            point_half=points[3],
-            first_point=_offsets(len(points[0]) for points in self.points_of),
-            symbol=np.array(self.symbol, dtype=np.int64),
-            atr_ranges=np.array(self.atr_ranges, dtype=np.int64),
-            atr_average=np.array(self.atr_average, dtype=np.float64),
-            first_tape=np.array([*self.first_tape, len(self.symbol)], dtype=np.int64),
-            open_s=np.array([session.open_s for session in self.sessions], dtype=np.int64),
-            eod_s=np.array([int(session.eod.timestamp()) for session in self.sessions], dtype=np.int64),
-            close_s=np.array([session.close_s for session in self.sessions], dtype=np.int64),
-            rates=np.array(rates, dtype=np.int64),
+            bars=np.concatenate([np.stack(columns) for columns in self.bars_of], axis=1),
+            points=np.concatenate([np.stack(columns) for columns in self.points_of], axis=1),
+            tapes=np.stack([*places, self.symbol, self.atr_ranges], axis=1).astype(np.int64),
+            atr=np.array(self.atr_average, dtype=np.float64),
+            sessions=np.array(sessions, dtype=np.int64),
         )
         dates = tuple(session.date for session in self.sessions)
         return Bars(tapes=tapes, symbols=tuple(self.names), dates=dates)
 
 
-def _own_path(tape: Tape) -> tuple[object, ...]:
+def _own_path(tape: Tape) -> tuple[Int64s, ...]:
     """Second, price, jump and recorded half-spread of each point; empty where the path is that of minute bars."""
     seconds = np.asarray(PATH_SECONDS_MINUTE, dtype=np.int64)
     no_spread = tape.spread_s is None or tape.spread_half is None
     if no_spread and np.array_equal(tape.point_s, (tape.start_s[:, None] + seconds).ravel()):
         nothing = np.empty(0, dtype=np.int64)
-        return nothing, nothing, np.empty(0, dtype=np.bool_), nothing
+        return nothing, nothing, nothing, nothing
     half = np.zeros(len(tape.point_s), dtype=np.int64)
     if tape.spread_s is not None and tape.spread_half is not None:
         known = np.searchsorted(tape.spread_s, tape.point_s, side="right")
         half[known > 0] = tape.spread_half[known[known > 0] - 1]
-    return tape.point_s, tape.point_price, tape.point_jump, half
-
-
-def _offsets(lengths: Iterable[int]) -> Int64s:
-    return np.concatenate([[0], np.cumsum(np.fromiter(lengths, dtype=np.int64))]).astype(np.int64)
+    return tape.point_s, tape.point_price, np.asarray(tape.point_jump, dtype=np.int64), half

@@ -6,7 +6,7 @@ Functions are plain: `research.compiled` compiles them, and tests can run them a
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,43 +16,56 @@ from trading.matching import BAR_SECONDS, PATH_SECONDS_MINUTE, path_prices
 Int64s = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+A = TypeVar("A", bound=NDArray[Any])
 
 POINTS_A_BAR = 4
 QUIET_BAR_GRACE_S = 10  # when the daemon takes a bar that ended without a message of its own (broker: BAR_GRACE_S)
 NEVER_S = 1 << 62  # later than any instant
 
 
-class Tapes(NamedTuple):
-    """Arrays of all tapes, one after the other. Prices 1e-4 USD on the tick, instants epoch seconds, int64.
+# rows of `Tapes.bars`
+START, OPEN, HIGH, LOW, CLOSE, VOLUME = range(6)
+# rows of `Tapes.points`
+POINT_S, POINT_PRICE, POINT_JUMP, POINT_HALF = range(4)
+# columns of `Tapes.tapes`
+FIRST_BAR, END_BAR, FIRST_POINT, END_POINT, SYMBOL, ATR_RANGES = range(6)
+# columns of `Tapes.sessions`; the fee rates follow in the order of `FeeSchedule`
+FIRST_TAPE, END_TAPE, OPEN_S, EOD_S, CLOSE_S, FIRST_RATE = range(6)
 
-    Bars (n_bars,): `start_s` … `volume`; those of tape `t` are `first_bar[t]` to `first_bar[t + 1]`.
-    Path points (n_points,): only of tapes whose path does not follow from their minute bars (5-second bars, recorded
-    quotes); `point_half` is the recorded half-spread, 0 for the model's. Tape `t` has `first_point[t]` to
-    `first_point[t + 1]`; where that is empty, each minute bar shows four points.
-    Tapes (n_tapes,): `symbol` is an index into the names, `atr_ranges` and `atr_average` the daily ATR's state.
-    Sessions (n_sessions,): their tapes are `first_tape[s]` to `first_tape[s + 1]`; `rates` has shape (n_sessions, 7).
+
+class Tapes(NamedTuple):
+    """All tapes, one after the other. Prices 1e-4 USD on the tick, instants epoch seconds.
+
+    `bars` (6, n_bars) int64: start second, open, high, low, close, volume.
+    `points` (4, n_points) int64: second, price, jump (0, 1) and recorded half-spread (0: the model's), only of tapes
+    whose path does not follow from their minute bars (5-second bars, recorded quotes).
+    `tapes` (n_tapes, 6) int64: where its bars and its points begin and end, the number of its symbol, and the number
+    of ranges in its daily ATR, whose average is `atr` (n_tapes,) float64.
+    `sessions` (n_sessions, 12) int64: where its tapes begin and end, its instants, its fee rates.
+    Few arrays, because each one that is handed to a compiled function costs time.
     """
 
-    start_s: Int64s
-    open: Int64s
-    high: Int64s
-    low: Int64s
-    close: Int64s
-    volume: Int64s
-    first_bar: Int64s
-    point_s: Int64s
-    point_price: Int64s
-    point_jump: Flags
-    point_half: Int64s
-    first_point: Int64s
-    symbol: Int64s
-    atr_ranges: Int64s
-    atr_average: Floats
-    first_tape: Int64s
-    open_s: Int64s
-    eod_s: Int64s
-    close_s: Int64s
-    rates: Int64s
+    bars: Int64s
+    points: Int64s
+    tapes: Int64s
+    atr: Floats
+    sessions: Int64s
+
+
+def unowned(array: A) -> A:
+    """The array itself. Compiled code hands it on without counting who holds it: its owner must outlive the call."""
+    return array
+
+
+def lent(tapes: Tapes) -> Tapes:
+    """The same tapes for the time of one call, cheap to hand on in compiled code."""
+    return Tapes(
+        unowned(tapes.bars),
+        unowned(tapes.points),
+        unowned(tapes.tapes),
+        unowned(tapes.atr),
+        unowned(tapes.sessions),
+    )
 
 
 class Point(NamedTuple):
@@ -66,25 +79,26 @@ class Point(NamedTuple):
 
 def follows_from_minutes(tapes: Tapes, tape: int) -> bool:
     """Whether the tape's path is that of its minute bars, with the modelled spread."""
-    return tapes.first_point[tape] == tapes.first_point[tape + 1]
+    return tapes.tapes[tape, FIRST_POINT] == tapes.tapes[tape, END_POINT]
 
 
 def n_points(tapes: Tapes, tape: int) -> int:
     """How many prices the tape shows."""
     if follows_from_minutes(tapes, tape):
-        return POINTS_A_BAR * (tapes.first_bar[tape + 1] - tapes.first_bar[tape])
-    return tapes.first_point[tape + 1] - tapes.first_point[tape]
+        return POINTS_A_BAR * (tapes.tapes[tape, END_BAR] - tapes.tapes[tape, FIRST_BAR])
+    return tapes.tapes[tape, END_POINT] - tapes.tapes[tape, FIRST_POINT]
 
 
 def point(tapes: Tapes, tape: int, number: int) -> Point:
     """The tape's price number `number`, which must exist."""
     if follows_from_minutes(tapes, tape):
-        bar = tapes.first_bar[tape] + number // POINTS_A_BAR
+        bar = tapes.tapes[tape, FIRST_BAR] + number // POINTS_A_BAR
         place = number % POINTS_A_BAR
-        prices = path_prices(tapes.open[bar], tapes.high[bar], tapes.low[bar], tapes.close[bar])
-        return Point(tapes.start_s[bar] + PATH_SECONDS_MINUTE[place], prices[place], place == 0, 0)
-    at = tapes.first_point[tape] + number
-    return Point(tapes.point_s[at], tapes.point_price[at], tapes.point_jump[at], tapes.point_half[at])
+        prices = path_prices(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar])
+        return Point(tapes.bars[START, bar] + PATH_SECONDS_MINUTE[place], prices[place], place == 0, 0)
+    at = tapes.tapes[tape, FIRST_POINT] + number
+    shown = tapes.points
+    return Point(shown[POINT_S, at], shown[POINT_PRICE, at], shown[POINT_JUMP, at] != 0, shown[POINT_HALF, at])
 
 
 def point_second(tapes: Tapes, tape: int, number: int) -> int:
@@ -92,9 +106,9 @@ def point_second(tapes: Tapes, tape: int, number: int) -> int:
     if number >= n_points(tapes, tape):
         return NEVER_S
     if follows_from_minutes(tapes, tape):
-        bar = tapes.first_bar[tape] + number // POINTS_A_BAR
-        return tapes.start_s[bar] + PATH_SECONDS_MINUTE[number % POINTS_A_BAR]
-    return tapes.point_s[tapes.first_point[tape] + number]
+        bar = tapes.tapes[tape, FIRST_BAR] + number // POINTS_A_BAR
+        return tapes.bars[START, bar] + PATH_SECONDS_MINUTE[number % POINTS_A_BAR]
+    return tapes.points[POINT_S, tapes.tapes[tape, FIRST_POINT] + number]
 
 
 def first_point_at(tapes: Tapes, tape: int, second: int) -> int:
@@ -111,10 +125,10 @@ def first_point_at(tapes: Tapes, tape: int, second: int) -> int:
 
 def published_s(tapes: Tapes, tape: int, number: int) -> int:
     """When the tape's bar number `number` is published: its end. NEVER_S past the last."""
-    bar = tapes.first_bar[tape] + number
-    if bar >= tapes.first_bar[tape + 1]:
+    bar = tapes.tapes[tape, FIRST_BAR] + number
+    if bar >= tapes.tapes[tape, END_BAR]:
         return NEVER_S
-    return tapes.start_s[bar] + BAR_SECONDS
+    return tapes.bars[START, bar] + BAR_SECONDS
 
 
 def known_s(tapes: Tapes, tape: int, number: int) -> int:
@@ -123,15 +137,15 @@ def known_s(tapes: Tapes, tape: int, number: int) -> int:
     That is when it is published. A bar without a trade whose one price was told at its start looks like what was
     told then: no message follows, and the daemon waits for the next bar or for the grace of a quiet bar.
     """
-    bar = tapes.first_bar[tape] + number
-    if bar >= tapes.first_bar[tape + 1]:
+    bar = tapes.tapes[tape, FIRST_BAR] + number
+    if bar >= tapes.tapes[tape, END_BAR]:
         return NEVER_S
-    end_s = tapes.start_s[bar] + BAR_SECONDS
-    price = tapes.open[bar]
-    if tapes.volume[bar] != 0 or tapes.high[bar] != price or tapes.low[bar] != price:
+    end_s = tapes.bars[START, bar] + BAR_SECONDS
+    price = tapes.bars[OPEN, bar]
+    if tapes.bars[VOLUME, bar] != 0 or tapes.bars[HIGH, bar] != price or tapes.bars[LOW, bar] != price:
         return end_s
-    told = first_point_at(tapes, tape, tapes.start_s[bar])
-    if point_second(tapes, tape, told) != tapes.start_s[bar] or point(tapes, tape, told).price != price:
+    told = first_point_at(tapes, tape, tapes.bars[START, bar])
+    if point_second(tapes, tape, told) != tapes.bars[START, bar] or point(tapes, tape, told).price != price:
         return end_s
     if point_second(tapes, tape, first_point_at(tapes, tape, end_s)) == end_s:
         return end_s

@@ -10,6 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from research.tapes import (
+    CLOSE,
+    END_BAR,
+    FIRST_BAR,
+    HIGH,
+    LOW,
+    START,
+    VOLUME,
     NEVER_S,
     POINTS_A_BAR,
     Int64s,
@@ -103,14 +110,12 @@ def untouched_bars(tapes: Tapes, tape: int, number: int, eod_s: int, stop: int, 
     """
     if number % POINTS_A_BAR != 0 or not follows_from_minutes(tapes, tape):
         return 0
-    begin, end = tapes.first_bar[tape] + number // POINTS_A_BAR, tapes.first_bar[tape + 1]
-    start_s, high, low = tapes.start_s[begin:end], tapes.high[begin:end], tapes.low[begin:end]
-    i = 0
-    while i < len(low) and low[i] > stop and high[i] <= limit:
-        i += 1
-    while i > 0 and start_s[i - 1] >= eod_s:
-        i -= 1
-    return i
+    begin, end = tapes.tapes[tape, FIRST_BAR] + number // POINTS_A_BAR, tapes.tapes[tape, END_BAR]
+    start_s, high, low = tapes.bars[START, begin:end], tapes.bars[HIGH, begin:end], tapes.bars[LOW, begin:end]
+    for i in range(len(low)):
+        if low[i] <= stop or high[i] > limit or start_s[i] >= eod_s:
+            return i
+    return len(low)
 
 
 def follow_trip(
@@ -146,7 +151,7 @@ def follow_trip(
             skipped = untouched_bars(tapes, tape, number, eod_s, stop, limit)
             if skipped:
                 number += POINTS_A_BAR * skipped
-                last = tapes.close[tapes.first_bar[tape] + number // POINTS_A_BAR - 1]
+                last = tapes.bars[CLOSE, tapes.tapes[tape, FIRST_BAR] + number // POINTS_A_BAR - 1]
                 published = max(published, number // POINTS_A_BAR - 1)
         second = point_second(tapes, tape, number)
         at_point = second <= due_s
@@ -163,7 +168,7 @@ def follow_trip(
             published += 1
         if second // BAR_SECONDS != minute:
             minute, taken = second // BAR_SECONDS, 0
-        volume = tapes.volume[tapes.first_bar[tape] + published - 1] if published > 0 else 0
+        volume = tapes.bars[VOLUME, tapes.tapes[tape, FIRST_BAR] + published - 1] if published > 0 else 0
         room = volume_left(volume, taken)
         bid = bid_at(last, half)
         if at_point:
