@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from trading.strategy import Parameters
 from utils import Misconfigured
 
 LARGEST_INT = 2**63 - 1
+LEAST_ROOM = 4_096  # rows of a log; a session that needs more is played again
 EQUITY_MAY_GROW = 2  # times: room for sums in 64 bits
 
 
@@ -99,7 +100,8 @@ def simulate(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
     def run(log: Log) -> Counts:
         return play(bars.tapes, quick, on.equity, _typed(parameters), on.account, log, scratch, board)
 
-    return _with_room(bars, run)
+    outcome = _with_room(bars, run)
+    return replace(outcome, judgements=np.zeros_like(outcome.judgements))
 
 
 def buffers(bars: Bars) -> tuple[Scratch, Int64s]:
@@ -117,6 +119,43 @@ def simulate_every_instant(bars: Bars, parameters: Parameters, on: Plan) -> Outc
     return _with_room(bars, lambda log: play(bars.tapes, on.equity, _typed(parameters), on.account, log))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepOutcome:
+    """What each set of parameters brought: `results` (n_sets, n_sessions) in 1e-6 USD, `trips` (n_sets,)."""
+
+    results: Int64s
+    trips: Int64s
+
+
+def sweep(bars: Bars, sets: Sequence[Parameters], on: Plan) -> SweepOutcome:
+    """All sessions under each set of parameters, each on an account of its own; equal sets are played once."""
+    distinct = {parameters: number for number, parameters in enumerate(dict.fromkeys(map(_typed, sets)))}
+    quick = compiled(skipping.quick_sessions)(bars.tapes, on.account.minute_atr)
+    play = compiled(skipping.play_sets)
+    scratch, board = buffers(bars)
+    rows = np.array(list(distinct), dtype=np.float64)
+    room = LEAST_ROOM
+    while True:
+        results = np.zeros((len(rows), len(bars.dates)), np.int64)
+        trips = np.zeros(len(rows), np.int64)
+        log = _new_log(bars, room, room)
+        needed = play(bars.tapes, quick, on.equity, rows, on.account, log, scratch, board, results, trips)
+        if needed <= room:
+            break
+        room = 2 * needed
+    places = [distinct[_typed(parameters)] for parameters in sets]
+    return SweepOutcome(results=results[places], trips=trips[places])
+
+
+def _new_log(bars: Bars, fills: int, trips: int) -> Log:
+    return Log(
+        fills=np.empty((fills, FILL_COLUMNS), np.int64),
+        trips=np.empty((trips, TRIP_COLUMNS), np.int64),
+        days=np.zeros((len(bars.dates), DAY_COLUMNS), np.int64),
+        judgements=np.zeros((bars.n_tapes, RULES), np.int64),
+    )
+
+
 def _typed(parameters: Parameters) -> Parameters:
     """With the number types that compiled code was made for."""
     return Parameters(
@@ -129,14 +168,9 @@ def _typed(parameters: Parameters) -> Parameters:
 
 def _with_room(bars: Bars, run: Callable[[Log], Counts]) -> Outcome:
     """The outcome of a run, which is repeated with more room when its log was full."""
-    fills_room = trips_room = 64 + bars.n_bars // 32
+    fills_room = trips_room = LEAST_ROOM + bars.n_bars // 32
     while True:
-        log = Log(
-            fills=np.empty((fills_room, FILL_COLUMNS), np.int64),
-            trips=np.empty((trips_room, TRIP_COLUMNS), np.int64),
-            days=np.zeros((len(bars.dates), DAY_COLUMNS), np.int64),
-            judgements=np.zeros((bars.n_tapes, RULES), np.int64),
-        )
+        log = _new_log(bars, fills_room, trips_room)
         used = run(log)
         if used.fills <= fills_room and used.trips <= trips_room:
             break

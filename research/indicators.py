@@ -72,7 +72,7 @@ def look_at_tapes(tapes: Tapes, first: int, count: int, scratch: Scratch) -> Non
         high = bars[HIGH, begin:end]
         sums, averages = scratch.sums[row], scratch.averages[row]
         sum_up(high, bars[LOW, begin:end], bars[CLOSE, begin:end], bars[VOLUME, begin:end], scratch.pv3, sums)
-        take_heat(high, sums[PV3], sums[SHARES], averages[GAIN], averages[LOSS], averages[HEAT])
+        take_heat(high, sums, averages)
 
 
 def average_on(close: Int64s, done: int, gain: Floats, loss: Floats) -> None:
@@ -117,29 +117,36 @@ def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, averages: Floats) -
     average_on(d, common, averages[3, GAIN], averages[3, LOSS])
 
 
-def sum_up(high: Int64s, low: Int64s, close: Int64s, volume: Int64s, pv3: Int64s, sums_of: Int64s) -> None:
+def sum_up(high: Int64s, low: Int64s, close: Int64s, volume: Int64s, pv3: Int64s, sums: Int64s) -> None:
     """The VWAP's sums after each bar."""
-    sum_pv3, sum_volume = sums_of[PV3], sums_of[SHARES]
     count = len(close)
+    warm = min(VWAP_BARS, count)
     for i in range(count):
         pv3[i] = typical_volume3(high[i], low[i], close[i], volume[i])
-    sums = VwapState(0, 0)
-    for i in range(min(VWAP_BARS, count)):
-        sums = vwap_step(sums, pv3[i], volume[i], 0, 0)
-        sum_pv3[i], sum_volume[i] = sums.sum_pv3, sums.sum_volume
-    for i in range(VWAP_BARS, count):
-        sums = vwap_step(sums, pv3[i], volume[i], pv3[i - VWAP_BARS], volume[i - VWAP_BARS])
-        sum_pv3[i], sum_volume[i] = sums.sum_pv3, sums.sum_volume
+    state = VwapState(0, 0)
+    for i in range(warm):
+        state = vwap_step(state, pv3[i], volume[i], 0, 0)
+        sums[PV3, i], sums[SHARES, i] = state.sum_pv3, state.sum_volume
+    # shifted views begin at zero: compiled code then knows that no index is negative
+    entering, entering_shares = pv3[warm:count], volume[warm:count]
+    sum_pv3, sum_shares = sums[PV3, warm:count], sums[SHARES, warm:count]
+    for i in range(count - warm):
+        state = vwap_step(state, entering[i], entering_shares[i], pv3[i], volume[i])
+        sum_pv3[i], sum_shares[i] = state.sum_pv3, state.sum_volume
 
 
-def take_heat(
-    high: Int64s, sum_pv3: Int64s, sum_volume: Int64s, gain: Floats, loss: Floats, heat: Floats
-) -> None:
-    """See `Scratch`: the RSI of the bar before, where the high is above the VWAP of the bar before."""
+def take_heat(high: Int64s, sums: Int64s, averages: Floats) -> None:
+    """See `Scratch`: the RSI after the bar before, where the high is above the VWAP of the bar before."""
     count = len(high)
-    for i in range(min(VWAP_BARS, count)):
-        heat[i] = np.inf
-    for i in range(VWAP_BARS, count):
-        above = high[i] * 3 * sum_volume[i - 1] > sum_pv3[i - 1]
-        rsi = rsi_value(RsiState(RSI_BARS, SEED_BARS, 0, gain[i - 1], loss[i - 1]))
-        heat[i] = rsi if above else np.inf
+    warm = min(VWAP_BARS, count)
+    for i in range(warm):
+        averages[HEAT, i] = np.inf
+    if count <= VWAP_BARS:
+        return
+    before = warm - 1
+    shown, heat = high[warm:count], averages[HEAT, warm:count]
+    sum_pv3, sum_shares = sums[PV3, before : count - 1], sums[SHARES, before : count - 1]
+    gain, loss = averages[GAIN, before : count - 1], averages[LOSS, before : count - 1]
+    for i in range(count - warm):
+        rsi = rsi_value(RsiState(RSI_BARS, SEED_BARS, 0, gain[i], loss[i]))
+        heat[i] = rsi if shown[i] * 3 * sum_shares[i] > sum_pv3[i] else np.inf

@@ -542,11 +542,11 @@ def play_all(
     while session < sessions:
         after = session + 1
         first_tape = tapes.sessions[session, FIRST_TAPE]
-        while after < sessions and tapes.sessions[after, FIRST_TAPE] - first_tape < BLOCK_TAPES:
+        while after < sessions and tapes.sessions[after - 1, END_TAPE] - first_tape < BLOCK_TAPES:
             if tapes.sessions[after, END_TAPE] - first_tape > most + BLOCK_TAPES:
                 break
             after += 1
-        look_at_tapes(tapes, first_tape, tapes.sessions[after, FIRST_TAPE] - first_tape, scratch)
+        look_at_tapes(tapes, first_tape, tapes.sessions[after - 1, END_TAPE] - first_tape, scratch)
         for played in range(session, after):
             counts = play_either(
                 tapes,
@@ -592,3 +592,60 @@ def play_either(
             tapes, session, first_row, scratch, board, equity, parameters, account, log, counts, True
         )
     return Counts(fills, trips)
+
+
+def play_sets(
+    tapes: Tapes,
+    quick: Flags,
+    equity: int,
+    sets: Floats,
+    account: Account,
+    log: Log,
+    scratch: Scratch,
+    board: Int64s,
+    results: Int64s,
+    trips: Int64s,
+) -> int:
+    """All sessions under many sets of parameters; the indicators are made once for all of them.
+
+    `sets` has a row of parameters for each set, `results` (n_sets, n_sessions) takes what each session brought in
+    1e-6 USD, `trips` (n_sets,) counts round trips. The log holds one session at a time. Returns the rows of fills
+    that a session needs: where they are more than the log has, the caller asks again.
+    """
+    tapes, log, scratch, board = lent(tapes), lent_log(log), lent_scratch(scratch), unowned(board)
+    sessions, most = len(tapes.sessions), len(board)
+    cash = np.full(len(sets), equity)
+    session = 0
+    while session < sessions:
+        after = session + 1
+        first_tape = tapes.sessions[session, FIRST_TAPE]
+        while after < sessions and tapes.sessions[after - 1, END_TAPE] - first_tape < BLOCK_TAPES:
+            if tapes.sessions[after, END_TAPE] - first_tape > most + BLOCK_TAPES:
+                break
+            after += 1
+        look_at_tapes(tapes, first_tape, tapes.sessions[after - 1, END_TAPE] - first_tape, scratch)
+        for number in range(len(sets)):
+            row = sets[number]
+            parameters = Parameters(int(row[0]), int(row[1]), row[2], row[3])
+            for played in range(session, after):
+                counts = play_either(
+                    tapes,
+                    quick[played],
+                    played,
+                    tapes.sessions[played, FIRST_TAPE] - first_tape,
+                    scratch,
+                    board,
+                    equity_told(cash[number]),
+                    parameters,
+                    account,
+                    log,
+                    Counts(0, 0),
+                )
+                if counts.fills > len(log.fills):
+                    return counts.fills
+                result = log.days[played, RESULT]
+                results[number, played] = result
+                trips[number] += counts.trips
+                cash[number] += result
+        session = after
+    return 0

@@ -104,12 +104,10 @@ def log_sale(
 
 
 def untouched_bars(tapes: Tapes, tape: int, number: int, eod_s: int, stop: int, limit: int) -> int:
-    """How many whole minute bars from the price `number` on, before EOD time, reach neither the stop nor the target.
+    """How many minute bars from that of the price `number` on, before EOD time, reach neither stop nor target.
 
     A bid is below the last price: a bar whose high is not above the limit cannot fill it.
     """
-    if number % POINTS_A_BAR != 0 or not follows_from_minutes(tapes, tape):
-        return 0
     begin, end = tapes.tapes[tape, FIRST_BAR] + number // POINTS_A_BAR, tapes.tapes[tape, END_BAR]
     start_s, high, low = tapes.bars[START, begin:end], tapes.bars[HIGH, begin:end], tapes.bars[LOW, begin:end]
     for i in range(len(low)):
@@ -143,14 +141,16 @@ def follow_trip(
     target_reason = PROFIT_TARGET
     repricings = 0
     last, half = entry.last, entry.half
+    looks_ahead = follows_from_minutes(tapes, tape)
     minute, taken = entry.second // BAR_SECONDS, entry.quantity
     number, published = entry.next_point, entry.n_published
     due_s = eod_s
     while left > 0:
-        if not triggered and not marketable and not timed:
+        at_bar = number % POINTS_A_BAR == 0 or number == entry.next_point
+        if looks_ahead and at_bar and not triggered and not marketable and not timed:
             skipped = untouched_bars(tapes, tape, number, eod_s, stop, limit)
             if skipped:
-                number += POINTS_A_BAR * skipped
+                number = (number // POINTS_A_BAR + skipped) * POINTS_A_BAR
                 last = tapes.bars[CLOSE, tapes.tapes[tape, FIRST_BAR] + number // POINTS_A_BAR - 1]
                 published = max(published, number // POINTS_A_BAR - 1)
         second = point_second(tapes, tape, number)

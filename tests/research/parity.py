@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
-from market_hours import Session, new_york_calendar
+from market_hours import FULL_SESSION, Session, new_york_calendar
 from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings, StrategySettings
 
@@ -25,6 +25,7 @@ RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data"
 LATEST = date(2026, 9, 30)
 CALENDAR = new_york_calendar(LATEST)
 SYMBOLS = ("AAPL", "AMD", "BAC", "COIN", "F", "HOOD", "INTC", "META", "MU", "NVDA")
+KINDS = ("early close", "cheap", "thin", "fading", "losing", "falling", "crowded", "dear", "plain", "fading")
 REASONS = ("profit_target", "stop_loss", "time_exit", "eod")
 # Refusals that no fault-free simulated day can meet: they need a halt, delayed data, a stop from outside, a dry run,
 # or an entry still on its way at the next instant.
@@ -184,24 +185,26 @@ def _synthetic_case(seed: int) -> Case:
     rng = Random(seed)
     dates = CALENDAR.sessions_between(date(2024, 6, 3), LATEST)
     session = rng.choice(dates)
-    if seed % 10 == 0:
-        session = next(day for day in dates if day.close - day.open < dates[0].close - dates[0].open)
-    cheap, thin = seed % 5 == 1, seed % 4 == 2
+    kind = KINDS[seed % len(KINDS)]
+    if kind == "early close":
+        session = rng.choice([day for day in dates if day.close - day.open < FULL_SESSION])
+    cheap = kind == "cheap"
     roughness: dict[str, float | int | bool] = {
-        "price_scale": rng.choice([0.004, 0.01, 0.05]) if cheap else 1.0,
-        "volume_scale": rng.choice([0.005, 0.02]) if thin else 1.0,
+        "price_scale": {"cheap": rng.choice([0.004, 0.01, 0.05]), "dear": 10.0}.get(kind, 1.0),
+        "volume_scale": rng.choice([0.005, 0.02]) if kind == "thin" else 1.0,
+        "fade": 0.002 if kind == "fading" else 1.0,
         "missing": rng.choice([0.0, 0.0, 0.05, 0.4]),
         "hole_minutes": rng.choice([0, 0, 4, 30]),
         "quiet": rng.choice([0.0, 0.0, 0.1, 0.3]),
-        "swing": rng.choice([0.5, 1.0, 2.0, 3.0, 4.0]),
-        "fine": rng.random() < 0.1,
+        "swing": rng.choice([0.5, 1.0, 2.0, 3.0, 4.0]) if kind != "fading" else 0.2,
+        "fine": rng.random() < 0.06,
         "spreads": rng.random() < 0.15,
     }
     strategy: dict[str, float | str] = {
         "strategy_profit_target_pct": round(rng.uniform(0.8, 3.0), 2),
         "strategy_stop_loss_pct": round(rng.uniform(0.5, 2.0), 2),
         "strategy_rsi_cap": round(rng.uniform(52, 90), 1),
-        "strategy_atr_floor_pct": rng.choice([0.0, 0.5, 1.5]),
+        "strategy_atr_floor_pct": rng.choice([0.0, 0.0, 0.5, 1.5]),
         "atr_timeframe": "day",
     }
     if rng.random() < 0.15:
@@ -234,8 +237,13 @@ def _synthetic_case(seed: int) -> Case:
         "risk_collar_bps": [0, 100],
     }
     risk = usual | {name: rng.choice(values) for name, values in tight.items() if rng.random() < 0.15}
+    risk |= {
+        "losing": {"risk_max_daily_loss_pct": 0.02, "risk_cool_down_s": 60},
+        "falling": {"risk_max_drawdown_pct": 0.03, "risk_cool_down_s": 60},
+        "crowded": {"risk_max_entries_per_tick": 1, "risk_max_open_positions": 10},
+    }.get(kind, {})
     return Case(
-        name=f"synthetic {seed}",
+        name=f"synthetic {seed} ({kind})",
         recorded="",
         seed=seed,
         roughness=roughness,
@@ -244,7 +252,7 @@ def _synthetic_case(seed: int) -> Case:
         strategy=strategy,
         risk=risk,
         allocation=rng.choice([0.25, 0.25, 1.0]),
-        cash_usd=rng.choice([3_000, 100_000, 1_000_000, 1_000_000, 1_000_000, 4_000_000]),
+        cash_usd=3_000 if kind == "dear" else rng.choice([100_000, 1_000_000, 1_000_000, 1_000_000, 4_000_000]),
     )
 
 

@@ -36,6 +36,7 @@ class Roughness:
     missing: float = 0.0  # share of minutes without a bar
     hole_minutes: int = 0  # one stretch without any bar
     quiet: float = 0.0  # share of minutes at one price without a trade
+    fade: float = 1.0  # factor on the volume of the last half hour
     swing: float = 1.0  # factor on the moves within the day
     fine: bool = False  # a path of 5-second bars
     spreads: bool = False  # recorded half-spreads
@@ -80,6 +81,7 @@ class RoughFeed:
         usd = np.stack([smooth.open, smooth.high, smooth.low, smooth.close], axis=1) / 10_000
         usd = base * np.exp(np.log(usd / base) * rough.swing) * rough.price_scale
         volume = np.maximum((smooth.volume * rough.volume_scale).astype(np.int64), 0)
+        volume[-30:] = (volume[-30:] * rough.fade).astype(np.int64)
         prices = np.maximum(_to_tick(usd), 1)
         quiet = rng.random(len(volume)) < rough.quiet
         prices[quiet] = prices[quiet][:, :1]
