@@ -110,7 +110,7 @@ BOARD_COLUMNS = FIRST_OF_TRIP + TRIP_COLUMNS
 
 def can_skip(tapes: Tapes, tape: int) -> bool:
     """Whether a tape is of the kind that the quick form knows."""
-    if not follows_from_minutes(tapes, tape):
+    if not follows_from_minutes(tapes, tape) or tapes.tapes[tape, FIRST_BAR] == tapes.tapes[tape, END_BAR]:
         return False
     for i in range(tapes.tapes[tape, FIRST_BAR], tapes.tapes[tape, END_BAR]):
         if tapes.bars[LOW, i] < LOWEST_PRICE or (tapes.bars[VOLUME, i] == 0 and tapes.bars[LOW, i] == tapes.bars[HIGH, i]):

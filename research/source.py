@@ -13,12 +13,13 @@ from market_hours import Session
 from research.tapes import FIRST_TAPE, SYMBOL, Int64s, Tapes
 from trading.bars import Bar
 from trading.costs import fee_schedule_on
-from trading.indicators import VWAP_BARS
+from trading.indicators import VWAP_BARS, AtrState
 from trading.matching import PATH_SECONDS_MINUTE
 from trading.watchlist import ATR_CALENDAR_DAYS, assess, atr_of, rank
 from utils import Misconfigured
 
 INT64_ROOM = 2**62
+HISTORY_CALENDAR_DAYS = 62  # what the day trader's request for two months of daily bars reaches back to
 
 
 class Tape(Protocol):
@@ -123,15 +124,27 @@ def daily_before(source: BarSource, symbol: str, session: Session) -> Sequence[B
     return source.daily(symbol, session.date, session.date - timedelta(days=ATR_CALENDAR_DAYS))
 
 
+def is_followed(source: BarSource, symbol: str, session: Session) -> bool:
+    """Whether the day trader gets the symbol's quotes: one without any history it leaves alone for the session."""
+    return bool(source.daily(symbol, session.date, session.date - timedelta(days=HISTORY_CALENDAR_DAYS)))
+
+
 def load(source: BarSource, sessions: Iterable[Session], choose: Choice) -> Bars:
-    """All tapes of these sessions. A session without a symbol is left out; none at all raises Misconfigured."""
+    """All tapes of these sessions. A session without a symbol is left out; none at all raises Misconfigured.
+
+    A symbol without any daily history is on the watchlist, but its tape is empty: see `is_followed`.
+    """
     builder = _Builder()
     for session in sessions:
         symbols = choose(session, source)
         if symbols:
             builder.begin(session)
         for symbol in symbols:
-            builder.add(symbol, source.tape(symbol, session), atr_of(daily_before(source, symbol, session)))
+            atr = atr_of(daily_before(source, symbol, session))
+            if is_followed(source, symbol, session):
+                builder.add(symbol, source.tape(symbol, session), atr)
+            else:
+                builder.add_unseen(symbol, atr)
     return builder.bars()
 
 
@@ -152,15 +165,22 @@ class _Builder:
         self.sessions.append(session)
         self.first_tape.append(len(self.symbol))
 
-    def add(self, symbol: str, tape: Tape, atr: object) -> None:
+    def add(self, symbol: str, tape: Tape, atr: AtrState) -> None:
         volume, high = int(tape.volume.max()), int(tape.high.max())
         if 3 * VWAP_BARS * volume * high >= INT64_ROOM:
             raise Misconfigured(f"{symbol}: {volume} shares a minute at {high / 10_000:g} USD are beyond 64-bit sums")
+        self._add(symbol, atr, (tape.start_s, tape.open, tape.high, tape.low, tape.close, tape.volume), _own_path(tape))
+
+    def add_unseen(self, symbol: str, atr: AtrState) -> None:
+        nothing = np.empty(0, dtype=np.int64)
+        self._add(symbol, atr, (nothing,) * 6, (nothing,) * 4)
+
+    def _add(self, symbol: str, atr: AtrState, bars: tuple[Int64s, ...], points: tuple[Int64s, ...]) -> None:
         self.symbol.append(self.names.setdefault(symbol, len(self.names)))
         self.atr_ranges.append(atr.ranges)
         self.atr_average.append(atr.average)
-        self.bars_of.append((tape.start_s, tape.open, tape.high, tape.low, tape.close, tape.volume))
-        self.points_of.append(_own_path(tape))
+        self.bars_of.append(bars)
+        self.points_of.append(points)
 
     def bars(self) -> Bars:
         if not self.symbol:

@@ -152,9 +152,12 @@ def recorded_cases(symbol_days: int, folder: Path = RECORDED) -> list[Case]:
     if not folder.is_dir():
         return []
     feed = _recorded_feed(str(folder))
-    dates = [day for day in feed.session_dates() if len(feed.symbols(day)) >= 3]
+    known = feed.session_dates()
+    dates = [day for day in known if len(feed.symbols(day)) >= 3]
     rng = Random(6)
     rng.shuffle(dates)
+    dates.sort(key=lambda day: not _has_atr(day, known))
+    dates.insert(3, date(2019, 12, 24))  # an early close, with missing minutes
     cases: list[Case] = []
     count = 0
     for number, day in enumerate(dates):
@@ -172,13 +175,22 @@ def recorded_cases(symbol_days: int, folder: Path = RECORDED) -> list[Case]:
                 roughness={},
                 session_date=day,
                 symbols=symbols,
-                strategy={"atr_timeframe": "day"} if number % 3 == 0 else drawn.strategy | {"strategy_atr_floor_pct": 0.0},
+                strategy=drawn.strategy
+                | {
+                    "atr_timeframe": "day" if _has_atr(day, known) else "minute",
+                    "strategy_atr_floor_pct": 0.5 if number % 3 == 0 else 0.0,
+                },
                 risk={} if number % 3 == 0 else drawn.risk,
                 allocation=0.25 if number % 3 == 0 else drawn.allocation,
                 cash_usd=1_000_000 if number % 3 == 0 else drawn.cash_usd,
             )
         )
     return cases
+
+
+def _has_atr(day: date, known: tuple[date, ...]) -> bool:
+    """Whether the recordings hold enough sessions before it for a daily ATR."""
+    return sum(0 < (day - other).days <= 45 for other in known) >= 5
 
 
 def _synthetic_case(seed: int) -> Case:
