@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from research.tapes import unowned
 
@@ -26,12 +26,13 @@ CACHE_NAME = "ibkr-autonomous-traders"
 def compiled(function: F) -> F:
     """`function` compiled, with everything it calls. Its first call with new types takes seconds, a later run less."""
     import numba
+    from numba.core import config
 
     modules = _rooms()
     _register(modules)
-    numba.config.CACHE_DIR = str(_cache_folder(modules))
-    numba.config.SLP_VECTORIZE = 1  # two divisions at once; the order of arithmetic stays as written
-    return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+    config.CACHE_DIR = str(_cache_folder(modules))  # type: ignore[attr-defined]  # made when numba is loaded
+    config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # two divisions at once, in the order as written
+    return cast(F, numba.njit(cache=True, nogil=True)(function))
 
 
 def _rooms() -> tuple[ModuleType, ...]:
@@ -63,16 +64,18 @@ def _without_owner() -> Callable[[Any], Any]:
     from numba.core.imputils import impl_ret_untracked
     from numba.extending import intrinsic
 
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def bare(_context: Any, array: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             value = context.make_array(signature.args[0])(context, builder, arguments[0])
-            value.meminfo = cgutils.get_null_value(value.meminfo.type)
-            return impl_ret_untracked(context, builder, signature.return_type, value._getvalue())
+            value.meminfo = cgutils.get_null_value(value.meminfo.type)  # type: ignore[no-untyped-call]
+            return impl_ret_untracked(  # type: ignore[no-untyped-call]
+                context, builder, signature.return_type, value._getvalue()
+            )
 
         return array(array), generate
 
-    return lambda array: bare(array)
+    return lambda array: bare(array)  # type: ignore[call-arg]  # numba gives the context
 
 
 def _functions(module: ModuleType) -> Iterable[tuple[str, Callable[..., Any]]]:

@@ -94,8 +94,18 @@ def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, averages: Floats) -
         average_on(c[:SEED_BARS], 0, averages[2, GAIN], averages[2, LOSS])
         average_on(d[:SEED_BARS], 0, averages[3, GAIN], averages[3, LOSS])
         last = SEED_BARS - 1
-        ga, gb, gc, gd = averages[0, GAIN, last], averages[1, GAIN, last], averages[2, GAIN, last], averages[3, GAIN, last]
-        la, lb, lc, ld = averages[0, LOSS, last], averages[1, LOSS, last], averages[2, LOSS, last], averages[3, LOSS, last]
+        ga, gb, gc, gd = (
+            averages[0, GAIN, last],
+            averages[1, GAIN, last],
+            averages[2, GAIN, last],
+            averages[3, GAIN, last],
+        )
+        la, lb, lc, ld = (
+            averages[0, LOSS, last],
+            averages[1, LOSS, last],
+            averages[2, LOSS, last],
+            averages[3, LOSS, last],
+        )
         pa, pb, pc, pd = a[last], b[last], c[last], d[last]
         for i in range(SEED_BARS, common):
             ra = rsi_step(RsiState(RSI_BARS, SEED_BARS, pa, ga, la), a[i])

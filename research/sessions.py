@@ -195,14 +195,22 @@ def take_bars(desk: Desk, tapes: Tapes, tape: int, s: int, now_s: int) -> None:
     """Indicators over the bars that the day trader has by `now_s`."""
     while known_s(tapes, tape, desk.ints[s, KNOWN]) <= now_s:
         bar = tapes.tapes[tape, FIRST_BAR] + desk.ints[s, KNOWN]
-        entering = typical_volume3(tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar], tapes.bars[VOLUME, bar])
+        entering = typical_volume3(
+            tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar], tapes.bars[VOLUME, bar]
+        )
         leaving, leaving_volume = 0, 0
         if desk.ints[s, KNOWN] >= VWAP_BARS:
             old = bar - VWAP_BARS
-            leaving = typical_volume3(tapes.bars[HIGH, old], tapes.bars[LOW, old], tapes.bars[CLOSE, old], tapes.bars[VOLUME, old])
+            leaving = typical_volume3(
+                tapes.bars[HIGH, old], tapes.bars[LOW, old], tapes.bars[CLOSE, old], tapes.bars[VOLUME, old]
+            )
             leaving_volume = tapes.bars[VOLUME, old]
         sums = vwap_step(
-            VwapState(desk.ints[s, SUM_PV3], desk.ints[s, SUM_VOLUME]), entering, tapes.bars[VOLUME, bar], leaving, leaving_volume
+            VwapState(desk.ints[s, SUM_PV3], desk.ints[s, SUM_VOLUME]),
+            entering,
+            tapes.bars[VOLUME, bar],
+            leaving,
+            leaving_volume,
         )
         desk.ints[s, SUM_PV3], desk.ints[s, SUM_VOLUME] = sums.sum_pv3, sums.sum_volume
         ints, floats = desk.ints[s], desk.floats[s]
@@ -255,7 +263,11 @@ def play_session(
     """One session from the open to the end; what happened is in the log."""
     first = tapes.sessions[session, FIRST_TAPE]
     symbols = tapes.sessions[session, END_TAPE] - first
-    open_s, eod_s, close_s = tapes.sessions[session, OPEN_S], tapes.sessions[session, EOD_S], tapes.sessions[session, CLOSE_S]
+    open_s, eod_s, close_s = (
+        tapes.sessions[session, OPEN_S],
+        tapes.sessions[session, EOD_S],
+        tapes.sessions[session, CLOSE_S],
+    )
     limits, rates = session_limits(account, equity), session_rates(tapes, session)
     budget = symbol_budget(equity, account.allocation_ppm, symbols)
     desk = new_desk(symbols)
@@ -268,7 +280,10 @@ def play_session(
         while open_positions:
             due, due_s = -1, now_s + 1
             for s in range(symbols):
-                if desk.ints[s, NEXT_SALE] < desk.ints[s, END_SALE] and log.fills[desk.ints[s, NEXT_SALE], SECOND] < due_s:
+                if (
+                    desk.ints[s, NEXT_SALE] < desk.ints[s, END_SALE]
+                    and log.fills[desk.ints[s, NEXT_SALE], SECOND] < due_s
+                ):
                     due, due_s = s, log.fills[desk.ints[s, NEXT_SALE], SECOND]
             if due < 0:
                 break
@@ -288,7 +303,11 @@ def play_session(
                 open_positions -= 1
                 if n_trips < len(log.trips):
                     trip = log.trips[n_trips]
-                    trip[TRIP_TAPE], trip[OPENED_S], trip[CLOSED_S] = first + s, desk.ints[s, OPEN_SINCE_S], last_closed_s
+                    trip[TRIP_TAPE], trip[OPENED_S], trip[CLOSED_S] = (
+                        first + s,
+                        desk.ints[s, OPEN_SINCE_S],
+                        last_closed_s,
+                    )
                     trip[TRIP_QUANTITY], trip[BOUGHT_FOR] = desk.ints[s, OPEN_SHARES], desk.ints[s, OPEN_BOUGHT]
                     trip[SOLD_FOR], trip[FEES], trip[PNL] = desk.ints[s, OPEN_SOLD], desk.ints[s, OPEN_FEES], pnl
                     trip[EXIT_REASON], trip[ENTRY_PRICE] = row[REASON], desk.ints[s, OPEN_PRICE]
@@ -302,7 +321,9 @@ def play_session(
         standing = 0
         for s in range(symbols):
             if desk.ints[s, SHARES] > 0:
-                standing += unrealised(Position(desk.ints[s, SHARES], desk.ints[s, COST]), bid_at(desk.ints[s, LAST], desk.ints[s, HALF]))
+                standing += unrealised(
+                    Position(desk.ints[s, SHARES], desk.ints[s, COST]), bid_at(desk.ints[s, LAST], desk.ints[s, HALF])
+                )
         money = marked(money, realised + standing, limits.max_daily_loss, limits.max_drawdown)
         for s in range(symbols):
             if now_s - max(desk.ints[s, NEWS_S], desk.ints[s, RENEWED_S], open_s) > STALE_S:
@@ -370,9 +391,7 @@ def play_session(
     return Counts(n_fills, n_trips)
 
 
-def play_every_instant(
-    tapes: Tapes, equity: int, parameters: Parameters, account: Account, log: Log
-) -> Counts:
+def play_every_instant(tapes: Tapes, equity: int, parameters: Parameters, account: Account, log: Log) -> Counts:
     """All sessions, one after the other on one account; the rows that the log needs."""
     tapes, log = lent(tapes), lent_log(log)
     counts = Counts(0, 0)

@@ -113,7 +113,9 @@ def can_skip(tapes: Tapes, tape: int) -> bool:
     if not follows_from_minutes(tapes, tape) or tapes.tapes[tape, FIRST_BAR] == tapes.tapes[tape, END_BAR]:
         return False
     for i in range(tapes.tapes[tape, FIRST_BAR], tapes.tapes[tape, END_BAR]):
-        if tapes.bars[LOW, i] < LOWEST_PRICE or (tapes.bars[VOLUME, i] == 0 and tapes.bars[LOW, i] == tapes.bars[HIGH, i]):
+        if tapes.bars[LOW, i] < LOWEST_PRICE or (
+            tapes.bars[VOLUME, i] == 0 and tapes.bars[LOW, i] == tapes.bars[HIGH, i]
+        ):
             return False
     return True
 
@@ -161,7 +163,9 @@ def price_at(tapes: Tapes, tape: int, second: int) -> int:
         return 0
     bar = begin + i
     window = min((second - tapes.bars[START, bar]) // WINDOW_S, IN_GAP)
-    return shown_price(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar], window)
+    return shown_price(
+        tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar], window
+    )
 
 
 def first_below(heat: Floats, first: int, last: int, cap: float) -> int:
@@ -194,7 +198,9 @@ def seek(
         bar = begin + i
         if heat[i] < cap:
             sum_pv3, sum_volume = scratch.sums[row, PV3, i - 1], scratch.sums[row, SUM_OF_SHARES, i - 1]
-            prices = path_prices(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar])
+            prices = path_prices(
+                tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar]
+            )
             while window < IN_GAP:
                 above = prices[window] * 3 * sum_volume > sum_pv3
                 if above and begins_s + (window + 1) * WINDOW_S > ready_s:
@@ -205,7 +211,9 @@ def seek(
         follows_s = start_s[i + 1] if i + 1 < count else NEVER_S
         if follows_s > begins_s + BAR_SECONDS and window <= IN_GAP and i + 1 >= VWAP_BARS and follows_s > ready_s:
             above = tapes.bars[CLOSE, bar] * 3 * scratch.sums[row, SUM_OF_SHARES, i] > scratch.sums[row, PV3, i]
-            rsi = rsi_value(RsiState(RSI_BARS, SEED_BARS, 0, scratch.averages[row, GAIN, i], scratch.averages[row, LOSS, i]))
+            rsi = rsi_value(
+                RsiState(RSI_BARS, SEED_BARS, 0, scratch.averages[row, GAIN, i], scratch.averages[row, LOSS, i])
+            )
             if above and rsi < cap:
                 board[s, BAR], board[s, WINDOW] = i, IN_GAP
                 board[s, CANDIDATE_S] = max(begins_s + BAR_SECONDS, ready_s)
@@ -227,7 +235,9 @@ def news_s(tapes: Tapes, begin: int, i: int, window: int) -> int:
     if i > 0:
         known_s = tapes.bars[START, bar - 1] + BAR_SECONDS
         if starts_s - known_s > STALE_S:
-            prices = path_prices(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar])
+            prices = path_prices(
+                tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar]
+            )
             differs = False
             for place in range(window + 1):
                 differs = differs or prices[place] != tapes.bars[CLOSE, bar - 1]
@@ -301,6 +311,11 @@ def held_between(tapes: Tapes, entry: Entry, parameters: Parameters, fills: Int6
     return low, high
 
 
+def depends_on_capital(rule: int) -> bool:
+    """Whether a refusal may be lifted by what other positions are worth at the next instant."""
+    return rule == Rule.CAPITAL or rule == Rule.ZERO_SHARES or rule == Rule.ROUND_TRIP_COST
+
+
 def ends_the_day(rule: int) -> bool:
     """Whether no entry can follow this refusal in the session."""
     if rule == Rule.DAILY_LOSS or rule == Rule.DRAWDOWN:
@@ -324,7 +339,11 @@ def play_quickly(
     """One session: PLAYED, NEEDS_MARKS or NEEDS_ROOM, and the rows of the log that are in use."""
     first = tapes.sessions[session, FIRST_TAPE]
     symbols = tapes.sessions[session, END_TAPE] - first
-    open_s, eod_s, close_s = tapes.sessions[session, OPEN_S], tapes.sessions[session, EOD_S], tapes.sessions[session, CLOSE_S]
+    open_s, eod_s, close_s = (
+        tapes.sessions[session, OPEN_S],
+        tapes.sessions[session, EOD_S],
+        tapes.sessions[session, CLOSE_S],
+    )
     limits, rates = session_limits(account, equity), session_rates(tapes, session)
     budget = symbol_budget(equity, account.allocation_ppm, symbols)
     last_s = min(eod_s, close_s - limits.last_entry_s)
@@ -431,7 +450,9 @@ def play_quickly(
         begin = tapes.tapes[tape, FIRST_BAR]
         bar = begin + i
         row = first_row + s
-        last = shown_price(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar], window)
+        last = shown_price(
+            tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar], window
+        )
         ask = ask_at(last, 0)
         known = i if window < IN_GAP else i + 1
         market = Market(
@@ -441,7 +462,15 @@ def play_quickly(
             known,
             tapes.bars[VOLUME, begin + known - 1],
             VwapState(scratch.sums[row, PV3, known - 1], scratch.sums[row, SUM_OF_SHARES, known - 1]),
-            rsi_value(RsiState(RSI_BARS, SEED_BARS, 0, scratch.averages[row, GAIN, known - 1], scratch.averages[row, LOSS, known - 1])),
+            rsi_value(
+                RsiState(
+                    RSI_BARS,
+                    SEED_BARS,
+                    0,
+                    scratch.averages[row, GAIN, known - 1],
+                    scratch.averages[row, LOSS, known - 1],
+                )
+            ),
             atr_pct(AtrState(tapes.tapes[tape, ATR_RANGES], 0, 0, tapes.atr[tape]), last),
             due_s - news_s(tapes, begin, i, window),
             False,
@@ -501,9 +530,7 @@ def play_quickly(
                 board[other, CANDIDATE_S] = NEVER_S
         elif rule == Rule.ENTRIES_PER_SYMBOL:
             board[s, CANDIDATE_S] = NEVER_S
-        elif rule == Rule.ENTRIES_PER_TICK or rule == Rule.CAPITAL or rule == Rule.ZERO_SHARES:
-            seek(tapes, tape, row, scratch, board, s, due_s + TICK_S, last_s, cap)
-        elif rule == Rule.ROUND_TRIP_COST and open_positions > 0:
+        elif rule == Rule.ENTRIES_PER_TICK or depends_on_capital(rule):
             seek(tapes, tape, row, scratch, board, s, due_s + TICK_S, last_s, cap)
         elif rule == Rule.LOSS_STREAK_PAUSE or rule == Rule.OPEN_POSITIONS:
             again_s = NEVER_S if rule == Rule.OPEN_POSITIONS else on_grid(book.pause_until_s, open_s)

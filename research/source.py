@@ -109,9 +109,7 @@ def analysed_watchlist(size: int, atr_floor_pct: float, min_price_usd: float, mi
 
     def choose(session: Session, source: BarSource) -> Sequence[str]:
         candidates = [
-            assess(
-                symbol, daily_before(source, symbol, session), atr_floor_pct, min_price_usd, min_dollar_volume_usd
-            )
+            assess(symbol, daily_before(source, symbol, session), atr_floor_pct, min_price_usd, min_dollar_volume_usd)
             for symbol in source.symbols(session.date)
         ]
         return [entry.symbol for entry in rank(candidates, size)]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from statistics import median
-from time import strftime
+from typing import TYPE_CHECKING
 
 from research.engine import Outcome, Plan
 from research.sessions import LEFT_SHARES
 from trading.book import RoundTrip
 from trading.money import usd_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 MOST_SYMBOLS = 20
 
@@ -52,20 +56,15 @@ def _summary(outcome: Outcome, on: Plan, trips: list[RoundTrip]) -> list[tuple[s
     if gross_lost:
         rows.append(("profit factor", f"{gross_won / gross_lost:.2f}"))
     if trips:
-        rows.append(("median time held", strftime("%H:%M:%S", _gmtime(median(t.closed_s - t.opened_s for t in trips)))))
+        held_s = median(trip.closed_s - trip.opened_s for trip in trips)
+        rows.append(("median time held", str(timedelta(seconds=int(held_s)))))
     left = int(outcome.days[:, LEFT_SHARES].sum())
     if left:
         rows.append(("not sold by the close", f"{left} shares, left out of the result"))
     return rows
 
 
-def _gmtime(seconds: float):  # type: ignore[no-untyped-def]
-    from time import gmtime
-
-    return gmtime(seconds)
-
-
-def _exits(trips: list[RoundTrip]):  # type: ignore[no-untyped-def]
+def _exits(trips: list[RoundTrip]) -> Table:
     from rich.table import Table
 
     table = Table("exit", "round trips", "result USD", title="Exits")
@@ -77,7 +76,7 @@ def _exits(trips: list[RoundTrip]):  # type: ignore[no-untyped-def]
     return table
 
 
-def _symbols(trips: list[RoundTrip]):  # type: ignore[no-untyped-def]
+def _symbols(trips: list[RoundTrip]) -> Table:
     from rich.table import Table
 
     table = Table("symbol", "round trips", "won", "result USD", title="Symbols")

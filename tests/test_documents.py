@@ -28,6 +28,7 @@ import main
 import performance_config
 from ib_simulator import __main__ as simulator
 from observability import TradingHistory
+from research import __main__ as research
 from tests.test_floors import product_sources
 from utils import load_settings, read_environment, unknown_variables
 
@@ -45,11 +46,12 @@ INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR = "-m ib_simulator"
+RESEARCH = "-m research"
 ENTRIES = {  # what follows `python` -> its command line
     module.__name__ + ".py": module.build_parser()
     for module in (day_trader, main, performance_config)
     if hasattr(module, "build_parser")
-} | {SIMULATOR: simulator.build_parser()}
+} | {SIMULATOR: simulator.build_parser(), RESEARCH: research.build_parser()}
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
@@ -248,7 +250,12 @@ def test_check_refuses_a_wrong_command(command: str) -> None:
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    return {option for action in parser._actions for option in action.option_strings}
+    """Of the parser and of its commands."""
+    found = {option for action in parser._actions for option in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {option for command in action.choices.values() for option in options_of(command)}
+    return found
 
 
 def test_options_named_in_text_exist() -> None:

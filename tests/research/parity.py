@@ -34,7 +34,7 @@ NEED_A_FAULT = (Rule.ENTRY_PENDING, Rule.ENTRIES_STOPPED, Rule.DELAYED_DATA, Rul
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One session of one market under one set of parameters. `recorded` names a folder, else the market is synthetic."""
+    """One session of one market under one set of parameters. `recorded` is a folder, or empty: synthetic."""
 
     name: str
     recorded: str

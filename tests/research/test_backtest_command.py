@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "minute").mkdir()
     price = 100.0 + 0.01 * np.arange(390)
     seconds = (OPEN_S + 60 * np.arange(390)) * 1_000_000
-    columns = {name: price for name in ("open", "high", "low", "close")}
+    columns = dict.fromkeys(("open", "high", "low", "close"), price)
     stamps = pa.array(seconds, pa.timestamp("us", "UTC"))
     table = pa.table({"timestamp": stamps, **columns, "volume": np.full(390, 10_000)})
     pq.write_table(table, path / "minute" / "AAA.parquet")
