@@ -68,6 +68,7 @@ from research.tapes import (
     Floats,
     Int64s,
     Tapes,
+    bar_at,
     follows_from_minutes,
     lent,
     unowned,
@@ -133,21 +134,6 @@ def quick_sessions(tapes: Tapes, minute_atr: bool) -> Flags:
 def on_grid(second: int, open_s: int) -> int:
     """The day trader's first instant at or after `second`."""
     return open_s + -((open_s - second) // TICK_S) * TICK_S
-
-
-def bar_at(start_s: Int64s, second: int) -> int:
-    """Number of the last bar that started at or before `second`; -1 before the first."""
-    guess = (second - start_s[0]) // BAR_SECONDS
-    if 0 <= guess < len(start_s) and start_s[guess] == start_s[0] + guess * BAR_SECONDS:
-        return guess
-    low, high = 0, len(start_s)
-    while low < high:
-        middle = (low + high) // 2
-        if start_s[middle] <= second:
-            low = middle + 1
-        else:
-            high = middle
-    return low - 1
 
 
 def shown_price(open_: int, high: int, low: int, close: int, window: int) -> int:

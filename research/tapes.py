@@ -123,6 +123,21 @@ def first_point_at(tapes: Tapes, tape: int, second: int) -> int:
     return low
 
 
+def bar_at(start_s: Int64s, second: int) -> int:
+    """Number of the last bar that started at or before `second`; -1 before the first."""
+    guess = (second - start_s[0]) // BAR_SECONDS
+    if 0 <= guess < len(start_s) and start_s[guess] == start_s[0] + guess * BAR_SECONDS:
+        return guess
+    low, high = 0, len(start_s)
+    while low < high:
+        middle = (low + high) // 2
+        if start_s[middle] <= second:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1
+
+
 def published_s(tapes: Tapes, tape: int, number: int) -> int:
     """When the tape's bar number `number` is published: its end. NEVER_S past the last."""
     bar = tapes.tapes[tape, FIRST_BAR] + number

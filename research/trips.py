@@ -22,6 +22,7 @@ from research.tapes import (
     Int64s,
     Point,
     Tapes,
+    bar_at,
     follows_from_minutes,
     point,
     point_second,
@@ -48,6 +49,8 @@ TICK_S = 5  # the day trader's rhythm
 PATIENCE_S = 120  # a time exit that is selling is left alone this long (broker: TIME_EXIT_PATIENCE_S)
 CLOSE_COLLAR_BPS = 20  # how far under the bid a closing sale may go (broker: CLOSE_COLLAR_BPS)
 MOST_REPRICINGS = 3  # then cancel and sell at market (broker: MOST_REPRICINGS)
+
+STRIDE = 8  # bars that are looked at together
 
 # columns of a fill in the log
 TAPE, SECOND, SIDE, QUANTITY, PRICE, FEE, REASON = 0, 1, 2, 3, 4, 5, 6
@@ -110,10 +113,19 @@ def untouched_bars(tapes: Tapes, tape: int, number: int, eod_s: int, stop: int, 
     """
     begin, end = tapes.tapes[tape, FIRST_BAR] + number // POINTS_A_BAR, tapes.tapes[tape, END_BAR]
     start_s, high, low = tapes.bars[START, begin:end], tapes.bars[HIGH, begin:end], tapes.bars[LOW, begin:end]
-    for i in range(len(low)):
-        if low[i] <= stop or high[i] > limit or start_s[i] >= eod_s:
+    count = bar_at(start_s, eod_s - 1) + 1 if len(low) else 0
+    done = 0
+    while done + STRIDE <= count:  # eight bars in one go, without a branch
+        touched = False
+        for i in range(STRIDE):
+            touched |= (low[done + i] <= stop) | (high[done + i] > limit)
+        if touched:
+            break
+        done += STRIDE
+    for i in range(done, count):
+        if low[i] <= stop or high[i] > limit:
             return i
-    return len(low)
+    return count
 
 
 def follow_trip(
@@ -128,7 +140,8 @@ def follow_trip(
 ) -> int:
     """Append the entry's fill and all its sales to the log; the number of fills afterwards.
 
-    What is not sold by the close stays: the sales then add up to less than the entry.
+    What is not sold by the close stays: the sales then add up to less than the entry. One long function on purpose:
+    the state of five orders lives in local variables, which compiled code keeps in registers.
     """
     tape = entry.tape
     fee = fill_fees(BUY, entry.quantity, entry.price, 0, rates)

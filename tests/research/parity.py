@@ -25,7 +25,7 @@ RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data"
 LATEST = date(2026, 9, 30)
 CALENDAR = new_york_calendar(LATEST)
 SYMBOLS = ("AAPL", "AMD", "BAC", "COIN", "F", "HOOD", "INTC", "META", "MU", "NVDA")
-KINDS = ("early close", "cheap", "thin", "fading", "losing", "falling", "crowded", "dear", "plain", "fading")
+KINDS = ("early close", "cheap", "thin", "fading", "losing", "falling", "crowded", "dear", "fading", "fading")
 REASONS = ("profit_target", "stop_loss", "time_exit", "eod")
 # Refusals that no fault-free simulated day can meet: they need a halt, delayed data, a stop from outside, a dry run,
 # or an entry still on its way at the next instant.
