@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help simulate test lint bench soak parity format stoqey clean
+.PHONY: help simulate test lint bench soak parity format ib_async stoqey clean
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
@@ -40,6 +40,9 @@ parity: $(VENV)/.dev ## the research engine against the full day trader, 600 sym
 format: $(VENV)/.dev ## rewrite the code in the house format
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+ib_async: $(VENV)/.day-trader ## install the other client library, for IB_CLIENT_LIBRARY=ib_async
+	$(INSTALL) --no-deps --upgrade --target $(VENV)/clients/ib_async -r requirements-ib_async.txt
 
 stoqey: ## install the npm client that the gateway simulator is also tested with (needs node)
 	npm install --prefix $(VENV)/clients/stoqey --no-save --no-package-lock --no-audit --no-fund @stoqey/ib@1.6.10

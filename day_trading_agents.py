@@ -5,55 +5,73 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from broker.market_data import MarketData
-from broker.trading_desk import DeskOptions, TradingDesk
+from broker.market_data import NO_ANSWER, MarketData
+from broker.trading_desk import TradingDesk
+from day_trading.entry_judge import EntryJudge
+from day_trading.kill_switch import KillSwitch
+from day_trading.options import TraderOptions, known_watchlist
+from day_trading.session_health import SessionHealth
+from health.workers import Ask, WorkerLost, WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
-from performance_config import PerformanceConfig
-from records.rows import DecisionKind
-from self_evaluation import HealthMonitor
-from trading.book import PendingEntry, SessionBook
-from trading.costs import fee_schedule_on
+from telemetry import tracing
+from telemetry.conventions import NS_PER_S
+from telemetry.garbage import quiet
+from telemetry.instruments import (
+    DATABASE_QUEUE,
+    DRAWDOWN,
+    EQUITY,
+    LOOP_LAG,
+    OPEN_POSITIONS,
+    REALIZED,
+    TICK_AGE,
+    TICK_TO_ORDER,
+    UNREALIZED,
+)
+from telemetry.metering import measure
+from trading.bars import Bar
+from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable, HistoryUnavailable
-from trading.funnel import DecisionFunnel
-from trading.judgement import judge_entry
 from trading.money import money_to_usd
-from trading.orders import OrderIntent, Reason, entry_bracket
-from trading.rules import Rule
-from trading.settings import RiskSettings, StrategySettings
+from trading.orders import Reason
+from trading.settings import StrategySettings
 from trading.sizing import symbol_budget
-from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, leave_out, rank, watchlist_from_json
-from utils import HaltTrading, Misconfigured, TradingError, read_json, write_json_atomically
+from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, leave_out, rank
+from utils import HaltTrading, Misconfigured, TradingError, write_json_atomically
 
 log = logging.getLogger(__name__)
 
 PREPARE_BEFORE_OPEN = timedelta(minutes=30)
 TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
-ENTRY_LIFETIME_S = 15  # an entry that did not fill expires by itself
 LEAVE_LIMIT = timedelta(minutes=5)  # shares that the broker does not have can never be sold
 
 
 class WatchlistAnalyst:
-    """Ranks a universe by daily volatility and turnover. History comes through the broker, six at work on it."""
+    """Ranks a universe by daily volatility and turnover. Each symbol is fetched and assessed by one worker."""
 
-    def __init__(self, data: MarketData, settings: StrategySettings, performance: PerformanceConfig) -> None:
+    def __init__(self, data: MarketData, settings: StrategySettings, workers: WorkerPool) -> None:
         self._data = data
         self._settings = settings
-        self._workers = performance.watchlist_workers
+        self._workers = workers
+        self._unanswered: list[str] = []  # symbols whose history was asked for in vain
 
     async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
-        """Assess the universe, rank it and write the list to `file`. Raises Misconfigured when nothing is fit."""
+        """Assess the universe, rank it and write the list to `file`.
+
+        Raises Misconfigured when nothing is fit, BrokerUnavailable when that is for want of answers.
+        """
         candidates = await self.assess_all(universe, session)
         entries = rank(candidates, self._settings.watchlist_size)
         if not entries:
+            if self._unanswered:
+                raise BrokerUnavailable(f"the broker told no daily history of {', '.join(self._unanswered[:3])}")
             reasons = "; ".join(f"{c.symbol}: {c.refusal}" for c in candidates[:3])
             raise Misconfigured(f"none of {len(candidates)} symbols is fit for the watchlist ({reasons})")
         watchlist = Watchlist(session_date=session.date, source="analysed", entries=entries)
@@ -69,68 +87,30 @@ class WatchlistAnalyst:
 
     async def assess_all(self, universe: Sequence[str], session: Session) -> list[Candidate]:
         """Every symbol's score or refusal, in the order of `universe`."""
-        settings = self._settings
-        loop = asyncio.get_running_loop()
-        floor = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
-
-        async def one(pool: ThreadPoolExecutor, symbol: str) -> Candidate:
-            try:
-                bars = await self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)
-            except HistoryUnavailable as error:
-                log.info("%s", error)
-                bars = []
-            return await loop.run_in_executor(
-                pool,
-                assess,
-                *(symbol, bars, floor, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd),
-            )
-
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="watchlist") as pool:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(pool, symbol)) for symbol in universe]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._assess(symbol, session)) for symbol in universe]
         return [task.result() for task in tasks]
 
+    async def _assess(self, symbol: str, session: Session) -> Candidate:
+        """One symbol on one worker. Without bars it is refused; the others go on."""
+        try:
+            return await self._workers.run(self._fetch_and_score, symbol, session)
+        except (HistoryUnavailable, WorkerLost) as error:
+            log.info("%s is left out: %s", symbol, error)
+            if isinstance(error, HistoryUnavailable) and error.code == NO_ANSWER:
+                self._unanswered.append(symbol)
+            return self._score(symbol, [])
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraderOptions:
-    """What a run of the day trader was asked to do."""
+    def _fetch_and_score(self, ask: Ask, symbol: str, session: Session) -> Candidate:
+        """On a worker's thread, which waits for the bars that come through the event loop."""
+        return self._score(symbol, ask(lambda: self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)))
 
-    allocation: float
-    flatten_on_exit: bool
-    analyse: bool
-    load_watchlist: bool
-    watchlist_file: Path
-    prices_from: str
-    versions: Mapping[str, str]
-    strategy: StrategySettings
-    risk: RiskSettings
-    performance: PerformanceConfig
-    desk: DeskOptions
-
-
-def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:
-    """The list on file; None when a new one must be made: there is none, or it was made for another time.
-
-    Raises Misconfigured for a malformed file, and where a new one is needed but not allowed.
-    """
-    file, may_analyse = options.watchlist_file, options.analyse
-    if not options.load_watchlist:
-        return None
-    if not file.exists():
-        if may_analyse:
-            return None
-        raise Misconfigured(f"{file} does not exist and --no-analyse forbids to make it")
-    try:
-        known = watchlist_from_json(read_json(file))
-    except ValueError as error:
-        raise Misconfigured(f"{file}: {error}") from error
-    made_for = known.session_date
-    if made_for is None or calendar.previous_session(session.date).date <= made_for <= session.date:
-        return known
-    if may_analyse:
-        return None
-    when = f"after {session.date}" if made_for > session.date else f"more than a session before {session.date}"
-    raise Misconfigured(f"{file} was made for {made_for}, {when}: leave --no-analyse out to make a new one")
+    def _score(self, symbol: str, bars: Sequence[Bar]) -> Candidate:
+        settings = self._settings
+        floor_pct = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
+        return assess(
+            symbol, bars, floor_pct, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd
+        )
 
 
 class IntradayTrader:
@@ -154,23 +134,32 @@ class IntradayTrader:
         self._calendar = calendar
         self._clock = clock
         self._history = history
-        self._new_id = new_id
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._flattens = options.flatten_on_exit
         self._killed = False
         self._hurried = False
-        self._funnel = DecisionFunnel()
         self._watchlist = Watchlist(session_date=None, source="none", entries=())
         self._budget = 0
         self._ticks = 0
         self._started_at = clock.now()
         self._parameters = options.strategy.parameters()
-        self._rates = fee_schedule_on(session.date)
         self._allocation_ppm = round(options.allocation * 1_000_000)
-        self._health = HealthMonitor("day_trader")
         self._book = SessionBook(0, self._allocation_ppm, session.close_s, options.risk.limits(0))
         self._desk = TradingDesk(options.desk, session, clock, history, self._book, self._parameters, new_id)
+        self._entries = EntryJudge(self._desk, session, self._parameters, new_id, dry_run=options.desk.dry_run)
+        self._kill_switch = KillSwitch(Path(options.desk.safety.kill_switch_file))
+        self._workers = WorkerPool(options.performance.watchlist_workers, "watchlist", clock)
+        self.health = SessionHealth(
+            self._desk,
+            session,
+            clock,
+            history,
+            self._workers,
+            self._entries.shed_optional_work,
+            options.performance,
+            dry_run=options.desk.dry_run,
+        )
         self.fault: TradingError | None = None
 
     def stop(self, reason: str, *, flatten: bool = False) -> None:
@@ -179,6 +168,13 @@ class IntradayTrader:
         self._stop_reason = self._stop_reason or reason
         self._flattens = self._flattens or flatten
         self._stop.set()
+
+    def kill(self, what: str, *, flatten: bool = False) -> None:
+        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run."""
+        self._killed = True
+        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
+        if flatten:
+            self.stop(f"kill switch: {what}, flatten", flatten=True)
 
     @property
     def was_stopped(self) -> bool:
@@ -191,24 +187,41 @@ class IntradayTrader:
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         if self._stop.is_set():
             return self._report()
-        async with self._desk.running():
-            try:
-                self._set_capital()
-                await self._trade(universe)
-            except Misconfigured:
-                raise  # nothing was traded: one line is enough
-            except TradingError as error:
-                log.info("the session ends early: %s; resting exits stay at the broker", error)
-                self.fault = error
+        try:
+            with self._workers:
+                async with self._desk.running(), self.health.running():
+                    await self._trade_or_tell_why_not(universe)
+                    return self._report()
+        except BaseExceptionGroup:
+            if self._desk.fault is None:
+                raise
+            self.fault = self._desk.fault  # of the connection: the day until then is told all the same
+            log.info("the session ends early: %s; resting exits stay at the broker", self.fault)
             return self._report()
+
+    async def _trade_or_tell_why_not(self, universe: Sequence[str]) -> None:
+        try:
+            self._set_capital()
+            await self._trade(universe)
+        except Misconfigured:
+            raise  # nothing was traded: one line is enough
+        except TradingError as error:
+            log.info("the session ends early: %s; resting exits stay at the broker", error)
+            self.fault = error
 
     async def _trade(self, universe: Sequence[str]) -> None:
         """The session once its positions are known."""
         if self._clock.now() < self._session.eod:
             await self._choose_watchlist(universe)
+            self._set_capital()
+            await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
             await self._wait_until(self._session.open)
         self._set_capital()
+        await self._desk.follow_positions()
+        await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
+        self.health.started_ticking()
         await self._monitor()
+        self.health.stopped_ticking()
         if self._stop.is_set():
             await self._leave()
         await self._desk.settle()
@@ -222,7 +235,7 @@ class IntradayTrader:
         if self._watchlist.entries and self._watchlist.session_date is None:
             await self._refuse_typing_mistakes()
         if not self._watchlist.entries:
-            analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, options.performance)
+            analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, self._workers)
             self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
         safety = options.desk.safety
         others = self._desk.owned_by_others() if safety.shared_symbols == "exclude" else {}
@@ -242,8 +255,10 @@ class IntradayTrader:
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
         book = self._book
-        book.equity_at_open = self._desk.refresh_account().net_liquidation - book.realised
-        book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
+        book.equity_at_open = self._desk.equity_before()
+        book.limits = self._options.risk.limits(
+            book.equity_at_open * self._allocation_ppm // 1_000_000, book.equity_at_open
+        )
         self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
 
     # The session
@@ -262,88 +277,53 @@ class IntradayTrader:
             now_s = session.open_s + step * interval_s
             if now_s >= session.close_s or (now_s >= self._desk.positions.sweep_from_s and self._desk.is_flat()):
                 return
-            await self._tick(now_s, late_s=(self._clock.now() - instant).total_seconds())
+            late_s = (self._clock.now() - instant).total_seconds()
+            measure(LOOP_LAG, late_s)
+            await self._tick(now_s)
+            self.health.ticked(now_s, late_s)
+            if (now_s - session.open_s) % self._options.performance.health_interval_s == 0:
+                self._measure(now_s)
+            quiet()
 
-    async def _tick(self, now_s: int, late_s: float) -> None:
+    async def _tick(self, now_s: int) -> None:
         """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
+        began_ns = tracing.now_ns()
         self._ticks += 1
         self._desk.mark()
-        if (now_s - self._session.open_s) % self._options.performance.health_interval_s == 0:
-            await self._check_health(now_s, late_s)
         self._obey_kill_switch()
         if not self._desk.supervisor.is_ready:
             return
         try:
             await self._desk.watch(now_s)
-            if now_s < int(self._session.eod.timestamp()):
-                for intents in self._judge(now_s):
-                    await self._desk.enter(intents)
+            await self._desk.follow_positions()
+            if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
+                await self._enter(now_s, began_ns)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
+        finally:
+            self._desk.keeper.write_decisions()
 
-    def _judge(self, now_s: int) -> list[tuple[OrderIntent, ...]]:
-        """Judge all symbols in rank order; the brackets of those that may enter, their capital already taken."""
-        book, keeper, dry_run = self._book, self._desk.keeper, self._options.desk.dry_run
-        approved: list[tuple[OrderIntent, ...]] = []
-        state, free = book.book_state(now_s, 0), book.free_capital
-        for symbol in self._watchlist.symbols:
-            market = self._desk.view.market(symbol, now_s)
-            judgement = judge_entry(
-                market,
-                self._desk.symbol_state(symbol),
-                state,
-                self._budget,
-                free,
-                self._parameters,
-                book.limits,
-                self._rates,
-            )
-            if judgement.rule == Rule.APPROVED and dry_run:
-                judgement = judgement._replace(rule=Rule.DRY_RUN)
-            changed = self._funnel.count(symbol, judgement.rule)
-            if judgement.rule == Rule.APPROVED:
-                intents = entry_bracket(
-                    new_id=self._new_id,
-                    symbol=symbol,
-                    quantity=judgement.quantity,
-                    collar=judgement.collar,
-                    expected_fill=market.ask,
-                    parameters=self._parameters,
-                    good_till_s=now_s + ENTRY_LIFETIME_S,
-                    eod_s=int(self._session.eod.timestamp()),
-                    decision_id=keeper.record_judgement(symbol, "enter", judgement, market, now_s),
-                )
-                book.add_pending(symbol, PendingEntry(intents[0].intent_id, judgement.quantity, judgement.collar))
-                approved.append(intents)
-                state, free = book.book_state(now_s, len(approved)), book.free_capital
-            elif changed:
-                kind: DecisionKind = "enter" if judgement.rule == Rule.DRY_RUN else "deny"
-                keeper.record_judgement(symbol, kind, judgement, market, now_s)
-        return approved
+    async def _enter(self, now_s: int, began_ns: int) -> None:
+        """Send the entries that are approved now. Raises BrokerUnavailable."""
+        for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
+            await self._desk.enter(intents)
+            measure(TICK_TO_ORDER, (tracing.now_ns() - began_ns) / NS_PER_S)
 
     def _obey_kill_switch(self) -> None:
-        """The file in KILL_SWITCH_FILE stops entries at once; the word flatten in it closes positions, too."""
-        file = Path(self._options.desk.safety.kill_switch_file)
-        if not file.exists():
-            return
-        self._killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {file} exists, no more entries")
-        if "flatten" in file.read_text(encoding="utf-8", errors="replace").lower():
-            self.stop(f"kill switch: {file} says flatten", flatten=True)
+        if order := self._kill_switch.order():
+            self.kill(f"{self._kill_switch.file} exists", flatten=order == "flatten")
 
-    async def _check_health(self, now_s: int, late_s: float) -> None:
-        """The health hook: sample, record, and ask again for bars that could not be followed."""
-        oldest_s = self._desk.view.oldest_quote_s()
-        self._history.record_health(
-            self._health.sample(
-                self._clock.now(),
-                ib_connected=self._desk.supervisor.is_ready,
-                data_age_s=float(now_s - oldest_s) if oldest_s else None,
-                loop_lag_ms=late_s * 1_000,
-            )
-        )
-        if self._desk.supervisor.is_ready:
-            await self._desk.view.follow_again()
+    def _measure(self, now_s: int) -> None:
+        """Where the session stands, for whoever collects metrics."""
+        book, quote = self._book, self._desk.broker.data.quote
+        heard_s = [at_s for symbol in self._desk.view.symbols if (at_s := quote(symbol).at_s)]
+        measure(TICK_AGE, now_s - min(heard_s, default=now_s))
+        measure(REALIZED, money_to_usd(book.realised))
+        measure(UNREALIZED, money_to_usd(book.unrealised))
+        measure(EQUITY, money_to_usd(book.equity_at_open + book.pnl))
+        measure(DRAWDOWN, money_to_usd(book.pnl - book.peak))
+        measure(OPEN_POSITIONS, len(book.positions))
+        measure(DATABASE_QUEUE, self._history.waiting)
 
     async def _leave(self) -> None:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""
@@ -376,7 +356,7 @@ class IntradayTrader:
         ended = str(fault) if self.fault is not None else self._stop_reason or "the session is over"
         return day_report(
             self._book,
-            self._funnel,
+            self._entries.funnel,
             session_date=self._session.date,
             mode=self._history.mode,
             account_id=desk.account.account_id,

@@ -25,6 +25,8 @@ T = TypeVar("T")
 class Clock(Protocol):
     """What the program knows of time. Live and simulated days differ in this object and in the gateway only."""
 
+    is_real: bool  # whether it goes on by itself: how busy the machine is matters then, and never otherwise
+
     def now(self) -> datetime:
         """The current instant, aware, in UTC."""
 
@@ -43,6 +45,8 @@ class Clock(Protocol):
 
 class LiveClock:
     """The machine's own clock."""
+
+    is_real = True
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -18,7 +18,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from threading import Barrier
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
@@ -43,7 +42,6 @@ NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"}
 )
 FSYNCS = 15  # measured by --analyze, odd for the median
-AT_ONCE_LIMIT_S = 5.0  # for all workers to be at work; threads start within a millisecond
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,6 +68,8 @@ if __name__ == "__main__":
 
 from pydantic import BaseModel, ConfigDict, Field  # noqa: E402
 
+from health.workers import jobs_at_once  # noqa: E402
+
 
 class PerformanceSettings(BaseModel):
     """What the user wants instead of the tuned values. None: as tuned."""
@@ -86,7 +86,7 @@ class PerformanceSettings(BaseModel):
         default=None, description="seconds between two looks at the market; research assumes 5", ge=1, le=60
     )
     perf_health_interval_s: int | None = Field(
-        default=None, description="seconds between health checks, a multiple of the monitor interval", ge=5, le=3_600
+        default=None, description="seconds between health checks, a multiple of the monitor interval", ge=5, le=300
     )
     perf_research_processes: int | None = Field(default=None, description="processes of a backtest", ge=1, le=256)
 
@@ -314,26 +314,12 @@ def verify(database: Path, config: PerformanceConfig) -> list[Check]:
 
     Raises Misconfigured when the file is not a database of this program, Retryable when it is locked.
     """
-    from observability import QUERY_OF_INDEX
     from records.inspection import Check, inspect_database
+    from records.queries import QUERY_OF_INDEX
 
     checks = inspect_database(database, QUERY_OF_INDEX, asdict(config))
     wanted, at_once = config.watchlist_workers, jobs_at_once(config.watchlist_workers)
     return [*checks, Check("watchlist workers", at_once == wanted, f"{at_once} of {wanted} at work at the same time")]
-
-
-def jobs_at_once(workers: int) -> int:
-    """How many of as many jobs a pool of `workers` threads really runs at the same time; 0: not all of them."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    barrier = Barrier(workers)
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            jobs = [pool.submit(barrier.wait, AT_ONCE_LIMIT_S) for _ in range(workers)]
-        except RuntimeError:  # the system refuses another thread
-            barrier.abort()
-            return 0
-        return sum(job.exception() is None for job in jobs)
 
 
 # --- command ----------------------------------------------------------------------------------------------------

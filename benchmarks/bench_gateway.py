@@ -25,7 +25,7 @@ from ib_simulator.embedded import build_world, running_gateway, synthetic_feed
 from ib_simulator.gateway import Gateway, GatewayOptions
 from ib_simulator.shifted_clock import ShiftedClock
 from ib_simulator.simulated_time import simulated_loop
-from market_hours import NEW_YORK, new_york_calendar
+from market_hours import NEW_YORK, Session, new_york_calendar
 from tests.ib_simulator.wire_client import WireClient, order_fields
 
 DAY = date(2025, 10, 7)
@@ -37,14 +37,15 @@ TICK_WINDOW_S = 5.0
 SPEED = 60.0
 
 
-def _gateway(speed: float) -> Gateway:
+def _gateway(speed: float) -> tuple[Gateway, Session]:
+    """A gateway in the middle of a session."""
     calendar = new_york_calendar(DAY)
     feed = synthetic_feed(0, SYMBOLS, calendar, DAY)
     session = feed.require_session(DAY)
     clock = ShiftedClock(datetime(2025, 10, 7, 10, 0, tzinfo=NEW_YORK), speed)
     gateway = Gateway(feed, calendar, clock, SYMBOLS, GatewayOptions(speed=speed, cash=10**15))
     gateway.begin(session)
-    return gateway
+    return gateway, session
 
 
 def _frames(data: bytes, rest: bytes) -> tuple[int, bytes]:
@@ -91,7 +92,7 @@ def _market_data(req_id: int, symbol: str) -> tuple[object, ...]:
 
 async def _ticks() -> bool:
     """Path points as fast as the gateway can tell them, to a client that reads them all."""
-    gateway = _gateway(1.0)
+    gateway, session = _gateway(1.0)
     port = await gateway.start()
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_count_ticks, args=(port, theirs))
@@ -105,7 +106,7 @@ async def _ticks() -> bool:
         second = next(seconds, None)
         if second is None:
             break
-        gateway.player.act(second)
+        gateway.player.act(session, second)
         gateway.flush()
         await asyncio.sleep(0)  # let the socket write
     elapsed_s = time.perf_counter() - started
@@ -156,7 +157,7 @@ async def _acknowledgements(port: int, n_clients: int) -> list[float]:
 
 
 async def _traded(n_clients: int) -> list[float]:
-    gateway = _gateway(SPEED if n_clients > 1 else 1.0)
+    gateway, _ = _gateway(SPEED if n_clients > 1 else 1.0)
     port = await gateway.start()
     calendar = new_york_calendar(DAY)
     playing = asyncio.ensure_future(gateway.play([calendar.next_session(DAY - timedelta(days=1))]))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import date
 
 from broker.market_data import MarketData
 from trading.bars import Bar
-from trading.errors import HistoryUnavailable
+from trading.errors import BrokerUnavailable, HistoryUnavailable
 from trading.indicators import AtrState, MinuteIndicators, atr_pct
 from trading.strategy import Market
 from trading.watchlist import ATR_CALENDAR_DAYS, atr_of
 
-log = logging.getLogger(__name__)
-
 NO_ATR = AtrState()
-STALE_S = 90  # without a tick in session hours
+LOST_S = 86_400  # the age of a quote that the gateway called lost: more than any limit
 
 
 class MarketView:
@@ -28,7 +25,8 @@ class MarketView:
         self._daily_atr = daily_atr
         self._indicators: dict[str, MinuteIndicators] = {}  # symbol -> minute indicators since the open
         self._atr: dict[str, AtrState] = {}  # symbol -> daily ATR
-        self._renewed_s: dict[str, int] = {}  # symbol -> when its quotes were asked for again
+        self._closes: dict[str, int] = {}  # symbol -> close of its last session, 1e-4 USD
+        self._held: dict[str, None] = {}  # symbols beside the watchlist that only their quotes are followed of
         self._unfollowed: dict[str, None] = {}  # symbols whose minute bars could not be followed yet, in order
 
     async def follow(self, symbol: str) -> str:
@@ -36,7 +34,9 @@ class MarketView:
         self._indicators[symbol] = MinuteIndicators()
         self._atr[symbol] = NO_ATR
         try:
-            self._atr[symbol] = atr_of(await self._data.daily_bars(symbol, self._session_date, ATR_CALENDAR_DAYS))
+            days = await self._data.daily_bars(symbol, self._session_date, ATR_CALENDAR_DAYS)
+            self._atr[symbol] = atr_of(days)
+            self._closes[symbol] = days[-1].close if days else 0
             if not await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
                 self._unfollowed[symbol] = None
             await self._data.follow_quotes(symbol)
@@ -44,31 +44,39 @@ class MarketView:
             return str(error)
         return ""
 
-    async def follow_again(self) -> None:
-        """Ask once more for minute bars that the gateway did not have yet. A refusal is logged and asked again."""
-        for symbol in list(self._unfollowed):
-            try:
-                if await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
-                    del self._unfollowed[symbol]
-            except HistoryUnavailable as error:
-                log.warning("%s", error)
+    async def follow_held(self, symbol: str) -> str:
+        """Quotes of a symbol that is owned but not on the watchlist; what cannot be had in words, else empty."""
+        if symbol in self._indicators or symbol in self._held:
+            return ""
+        try:
+            await self._data.follow_quotes(symbol)
+        except (HistoryUnavailable, BrokerUnavailable) as error:
+            return f"{error}: its open loss is not seen yet"
+        self._held[symbol] = None
+        return ""
+
+    def reference_price(self, symbol: str) -> int:
+        """The last price, before the first one the last session's close; 0 while nothing is known."""
+        return self._data.quote(symbol).last or self._closes.get(symbol, 0)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What is followed, in the order of following."""
+        return (*self._indicators, *self._held)
+
+    @property
+    def unfollowed(self) -> tuple[str, ...]:
+        """Symbols whose minute bars the gateway did not have yet."""
+        return tuple(self._unfollowed)
+
+    async def follow_again(self, symbol: str) -> None:
+        """Ask once more for the minute bars of an unfollowed symbol. Raises HistoryUnavailable, BrokerUnavailable."""
+        if await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
+            self._unfollowed.pop(symbol, None)
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         """A minute bar is complete."""
         self._indicators[symbol].add(bar)
-
-    def oldest_quote_s(self) -> int:
-        """Epoch second of the oldest of all latest ticks; 0 while a symbol has none."""
-        return min((self._data.quote(symbol).at_s for symbol in self._indicators), default=0)
-
-    def renew_stale(self, now_s: int) -> None:
-        """Ask again for the quotes of symbols whose ticks stopped; at most once in that time each."""
-        for symbol in self._indicators:
-            quote = self._data.quote(symbol)
-            latest_s = max(quote.at_s, self._renewed_s.get(symbol, 0), self._open_s)
-            if now_s - latest_s > STALE_S and not quote.halted:
-                self._renewed_s[symbol] = now_s
-                self._data.renew_quotes(symbol)
 
     def market(self, symbol: str, now_s: int) -> Market:
         """What was published about a symbol until now."""
@@ -84,7 +92,7 @@ class MarketView:
             indicators.vwap,
             indicators.rsi_now,
             atr_pct(atr, quote.last),
-            now_s - quote.at_s,
+            now_s - quote.at_s if self._data.is_trusted(symbol) else LOST_S,
             quote.halted,
             quote.delayed,
         )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ib_simulator.standalone import StandaloneOptions
 
 DONE, FAULT, WRONG_USAGE = 0, 1, 2
+DATA_LEVELS = ("live", "delayed", "none", "no_api", "partial", "partial_api", "competing_session")  # as `Permission`
+LONGEST_CANCEL_S = 3600
+WITH_A_RECORDING = ("port", "host", "speed", "replay", "verbose")  # the only options that mean something for --replay
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,10 +67,20 @@ def _time(text: str) -> time:
     return moment
 
 
-def _account(text: str) -> str:
-    if not (text.isalnum() and text.isascii() and text[0] in "DU"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an account id like DU1000001 (paper) or U1000001 (live)")
-    return text
+def _accounts(text: str) -> tuple[str, ...]:
+    ids = tuple(part.strip() for part in text.split(","))
+    for account_id in ids:
+        if not (account_id.isalnum() and account_id.isascii() and account_id[0] in "DU"):
+            raise argparse.ArgumentTypeError(
+                f"{account_id!r} is not an account id like DU1000001 (paper) or U1000001 (live)"
+            )
+    return ids
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) > LONGEST_CANCEL_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds from 0 to {LONGEST_CANCEL_S}")
+    return int(text)
 
 
 def _symbols(text: str) -> tuple[str, ...]:
@@ -80,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", type=_port, required=True, metavar="N", help="port to serve, 0 for any free one")
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine only)")
+    levels = ", ".join(DATA_LEVELS)
     market = parser.add_argument_group("market")
     add = market.add_argument
     add("--market-data", type=Path, metavar="DIR", help="replay bars from DIR instead of the synthetic market")
@@ -87,11 +101,19 @@ def build_parser() -> argparse.ArgumentParser:
     add("--at", type=_time, metavar="HH:MM", help="the time in New York at which it starts, default the open")
     add("--speed", type=_positive, default=1.0, metavar="X", help="X times real time (default 1)")
     add("--seed", type=_not_negative, metavar="N", help="seed of the synthetic market (default 0)")
+    add("--data", choices=DATA_LEVELS, default="live", metavar="WHAT", help=f"market data of the login: {levels}")
+    add("--limit-bands", action="store_true", help="limit-up limit-down price bands with volatility pauses")
+    add("--extended-hours", action="store_true", help="play the pre-market (from 04:00) and the post-market as well")
     add("--symbols", type=_symbols, default=(), metavar="A,B", help="the symbols it knows, default all")
     account = parser.add_argument_group("account")
     add = account.add_argument
-    add("--account", type=_account, nargs="+", default=["DU1000001"], metavar="ID", help="default DU1000001")
+    ids = "one id or several, all paper (DU...) or all live (U...), default DU1000001"
+    add("--account", "--accounts", type=_accounts, nargs="+", default=[("DU1000001",)], metavar="ID", help=ids)
+    add("--cash-account", action="store_true", help="accounts without margin: no short sales, no buying on credit")
     add("--cash", type=_positive, default=1_000_000.0, metavar="USD", help="of each account (default 1000000)")
+    add("--splits-cancel-orders", action="store_true", help="a split cancels resting orders instead of adjusting them")
+    add("--halts-refuse-orders", action="store_true", help="refuse orders for a halted symbol (154), else hold them")
+    add("--cancel-delay", type=_seconds, default=0, metavar="S", help="seconds until a cancel reaches the exchange")
     add("--master-client", type=_not_negative, metavar="N", help="client id that sees the orders of all clients")
     add("--state", type=Path, metavar="FILE", help="keep orders, positions and ids in FILE from one run to the next")
     trouble = parser.add_argument_group("trouble")
@@ -111,10 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if args.market_data is not None and args.seed is not None:
         parser.error("--seed belongs to the synthetic market and has no effect on --market-data")
-    if args.replay is not None:
-        for name in ("market_data", "date", "at", "seed", "symbols", "faults", "control_port", "record", "state"):
-            if getattr(args, name):
-                parser.error(f"--replay and --{name.replace('_', '-')} exclude each other")
+    for name, value in vars(args).items():
+        if args.replay is not None and name not in WITH_A_RECORDING and value != parser.get_default(name):
+            parser.error(f"--replay and --{name.replace('_', '-')} exclude each other")
+    args.account = tuple(dict.fromkeys(account_id for ids in args.account for account_id in ids))
+    if len({account_id[0] for account_id in args.account}) > 1:
+        parser.error("--account: paper and live accounts do not share a login")
     setup_logging(None, logging.INFO if args.verbose else logging.WARNING)
     try:
         return _run(_options(args))
@@ -134,7 +158,13 @@ def _options(args: argparse.Namespace) -> StandaloneOptions:
         at=args.at,
         seed=args.seed or 0,
         speed=args.speed,
-        accounts=tuple(dict.fromkeys(args.account)),
+        accounts=args.account,
+        cash_account=args.cash_account,
+        data=args.data,
+        limit_bands=args.limit_bands,
+        cancel_delay_s=args.cancel_delay,
+        splits_cancel_orders=args.splits_cancel_orders,
+        halts_refuse_orders=args.halts_refuse_orders,
         cash_usd=args.cash,
         symbols=args.symbols,
         faults=args.faults,
@@ -144,6 +174,7 @@ def _options(args: argparse.Namespace) -> StandaloneOptions:
         replay=args.replay,
         master_client=args.master_client,
         pacing=not args.no_pacing,
+        extended_hours=args.extended_hours,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -11,6 +12,7 @@ from ib_simulator.feeds.tape import Feed, SessionTape
 from ib_simulator.history import BAR_SIZES_S, DAY_S, Duration, aggregate, duration_start_s, whole_day
 from ib_simulator.market import SymbolMarket
 from ib_simulator.path_bars import TapeView
+from ib_simulator.trading_hours import trading_hours
 from market_hours import NEW_YORK, Session, TradingCalendar
 from trading.bars import Bar
 from trading.money import floor_to_tick
@@ -29,6 +31,12 @@ class BarStore:
         self._calendar = calendar
         self._market_of = market_of
         self.session = session
+        self._hours = trading_hours(session, extended=feed.extended_hours)
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether there is anything to tell of the hours around the regular session."""
+        return self._feed.extended_hours
 
     def bars(
         self,
@@ -39,52 +47,61 @@ class BarStore:
         *,
         dividends: bool = False,
         unfinished: bool = True,
+        use_rth: bool = True,
     ) -> list[Bar]:
         """Bars of the last `duration` before `end_s`, adjusted for splits until today.
 
         The running minute is in it unless `unfinished` is False, with its volume so far. `dividends`: see `adjusted`.
+        Without `use_rth` bars shorter than a day include the hours around the regular session, where there are any.
         """
+        use_rth = use_rth or not self.is_extended
         size_s = BAR_SIZES_S[size]
         today = self._today(symbol, end_s, unfinished=unfinished)
         if size_s >= DAY_S:
             found = self._days(symbol, size_s, duration, end_s, today)
         elif size_s >= MINUTE_S:
-            found = self._minutes(symbol, size_s, duration, end_s, today)
+            found = self._minutes(symbol, size_s, duration, end_s, today, use_rth=use_rth)
         else:
-            found = self._seconds(symbol, size_s, duration, end_s)
+            found = self._seconds(symbol, size_s, duration, end_s, use_rth=use_rth)
         actions = self._feed.actions(symbol)
         return adjusted(found, actions, self.session.date, dividends=dividends) if actions else found
 
-    def prints(self, symbol: str, start_s: int, end_s: int) -> Iterable[tuple[int, int]]:
+    def prints(self, symbol: str, start_s: int, end_s: int, *, use_rth: bool = True) -> Iterable[tuple[int, int]]:
         """(second, price) of all path points with `start_s` <= second < `end_s` that were shown, in time order."""
+        extended = self.is_extended and not use_rth
         first, last = (datetime.fromtimestamp(at_s, NEW_YORK).date() for at_s in (start_s, end_s))
         for session in self._calendar.sessions_between(first, min(last, self.session.date)):
             view = self._view(symbol, session)
             if view is not None:
-                yield from view.prints(start_s, end_s)
+                hours = trading_hours(session, extended=extended)
+                yield from view.prints(max(start_s, hours.first_s), min(end_s, hours.last_s))
 
     def _days(self, symbol: str, size_s: int, duration: Duration, end_s: int, today: list[Bar]) -> list[Bar]:
         end_date = datetime.fromtimestamp(end_s, NEW_YORK).date()
         before = min(end_date + timedelta(days=1), self.session.date)
         first = end_date - timedelta(days=duration.calendar_days)
         bars = [bar for bar in self._feed.daily(symbol, before, first) if bar.start_s < end_s]
-        running = whole_day(today, self.session.open_s)
+        running = whole_day(self._regular(today), self.session.open_s)
         bars += [running] if running else []
         bars = bars[-duration.amount :] if duration.unit == "D" else bars
         return aggregate(bars, size_s) if size_s > DAY_S else bars
 
-    def _minutes(self, symbol: str, size_s: int, duration: Duration, end_s: int, today: list[Bar]) -> list[Bar]:
+    def _minutes(
+        self, symbol: str, size_s: int, duration: Duration, end_s: int, today: list[Bar], *, use_rth: bool
+    ) -> list[Bar]:
         end_date = datetime.fromtimestamp(end_s, NEW_YORK).date()
         before = min(end_date + timedelta(days=1), self.session.date)
         earlier = self._sessions(duration, size_s) - bool(today and duration.unit == "D")
         minutes = [bar for bar in self._feed.minute_history(symbol, before, earlier) if bar.start_s < end_s]
         minutes += today
+        if use_rth:
+            minutes = self._regular(minutes)
         if duration.unit != "D":
             start_s = duration_start_s(duration, end_s)
             minutes = [bar for bar in minutes if bar.start_s >= start_s]
-        return aggregate(minutes, size_s)
+        return aggregate(minutes, size_s, from_open=use_rth)
 
-    def _seconds(self, symbol: str, size_s: int, duration: Duration, end_s: int) -> list[Bar]:
+    def _seconds(self, symbol: str, size_s: int, duration: Duration, end_s: int, *, use_rth: bool) -> list[Bar]:
         last = datetime.fromtimestamp(end_s, NEW_YORK).date()
         first = last - timedelta(days=duration.calendar_days + 5)  # five more for a long weekend
         sessions = self._calendar.sessions_between(first, min(last, self.session.date))
@@ -94,7 +111,8 @@ class BarStore:
                 break
             view = self._view(symbol, session)
             if view is not None:
-                bars = list(view.bars(session.open_s, min(end_s, session.close_s), size_s))
+                hours = trading_hours(session, extended=not use_rth)
+                bars = list(view.bars(hours.first_s, min(end_s, hours.last_s), size_s))
                 found += [bars] if bars else []
         start_s = duration_start_s(duration, end_s) if duration.unit != "D" else 0
         return [bar for bars in reversed(found) for bar in bars if bar.start_s >= start_s]
@@ -112,8 +130,20 @@ class BarStore:
         except LookupError:
             return None
 
+    def _regular(self, bars: list[Bar]) -> list[Bar]:
+        """Those of the regular sessions. `bars` are in time order."""
+        if not bars or not self.is_extended:
+            return bars
+        first, last = (datetime.fromtimestamp(bar.start_s, NEW_YORK).date() for bar in (bars[0], bars[-1]))
+        starts = [bar.start_s for bar in bars]
+        return [
+            bar
+            for session in self._calendar.sessions_between(first, last)
+            for bar in bars[bisect_left(starts, session.open_s) : bisect_left(starts, session.close_s)]
+        ]
+
     def _today(self, symbol: str, end_s: int, *, unfinished: bool) -> list[Bar]:
-        market = self._market_of(symbol) if end_s >= self.session.open_s else None
+        market = self._market_of(symbol) if end_s >= self._hours.first_s else None
         if market is None:
             return []
         bars = [bar for bar in market.published if bar.start_s < end_s]

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import struct
 from socket import SO_LINGER, SOL_SOCKET
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from ib_simulator import replies
 from ib_simulator.request_types import Request, StartApi
 from ib_simulator.requests import RequestFault, UnreadableRequest, decode
+from ib_simulator.segments import Segments
 from ib_simulator.wire import ClientVersions, FrameReader, Handshake, MalformedFrame, WireFault, frame
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,14 @@ class Witness(Protocol):
 
     def on_closed(self, client: ClientConnection) -> None:
         """The connection is over."""
+
+
+@runtime_checkable
+class Resettable(Protocol):
+    """A transport that can end with a reset by itself: an end in the simulated-time loop."""
+
+    def reset(self) -> None:
+        """End the connection; the other end hears of a reset."""
 
 
 class ClientHost(Protocol):
@@ -89,6 +98,7 @@ class ClientConnection(asyncio.Protocol):
         self._out: list[bytes] = []
         self._unsent: list[bytes] = []  # held back while silent
         self._n_unsent_bytes = 0
+        self._segments: Segments | None = None
 
     @property
     def is_open(self) -> bool:
@@ -122,7 +132,12 @@ class ClientConnection(asyncio.Protocol):
             if self._n_unsent_bytes > MAX_UNREAD_BYTES:
                 self.pause_writing()
             return
-        self._transport.write(b"".join(frames))
+        if self._segments is None:
+            self._transport.write(b"".join(frames))
+        else:
+            self._segments.write(b"".join(frames))
+            if self._segments.n_pending > MAX_UNREAD_BYTES:
+                self.pause_writing()
         if self._host.witness is not None:
             self._host.witness.on_sent(self, frames)
 
@@ -139,6 +154,7 @@ class ClientConnection(asyncio.Protocol):
     def close(self) -> None:
         """Write what is queued and close the socket."""
         self.write()
+        self.write_whole()
         if self._transport is not None:
             self._transport.close()
 
@@ -146,14 +162,32 @@ class ClientConnection(asyncio.Protocol):
         """Close without writing what is queued; `reset` without the closing handshake of TCP as well."""
         self._out.clear()
         self._unsent.clear()
+        if self._segments is not None:
+            self._segments.abandon()
         if self._transport is None:
             return
-        if reset and isinstance(self._transport, asyncio.Transport):  # not an end in the simulated-time loop
-            self._transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, NO_LINGER)
-        if reset:
-            self._transport.abort()
-        else:
+        if not reset:
             self._transport.close()
+        elif isinstance(self._transport, Resettable):
+            self._transport.reset()
+        else:
+            self._transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, NO_LINGER)
+            self._transport.abort()
+
+    def write_in_segments(self, n_bytes: int, gap_s: float) -> None:
+        """From now on frames reach the client in pieces, one every `gap_s` seconds of the event loop."""
+        self.write_whole()
+        self._segments = Segments(self._write_piece, n_bytes, gap_s)
+
+    def write_whole(self) -> None:
+        """Write what waits for its segment, and all later frames as they come."""
+        if self._segments is not None:
+            self._segments.finish()
+            self._segments = None
+
+    def _write_piece(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
 
     def fall_silent(self) -> None:
         """Neither read nor write, while the socket stays open."""
@@ -178,6 +212,8 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        if self._segments is not None:
+            self._segments.abandon()
         self.accept_start()
         self._host.on_lost(self)
         if self._host.witness is not None and self.version:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import NamedTuple
 from zlib import crc32
 
+from ib_simulator.trading_hours import extended_bounds
 from ib_simulator.wire_order import WireContract
 from market_hours import NEW_YORK, Session
 
@@ -75,7 +76,7 @@ def smart_contract(stock: Stock) -> WireContract:
 def hours_text(sessions: Iterable[Session], *, extended: bool) -> str:
     """Trading hours as IB writes them, `20260928:0930-20260928:1600;20260929:CLOSED`, in New York time.
 
-    `extended` widens a session from 04:00 to four hours after the close.
+    `extended` adds the pre-market and the post-market.
     """
     by_date = {session.date: session for session in sessions}
     if not by_date:
@@ -87,10 +88,8 @@ def hours_text(sessions: Iterable[Session], *, extended: bool) -> str:
         if session is None:
             parts.append(f"{day:%Y%m%d}:CLOSED")
         else:
-            opens = session.open.astimezone(NEW_YORK)
-            closes = session.close.astimezone(NEW_YORK)
-            if extended:
-                opens, closes = opens.replace(hour=4, minute=0), closes + timedelta(hours=4)
+            opens, closes = extended_bounds(session) if extended else (session.open, session.close)
+            opens, closes = opens.astimezone(NEW_YORK), closes.astimezone(NEW_YORK)
             parts.append(f"{opens:%Y%m%d:%H%M}-{closes:%Y%m%d:%H%M}")
         day += timedelta(days=1)
     return ";".join(parts)

@@ -53,6 +53,7 @@ from ib_simulator.request_types import (
     SetServerLogLevel,
 )
 from ib_simulator.tick_by_tick import TickByTickService
+from ib_simulator.trading_hours import TradingHours, trading_hours
 from market_hours import Session, TradingCalendar
 from trading.bars import Bar
 
@@ -88,6 +89,7 @@ class DataService:
         self.permissions = Permissions(options.permission)
         self.pacing = Pacing(options.pacing, lambda: now().timestamp())
         self.session: Session
+        self._hours: TradingHours
         self._store: BarStore | None = None
         common = stocks, market_of, self.permissions, self.pacing
         self._contracts = ContractService(stocks, calendar, lambda: self.session)
@@ -131,6 +133,7 @@ class DataService:
     def begin(self, session: Session) -> None:
         """`session` is played from now on."""
         self.session = session
+        self._hours = trading_hours(session, extended=self._feed.extended_hours)
         self._store = BarStore(self._feed, self._calendar, self._market_of, session)
         self._grid_s = 0
         self._quotes.new_session()
@@ -207,7 +210,7 @@ class DataService:
         return self._store
 
     def _is_open(self) -> bool:
-        return self.session.open <= self._now() < self.session.close
+        return self._hours.is_on(int(self._now().timestamp()))
 
 
 def _say_nothing(_client: ClientConnection, _request: Request) -> None:

@@ -16,7 +16,10 @@ BID_SIZE, ASK_SIZE, LAST_SIZE, VOLUME, LAST_TIME = 69, 70, 71, 74, 88
 
 
 class Past(NamedTuple):
-    """A market at an earlier second. Prices in 1e-4 USD, the day's volume in shares."""
+    """A market at an earlier second. Prices in 1e-4 USD, the day's volume in shares.
+
+    Open, high and low are those of the regular session, 0 before it.
+    """
 
     last: int
     at_s: int
@@ -45,12 +48,15 @@ class DelayedView:
         if until > self._next_point:
             prices = seen.point_price[self._next_point : until]
             last, half = prices[-1], self._market.recorded_half
+            seconds = seen.point_s[self._next_point : until]
+            regular = [price for at_s, price in zip(seconds, prices, strict=True) if self._market.is_regular(at_s)]
+            lows = [state.low] if state and state.low else []
             state = Past(
                 last=last,
                 at_s=seen.point_s[until - 1],
-                open=state.open if state else prices[0],
-                high=max(max(prices), state.high if state else 0),
-                low=min(min(prices), state.low if state else prices[0]),
+                open=(state.open if state else 0) or next(iter(regular), 0),
+                high=max([*regular, state.high if state else 0]),
+                low=min([*regular, *lows], default=0),
                 bid=bid_at(last, half),
                 ask=ask_at(last, half),
                 volume=0,
@@ -93,4 +99,5 @@ class DelayedLine:
             replies.tick_size(req_id, VOLUME, replies.market_data_size(client.version, now.volume)),
         )
         for kind, price in ((HIGH, now.high), (LOW, now.low), (OPEN, now.open)):
-            client.send(replies.tick_price(req_id, kind, price / 10_000, 0))
+            if price:  # none of them before the open
+                client.send(replies.tick_price(req_id, kind, price / 10_000, 0))

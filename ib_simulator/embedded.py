@@ -13,10 +13,11 @@ from ib_simulator.feeds.replay import ReplayFeed
 from ib_simulator.feeds.synthetic import SyntheticFeed
 from ib_simulator.gateway import Gateway, GatewayOptions
 from ib_simulator.simulated_time import SimulatedClock, SimulatedTimeLoop
-from market_hours import Session, TradingCalendar
+from ib_simulator.trading_hours import trading_hours
+from market_hours import Session, TradingCalendar, utc_from_epoch
 from utils import Misconfigured
 
-START_BEFORE_OPEN = timedelta(minutes=45)
+START_BEFORE = timedelta(minutes=45)
 
 RecordedOrSynthetic = ReplayFeed | SyntheticFeed
 
@@ -33,15 +34,17 @@ class SimulatedWorld:
     prices_from: str
 
 
-def recorded_feed(directory: Path, calendar: TradingCalendar) -> ReplayFeed:
+def recorded_feed(directory: Path, calendar: TradingCalendar, *, extended_hours: bool = False) -> ReplayFeed:
     """Bars from disk. Raises Misconfigured."""
-    return ReplayFeed(directory, calendar)
+    return ReplayFeed(directory, calendar, extended_hours=extended_hours)
 
 
-def synthetic_feed(seed: int, symbols: Sequence[str], calendar: TradingCalendar, latest: date) -> SyntheticFeed:
+def synthetic_feed(
+    seed: int, symbols: Sequence[str], calendar: TradingCalendar, latest: date, *, extended_hours: bool = False
+) -> SyntheticFeed:
     """A seeded market whose last session is the last one on or before `latest`."""
     session = calendar.session_on(latest) or calendar.previous_session(latest)
-    return SyntheticFeed(seed, symbols, calendar, session.date)
+    return SyntheticFeed(seed, symbols, calendar, session.date, extended_hours=extended_hours)
 
 
 def choose_sessions(
@@ -72,16 +75,20 @@ def build_world(
     calendar: TradingCalendar,
     sessions: tuple[Session, ...],
 ) -> SimulatedWorld:
-    """The world of these sessions. Every file that they need is read and checked now. Raises Misconfigured."""
+    """The world of these sessions, which begins 45 minutes before anything trades.
+
+    Every file that they need is read and checked now. Raises Misconfigured.
+    """
     symbols = sorted({symbol for session in sessions for symbol in feed.symbols(session.date)})
     for symbol in feed.symbols(sessions[0].date):
         feed.tape(symbol, sessions[0])
         feed.daily(symbol, sessions[0].date, sessions[0].date - timedelta(days=62))
+    hours = trading_hours(sessions[0], extended=feed.extended_hours)
     return SimulatedWorld(
         feed=feed,
         calendar=calendar,
         sessions=sessions,
-        clock=SimulatedClock(loop, sessions[0].open - START_BEFORE_OPEN),
+        clock=SimulatedClock(loop, utc_from_epoch(hours.first_s) - START_BEFORE),
         symbols=tuple(symbols),
         prices_from=feed.name,
     )

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from errno import ECONNRESET
 from ipaddress import ip_address
 from socket import SHUT_WR, socket
 from typing import Any
@@ -26,6 +27,7 @@ class _Pipe:
     counted: bool = True  # False while the reader has paused, and once it is over
     over: bool = False  # the reader has seen the end of file or is gone
     ended: bool = False  # the writer has sent the end of file
+    was_reset: bool = False  # and meant it as a reset
     held: list[bytes] = field(default_factory=list)  # received, not handed over; b"" is the end of file
     reader: _End | None = None
 
@@ -143,7 +145,7 @@ class _End(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         inbox = self._inbox
         if inbox.ended:  # a reset is only how a close looks whose closer had not read everything
-            exc = None
+            exc = ConnectionResetError(ECONNRESET, "Connection reset by peer") if inbox.was_reset else None
             if not inbox.over:
                 inbox.held.append(b"")
         self.hand_over()
@@ -172,6 +174,8 @@ class _End(asyncio.Protocol):
                 self.protocol.data_received(data)
             if at_end and self._paused:
                 inbox.held = [b""]
+            elif at_end and inbox.was_reset:
+                self.close()  # no end of file: the protocol hears of the reset when the connection is lost
             elif at_end and not self._closing and not self.protocol.eof_received():
                 self.close()
         except (SystemExit, KeyboardInterrupt):
@@ -205,6 +209,11 @@ class _End(asyncio.Protocol):
     def abort(self) -> None:
         self._stop()
         self._raw.abort()
+
+    def reset(self) -> None:
+        """Abort; the other end hears of a reset, after what was written before it."""
+        self._outbox.was_reset = True
+        self.abort()
 
     def pause_reading(self) -> None:
         self._raw.pause_reading()

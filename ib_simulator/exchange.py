@@ -6,7 +6,6 @@ it reports through an `ExchangeListener`. Fill rules come from `trading.matching
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
 
 from ib_simulator.account import Account
@@ -14,9 +13,10 @@ from ib_simulator.auctions import trades_at
 from ib_simulator.market import PathPoint, SymbolMarket
 from ib_simulator.order_book import OrderBook
 from ib_simulator.order_matching import is_reached, path_fill, standing_fill, trigger
-from ib_simulator.order_types import AT_ONCE_TYPES, IMMEDIATE, STOP_TYPES, TRAILING_TYPES, works_outside_hours
+from ib_simulator.order_types import AT_ONCE_TYPES, IMMEDIATE, STOP_TYPES, TRADED_OUTSIDE_TYPES, TRAILING_TYPES
 from ib_simulator.orders import BUY, Auction, ExchangeListener, Refusal, SimExecution, SimOrder, Status
 from ib_simulator.trailing import follow
+from ib_simulator.waiting import Waiting
 from trading.costs import FeeSchedule, fill_fees
 from trading.matching import NO_FILL
 
@@ -27,7 +27,11 @@ STOPS = STOP_TYPES | TRAILING_TYPES
 
 
 class Exchange:
-    """Working orders of all symbols of the session being played. A cancel takes `cancel_delay_s` to arrive."""
+    """Working orders of all symbols of the session being played. A cancel takes `cancel_delay_s` to arrive.
+
+    `is_open` is the regular session, `is_extended` the pre-market and the post-market where they are played: only
+    limit orders that say `outside_rth` trade there, and DAY orders that say so live until the post-market ends.
+    """
 
     def __init__(self, listener: ExchangeListener, accounts: Mapping[str, Account], rates: FeeSchedule) -> None:
         self.listener = listener
@@ -38,8 +42,9 @@ class Exchange:
         self.book = OrderBook()
         self.orders = self.book.orders  # perm_id -> order that is not done
         self.is_open = False
+        self.is_extended = False
         self.now_s = 0
-        self._conditions: list[tuple[int, int]] = []  # heap of (second, perm_id): good-after, good-till, cancels
+        self._waiting = Waiting()
         self._opening: dict[str, list[SimOrder]] = {}  # symbol -> orders that wait for its first price
         self.n_executions = 0
 
@@ -51,15 +56,13 @@ class Exchange:
         """Take a live order back that was placed before a restart, silently; it works as far as nothing holds it."""
         self.place(order)
         if order.transmitted:
-            self._watch_times(order)
-            if order.cancel_at_s:
-                heapq.heappush(self._conditions, (order.cancel_at_s, order.perm_id))
-            if self.is_open:
+            self._waiting.watch(order)
+            if self.is_open or self.is_extended:
                 self._admit(order)
 
     def clear(self) -> None:
         """Forget all orders, silently."""
-        for held in (self.book, self._conditions, self._opening):
+        for held in (self.book, self._waiting, self._opening):
             held.clear()
 
     def is_group_filled(self, oca_group: str) -> bool:
@@ -72,7 +75,7 @@ class Exchange:
         waiting = [member for member in (root, *root.children) if not member.transmitted]
         for member in waiting:
             member.transmitted = True
-            self._watch_times(member)
+            self._waiting.watch(member)
         for member in waiting:
             if not member.is_done:
                 self._activate(member)
@@ -80,6 +83,7 @@ class Exchange:
         for member in waiting:
             if member.active and not member.is_done:
                 self._match_on_arrival(member)
+        self._see_conditions()
 
     def change_refusal(self, order: SimOrder, quantity: int) -> Refusal | None:
         """Why an order cannot get this size, or change at all."""
@@ -100,12 +104,15 @@ class Exchange:
             return refusal
         order.quantity, order.limit, order.stop = quantity, limit, stop
         order.marketable = False
-        self._watch_times(order)
+        order.active = order.active and self._is_time_for(order) and not self._waits_for_conditions(order)
+        if order.transmitted:
+            self._waiting.watch(order)
         if order.transmitted and not order.active:
             self._activate(order)
         self.listener.on_modified(order)
         if order.active and order.transmitted:
             self._match_on_arrival(order)
+        self._see_conditions()
         return None
 
     def request_cancel(self, order: SimOrder) -> None:
@@ -114,7 +121,7 @@ class Exchange:
             self.cancel(order)
         elif not order.cancel_at_s:
             order.cancel_at_s = self.now_s + self.cancel_delay_s
-            heapq.heappush(self._conditions, (order.cancel_at_s, order.perm_id))
+            self._waiting.watch(order)
 
     def cancel(self, order: SimOrder, reason: str = "") -> None:
         """Cancel an order, its OCA group and its children: cancelling one member cancels the group."""
@@ -138,11 +145,12 @@ class Exchange:
                 self._report_moved_stop(order)
             if order.tif in IMMEDIATE and not order.is_done:
                 self._drop(order)
+        if self._waiting.conditional:
+            self._see_conditions()
 
     def on_second(self, second: int) -> None:
         """Time conditions that are due, after this second's path points and publications."""
-        while self._conditions and self._conditions[0][0] <= second:
-            _, perm_id = heapq.heappop(self._conditions)
+        for perm_id in self._waiting.take_due(second):
             order = self.orders.get(perm_id)
             if order is None:
                 continue
@@ -150,30 +158,41 @@ class Exchange:
                 self.cancel(order)
             elif order.has_expired(second):
                 self._drop(order)
-            elif not order.active and self.is_open:
+            elif not order.active and (self.is_open or self.is_extended):
                 self._activate(order)
                 if order.active:
                     self.listener.on_order(order)
                     self._match_on_arrival(order)
+        if self._waiting.conditional:
+            self._see_conditions()
 
     def next_condition_s(self) -> int | None:
         """The second of the next time condition, None when there is none."""
-        return self._conditions[0][0] if self._conditions else None
+        return self._waiting.next_s()
 
     def open_session(self, second: int) -> None:
         """The opening: orders that waited become active; they match from the first path point on."""
-        self.is_open = True
+        self.is_open, self.is_extended = True, False
+        self._wake_orders(second)
+
+    def open_extended(self, second: int) -> None:
+        """The pre-market or the post-market begins, for orders that say they work there."""
+        self.is_extended = True
+        self._wake_orders(second)
+
+    def close_extended(self, second: int) -> None:
+        """The post-market ends, and with it DAY orders that worked there."""
         self.now_s = second
         for order in list(self.orders.values()):
-            if order.has_expired(second) and not order.is_done:
+            if not order.is_done and (order.has_expired(second) or (order.tif == "DAY" and order.outside_rth)):
                 self._drop(order)
-            elif order.transmitted and not order.active and not order.is_done:
-                self._admit(order)
-                if order.active:
-                    self.listener.on_order(order)
+        self._rest()
 
-    def close_session(self, second: int) -> None:
-        """The close: DAY orders expire, GTC orders wait for the next session, also those of the same OCA group."""
+    def close_session(self, second: int, *, goes_on: bool = False) -> None:
+        """The close: DAY orders expire, GTC orders wait for the next session, also those of the same OCA group.
+
+        `goes_on`: a post-market follows, and DAY orders that work outside the session live until it ends.
+        """
         self.now_s = second
         for order in [order for orders in self._opening.values() for order in orders]:
             if not order.is_done:
@@ -183,21 +202,48 @@ class Exchange:
             if order.auction is Auction.CLOSING:
                 self._cross_closing(order, second)
         for order in list(self.orders.values()):
-            over = order.tif == "DAY" or (order.tif in IMMEDIATE and order.active) or order.has_expired(second)
+            ends_now = order.tif == "DAY" and not (goes_on and order.outside_rth)
+            over = ends_now or (order.tif in IMMEDIATE and order.active) or order.has_expired(second)
             if over and not order.is_done:
                 self._drop(order)
+        self._rest()
+
+    def _wake_orders(self, second: int) -> None:
+        self.now_s = second
+        for order in list(self.orders.values()):
+            if order.has_expired(second) and not order.is_done:
+                self._drop(order)
+            elif order.transmitted and not order.active and not order.is_done:
+                self._admit(order)
+                if order.active:
+                    self.listener.on_order(order)
+
+    def _rest(self) -> None:
         for order in self.orders.values():
             order.active = False
-        self.is_open = False
+        self.is_open = self.is_extended = False
 
-    def _watch_times(self, order: SimOrder) -> None:
-        for moment in (order.good_after_s, order.good_till_s):
-            if moment:
-                heapq.heappush(self._conditions, (moment, order.perm_id))
+    def _see_conditions(self) -> None:
+        """Let go, or cancel, the orders whose conditions have come true."""
+        if not (self.is_open or self.is_extended):
+            return
+        for order in self._waiting.take_met(self.markets, self.now_s, is_regular=self.is_open):
+            if order.conditions_cancel:
+                self.cancel(order)
+            elif not order.is_done:  # its group may have ended it a moment ago
+                self._admit(order)
+            if order.active:
+                self.listener.on_order(order)
+                self._match_on_arrival(order)
+
+    def _waits_for_conditions(self, order: SimOrder) -> bool:
+        return bool(order.conditions) and not (order.conditions_met or order.conditions_cancel)
 
     def _is_held(self, order: SimOrder) -> bool:
-        """Whether its parent or its time keeps an order from the market."""
+        """Whether its parent, its time or its conditions keep an order from the market."""
         if order.parent is not None and order.parent.filled == 0:
+            return True
+        if order.conditions and self._waits_for_conditions(order):
             return True
         return bool(order.good_after_s) and self.now_s < order.good_after_s
 
@@ -205,7 +251,7 @@ class Exchange:
         """Let an order match if nothing holds it any more. One that fills at once was never Submitted."""
         if order.auction or self._is_held(order):
             return
-        if not self.is_open and not (order.outside_rth and works_outside_hours(order.order_type, order.tif)):
+        if not self._is_time_for(order):
             return
         order.active = True
         if order.order_type in AT_ONCE_TYPES:
@@ -213,16 +259,22 @@ class Exchange:
             if market is None or standing_fill(order, market) == NO_FILL:
                 order.status = Status.SUBMITTED
 
+    def _is_time_for(self, order: SimOrder) -> bool:
+        """Whether the hour lets it work: outside the session only limit orders that say so."""
+        return self.is_open or (order.outside_rth and order.order_type in TRADED_OUTSIDE_TYPES)
+
     def _admit(self, order: SimOrder) -> None:
         """Let an order into the session that is open, or into its opening auction."""
         self._activate(order)
-        if order.auction is Auction.OPENING and not self._is_held(order):
+        if self.is_open and order.auction is Auction.OPENING and not self._is_held(order):
             self._opening.setdefault(order.symbol, []).append(order)
 
     def _open_market(self, order: SimOrder) -> SymbolMarket | None:
         """The market that the order may trade in now."""
+        if not (self.is_open or (self.is_extended and self._is_time_for(order))):
+            return None
         market = self.markets.get(order.symbol)
-        return market if market is not None and market.last and self.is_open and not market.halt else None
+        return market if market is not None and market.last and not market.halt else None
 
     def _match_on_arrival(self, order: SimOrder) -> None:
         """A marketable order fills at the standing far quote when it arrives, never at a later path point."""
@@ -374,4 +426,5 @@ class Exchange:
     def _finish(self, order: SimOrder, status: Status) -> None:
         order.status = status
         order.active = False
+        self._waiting.forget(order)
         self.book.remove(order)

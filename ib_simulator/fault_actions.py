@@ -10,6 +10,7 @@ from ib_simulator import replies
 from ib_simulator.client import ClientConnection
 from ib_simulator.fault_kinds import (
     ClientIdInUse,
+    ClockJump,
     Connectivity,
     Crash,
     Delay,
@@ -19,6 +20,7 @@ from ib_simulator.fault_kinds import (
     Fault,
     FillAfterCancel,
     Halt,
+    Login,
     Lose,
     LoseAcknowledgement,
     NextValidId,
@@ -26,6 +28,7 @@ from ib_simulator.fault_kinds import (
     Reject,
     Reorder,
     Restart,
+    Segmented,
     Silent,
     Slow,
     StaleQuotes,
@@ -167,6 +170,25 @@ def _restart(injector: FaultInjector, fault: Restart) -> None:
     injector.close_port(fault.refused_s)
 
 
+def _login(injector: FaultInjector, fault: Login) -> None:
+    gateway = injector.gateway
+    _restart(injector, Restart(refused_s=fault.refused_s))
+    injector.login_answers = fault.answers
+    gateway.listener.is_mute = fault.answers == "nothing"
+
+    def log_in() -> None:
+        injector.tell(fault, "logged in")
+        injector.login_answers = ""
+        gateway.listener.speak()
+        for client in list(gateway.listener.sockets):
+            if client.client_id is None:
+                client.break_off(reset=False)
+
+    injector.tell(fault, "a human has to log in")
+    if fault.seconds is not None:
+        injector.after(fault.refused_s + fault.seconds, log_in)
+
+
 def _crash(injector: FaultInjector, fault: Crash) -> None:
     injector.tell(fault, f"{len(injector.gateway.listener.sockets)} sockets reset, keeps {fault.keeps}")
     for client in list(injector.gateway.listener.sockets):
@@ -198,6 +220,34 @@ def _slow(injector: FaultInjector, fault: Slow) -> None:
     rule = MessageRule(action=Action.DELAY, direction=OUT, ids=None, client_id=fault.client, delay_s=fault.delay_s)
     injector.add_rule(rule, fault, fault.seconds)
     injector.tell(fault, f"everything {fault.delay_s} s late")
+
+
+def _segmented(injector: FaultInjector, fault: Segmented) -> None:
+    injector.segmented.append(fault)
+    injector.tell(fault, f"{fault.bytes} bytes every {fault.gap_s} s")
+    for client in injector.clients(fault.client):
+        injector.cut(client)
+
+    def end() -> None:
+        injector.segmented.remove(fault)
+        injector.tell(fault, "over")
+        for client in injector.clients(fault.client):
+            injector.cut(client)
+
+    if fault.seconds is not None:
+        injector.after(fault.seconds, end)
+
+
+def _clock_jump(injector: FaultInjector, fault: ClockJump) -> None:
+    injector.clock_off_s += fault.by_s
+    injector.tell(fault, f"the gateway's clock is {injector.clock_off_s:+g} s off")
+
+    def set_right() -> None:
+        injector.clock_off_s -= fault.by_s
+        injector.tell(fault, f"the gateway's clock is {injector.clock_off_s:+g} s off")
+
+    if fault.seconds is not None:
+        injector.after(fault.seconds, set_right)
 
 
 def _stale_quotes(injector: FaultInjector, fault: StaleQuotes) -> None:
@@ -254,12 +304,15 @@ ACTIONS: dict[type[Fault], Callable[[FaultInjector, Any], None]] = {
     Connectivity: _connectivity,
     Farm: _farm,
     Restart: _restart,
+    Login: _login,
     Crash: _crash,
     Lose: _message_rule(Action.LOSE),
     Delay: _message_rule(Action.DELAY),
     Duplicate: _message_rule(Action.DUPLICATE),
     Reorder: _message_rule(Action.REORDER),
     Slow: _slow,
+    Segmented: _segmented,
+    ClockJump: _clock_jump,
     StaleQuotes: _stale_quotes,
     LoseAcknowledgement: lambda injector, fault: injector.orders.lose_acknowledgements(fault),
     FillAfterCancel: lambda injector, fault: injector.orders.fill_after_cancel(fault),

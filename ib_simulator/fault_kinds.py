@@ -68,6 +68,19 @@ class Restart(Fault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Login(Fault):
+    """The weekly restart: as `restart`, but then a human has to log in, for `seconds`. No `seconds`: nobody does.
+
+    Until then the port accepts connections and `answers` "version": the handshake and no more; "nothing": not even
+    that; "close": the socket is closed half a second after startApi. With the login, who waited is disconnected.
+    """
+
+    refused_s: float = 120.0
+    seconds: float | None = None
+    answers: str = "version"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crash(Fault):
     """The gateway process dies between two messages: sockets reset, queued frames lost, the port refused.
 
@@ -131,6 +144,30 @@ class Slow(Fault):
     delay_s: float
     seconds: float | None = None
     client: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmented(Fault):
+    """Frames are cut by TCP: what the gateway writes arrives in pieces of `bytes`, one every `gap_s`, in order.
+
+    1 splits every frame byte by byte; a large number merges what was written within `gap_s`.
+    """
+
+    bytes: int = 1
+    gap_s: float = 0.001
+    seconds: float | None = None
+    client: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockJump(Fault):
+    """The gateway's clock is wrong by `by_s`, ahead or (negative) behind.
+
+    It shows in `currentTime` and in the time of the handshake; market, orders and executions keep the right time.
+    """
+
+    by_s: float
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,12 +260,15 @@ KINDS: dict[str, type[Fault]] = {
     "connectivity": Connectivity,
     "farm": Farm,
     "restart": Restart,
+    "login": Login,
     "crash": Crash,
     "lose": Lose,
     "delay": Delay,
     "duplicate": Duplicate,
     "reorder": Reorder,
     "slow": Slow,
+    "segmented": Segmented,
+    "clock_jump": ClockJump,
     "stale_quotes": StaleQuotes,
     "lose_acknowledgement": LoseAcknowledgement,
     "fill_after_cancel": FillAfterCancel,
@@ -243,6 +283,8 @@ CHOICES: dict[tuple[type[Fault], str], tuple[Any, ...]] = {
     (Connectivity, "restored"): (1101, 1102),
     (Connectivity, "orders"): ("refused", "queued", "lost"),
     (Farm, "farm"): ("market", "history", "contracts"),
+    (Login, "answers"): ("version", "nothing", "close"),
     (Crash, "keeps"): ("servers", "file", "nothing"),
 }
+SIGNED_FIELDS = ("id", "by_s")  # all other numbers are zero or more
 NAME_OF = {kind: name for name, kind in KINDS.items()}

@@ -25,7 +25,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ib_simulator.fault_kinds import CHOICES, KINDS, NAME_OF, Delay, Duplicate, Fault, Lose, Reorder
+from ib_simulator.fault_kinds import (
+    CHOICES,
+    KINDS,
+    NAME_OF,
+    SIGNED_FIELDS,
+    Delay,
+    Duplicate,
+    Fault,
+    Lose,
+    Reorder,
+    Segmented,
+)
 from ib_simulator.message_names import Direction, message_ids
 from market_hours import NEW_YORK
 from utils import Misconfigured
@@ -96,6 +107,8 @@ def planned_fault(entry: Mapping[str, Any]) -> PlannedFault:
             raise ValueError(f"{field.name} {getattr(fault, field.name)!r} is not one of {allowed}")
     if isinstance(fault, Lose | Delay | Duplicate | Reorder):
         message_ids(_direction(fault.direction), fault.message)
+    if isinstance(fault, Segmented) and fault.bytes < 1:
+        raise ValueError("bytes = 0 is not a size of segments")
     return PlannedFault(fault=fault, when=when)
 
 
@@ -145,7 +158,7 @@ def _built(kind: type[Fault], values: dict[str, Any]) -> Fault:
             values[key] = value = tuple(value)
         if not _fits(value, types[key]):
             raise ValueError(f"{key} = {value!r} is of the wrong type")
-        if isinstance(value, int | float) and not isinstance(value, bool) and key != "id" and value < 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and key not in SIGNED_FIELDS and value < 0:
             raise ValueError(f"{key} = {value!r} is negative")
     missing = [
         field.name

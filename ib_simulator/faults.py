@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ib_simulator.client import ClientConnection
 from ib_simulator.fault_actions import ACTIONS, LOST_TEXTS
-from ib_simulator.fault_kinds import NAME_OF, Fault, Restart
+from ib_simulator.fault_kinds import NAME_OF, Fault, Restart, Segmented
 from ib_simulator.fault_plan import AfterMessage, AtTime, PlannedFault
 from ib_simulator.message_names import Direction, name_of
 from ib_simulator.message_rules import Message, MessageRule, MessageRules
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
 
 NEXT_VALID_ID = 9
+CLOSES_AFTER_S = 0.5  # from a startApi that comes before the login
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,9 @@ class FaultInjector:
         self.held_client_ids: list[int] = []  # refused with 326
         self.outage_codes: list[int] = []  # connectivity codes in force: who connects hears them
         self.wants_listener = True
+        self.login_answers = ""  # what a client hears while nobody is logged in, see `Login`; empty: somebody is
+        self.segmented: list[Segmented] = []  # in force; the latest that concerns a client counts
+        self.clock_off_s = 0.0  # how far the gateway's clock is ahead
         self.rules = MessageRules(self._later, self._tell_of_rule)
         self.orders: OrderFaults = OrderFaults(self)
         self.next_valid_ids: list[tuple[int | None, Callable[[int], int]]] = []  # (client id, truth -> told)
@@ -180,8 +184,23 @@ class FaultInjector:
     def holds_client_id(self, client_id: int) -> bool:
         return client_id in self.held_client_ids
 
+    def keeps_waiting(self, client: ClientConnection) -> bool:
+        """Whether a client that said startApi hears nothing, as nobody is logged in at the gateway."""
+        if self.login_answers == "close":
+            self.after(CLOSES_AFTER_S, lambda: client.break_off(reset=False))
+        return bool(self.login_answers)
+
+    def cut(self, client: ClientConnection) -> None:
+        """Let a client get its frames in segments, or whole again."""
+        for fault in reversed(self.segmented):
+            if fault.client in (None, client.client_id):
+                client.write_in_segments(fault.bytes, fault.gap_s / self.gateway.speed)
+                return
+        client.write_whole()
+
     def on_started(self, client: ClientConnection) -> None:
         """A client is logged in: during an outage it hears of it at once."""
+        self.cut(client)
         for code in self.outage_codes:
             client.error(-1, code, LOST_TEXTS[code])
 

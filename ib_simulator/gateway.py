@@ -1,12 +1,11 @@
 """The simulated gateway: a TCP server that speaks the TWS protocol over an exchange, an account and a feed.
 
-It acts at whole seconds of its clock: path points of the price, publication of bars, time conditions of orders,
-in this order. Requests are served when they arrive. With a simulated clock a whole day takes a second or so.
+It acts at whole seconds of its clock, as `trading_day` says. Requests are served when they arrive. With a simulated
+clock a whole day takes a second or so.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from ib_simulator import replies
 from ib_simulator.account import Account
-from ib_simulator.account_service import REFRESH_S, AccountService
+from ib_simulator.account_service import AccountService
 from ib_simulator.accounts import Accounts
+from ib_simulator.alarm import Alarm
 from ib_simulator.client import ClientConnection, Tap, Witness
 from ib_simulator.contracts import StockList
 from ib_simulator.data_service import DataService
@@ -28,15 +28,14 @@ from ib_simulator.journal import Journal
 from ib_simulator.listener import Listener
 from ib_simulator.market_phases import MarketEvent
 from ib_simulator.order_service import OrderService
-from ib_simulator.orders import SimExecution
 from ib_simulator.pnl_service import PnLService
 from ib_simulator.request_types import Request
-from ib_simulator.splits import split_orders, split_position
 from ib_simulator.state import StateFile
 from ib_simulator.tape_player import TapePlayer
+from ib_simulator.trading_day import TradingDay
 from ib_simulator.unserved import NotServed
 from ib_simulator.wire import ClientVersions, negotiate
-from market_hours import NEW_YORK, Clock, Session, TradingCalendar, new_york_date, utc_from_epoch
+from market_hours import NEW_YORK, Clock, Session, TradingCalendar, new_york_date
 from trading.costs import fee_schedule_on
 
 if TYPE_CHECKING:
@@ -64,15 +63,14 @@ class Gateway:
         self._clock = clock
         self._options = options
         self._clients: list[ClientConnection] = []
-        self._wake = asyncio.Event()
-        self._wake_s = 0.0
+        self._alarm = Alarm(clock, options.speed)
         self.listener = Listener(self, options.host, options.port)
         self.tap: Tap | None = None  # the faults, once there are any
         self.witness: Witness | None = None
         self.faults: FaultInjector | None = None
         self.journal: Journal | None = None
         self._stocks = StockList(symbols)
-        self.player = TapePlayer(feed, self._now_s, self._wake_for, limit_bands=options.limit_bands)
+        self.player = TapePlayer(feed, self._now_s, self._alarm.ring_for, limit_bands=options.limit_bands)
         names = (options.account_id, *options.other_accounts)
         self.accounts = Accounts(
             *[Account(name, options.cash, self.player.price_of, kind=options.account_kind) for name in names]
@@ -87,18 +85,28 @@ class Gateway:
         self.exchange.cancel_delay_s = options.cancel_delay_s
         self.orders.exchange = self.player.exchange = self.exchange
         self.player.data = self.data
-        self.orders.reports.on_fill = self._on_fill
         self._state: StateFile | None = None
         self._saved_changes = -1  # of the register, when the state was saved last
         self.orders.open_market = self.player.market
         self.orders.is_halted = lambda symbol: bool(self.player.phases.halt_of(symbol))
         self.orders.refuses_when_halted = options.refuses_when_halted
         self.orders.next_open = self._next_open
-        self._session: Session | None = None
-        self._pnl_due_s = 0  # when a fill is told to those who follow profit and loss, 0 when there is none
+        self.day = TradingDay(
+            self.player,
+            self.exchange,
+            self.accounts,
+            self.orders,
+            self.data,
+            self._account_service,
+            self._pnl,
+            self._now_s,
+            self._alarm.ring,
+            extended_hours=feed.extended_hours,
+            splits_cancel_orders=options.splits_cancel_orders,
+        )
         self._fault: Exception | None = None  # of a request; raised where the sessions are played
         self._handlers = request_handlers(
-            clock.now, self.accounts, self.orders, self.data, self._account_service, self._pnl
+            self._told_now, self.accounts, self.orders, self.data, self._account_service, self._pnl
         )
         if options.state_file is not None:
             self._load_state(options.state_file)
@@ -115,12 +123,12 @@ class Gateway:
             account.reset(self._options.cash)
         if from_file and self._state is not None:
             self._state.load(int(self._clock.now().timestamp()))
-        if self._session is not None:
-            self.accounts.new_session(self._session.date)
+        if self.day.session is not None:
+            self.accounts.new_session(self.day.session.date)
 
     def _next_open(self) -> datetime:
         """When the exchange opens next."""
-        session, now = self._session, self._clock.now()
+        session, now = self.day.session, self._clock.now()
         if session is not None and now < session.open:
             return session.open
         return self._calendar.next_session(new_york_date(now)).open
@@ -144,13 +152,25 @@ class Gateway:
     def inject(self, faults: FaultInjector) -> None:
         """Let these faults happen. Before `play`."""
         self.faults = self.tap = faults
-        if self._session is not None:
-            faults.on_session(self._session)
+        if self.day.session is not None:
+            faults.on_session(self.day.session)
 
     def keep_journal(self, path: Path | None = None) -> Journal:
         """Write down from now on what really happens at the exchange, in memory or in a file."""
-        self.journal = self.exchange.listener = Journal(self.exchange.listener, self._clock.now, path)
+        self.journal = self.exchange.listener = Journal(
+            self.exchange.listener, self._clock.now, lambda account: self.accounts[account].net_liquidation(), path
+        )
         return self.journal
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the clock in one second of the event loop."""
+        return self._options.speed
+
+    def _told_now(self) -> datetime:
+        """What the gateway's own clock says: the right time but for a fault."""
+        off_s = self.faults.clock_off_s if self.faults is not None else 0.0
+        return self._clock.now() + timedelta(seconds=off_s)
 
     def now(self) -> datetime:
         """The clock's now."""
@@ -158,7 +178,7 @@ class Gateway:
 
     def session_date(self) -> date:
         """The day being played."""
-        return self._session.date if self._session is not None else new_york_date(self._clock.now())
+        return self.day.session.date if self.day.session is not None else new_york_date(self._clock.now())
 
     @property
     def clients(self) -> list[ClientConnection]:
@@ -169,9 +189,11 @@ class Gateway:
         return negotiate(versions.minimum, versions.maximum)
 
     def connection_time_text(self) -> str:
-        return replies.exchange_time_text(replies.ZONED_TIMES_VERSION, self._clock.now())
+        return replies.exchange_time_text(replies.ZONED_TIMES_VERSION, self._told_now())
 
     def on_start(self, client: ClientConnection, client_id: int) -> None:
+        if self.faults is not None and self.faults.keeps_waiting(client):
+            return
         held = self.faults is not None and self.faults.holds_client_id(client_id)
         if held or any(other.client_id == client_id for other in self._clients):
             client.error(
@@ -181,6 +203,8 @@ class Gateway:
             return
         client.client_id = client_id
         self._clients.append(client)
+        if self.journal is not None:
+            self.journal.on_connected(client_id)
         client.send(
             replies.managed_accounts(list(self.accounts)),
             replies.next_valid_id(self.orders.next_valid_id(client_id)),
@@ -211,13 +235,13 @@ class Gateway:
             log.exception("%s could not be served", type(request).__name__)
             if self._options.stop_on_error:
                 self._fault = self._fault or error
-                self._wake.set()
+                self._alarm.ring()
             else:
                 client.error(getattr(request, "req_id", -1), 320, "Error reading request:it could not be served")
             return
         for due_s in (self.exchange.next_condition_s(), self.data.next_grid_s()):
             if due_s is not None:
-                self._wake_for(due_s)
+                self._alarm.ring_for(due_s)
 
     def on_lost(self, client: ClientConnection) -> None:
         self.listener.forget(client)
@@ -225,6 +249,8 @@ class Gateway:
             self.faults.on_lost(client)
         if client in self._clients:
             self._clients.remove(client)
+            if self.journal is not None and client.client_id is not None:
+                self.journal.on_disconnected(client.client_id)
         self.data.forget(client)
         self._account_service.forget(client)
         self._pnl.forget(client)
@@ -236,28 +262,17 @@ class Gateway:
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())
 
-    def _wake_for(self, second: int) -> None:
-        if second < self._wake_s:
-            self._wake.set()
-
     def wake(self) -> None:
         """Something new may be due before what `play` waits for."""
-        self._wake.set()
+        self._alarm.ring()
 
     def flush(self) -> None:
         """Write to all clients what they were told, once it is in the state file."""
         if self._state is not None and self._saved_changes != self.orders.register.n_changes:
-            session = self._session
-            self._state.save(session.close_s if session is not None and self.exchange.is_open else 0)
+            self._state.save(self.day.open_until_s, self.day.extended_until_s)
             self._saved_changes = self.orders.register.n_changes
         for client in list(self._clients):
             client.write()
-
-    def _on_fill(self, execution: SimExecution) -> None:
-        self._account_service.on_fill(execution)
-        if self._pnl.lines:
-            self._pnl_due_s = int(self._clock.now().timestamp()) + 1
-            self._wake.set()
 
     # Sessions
 
@@ -267,9 +282,9 @@ class Gateway:
             await self._wait_until(self._midnight_before(session))
             self._begin(session)
             self.flush()
-            while (second := self._next_second(session)) is not None:
+            while (second := self.day.next_second()) is not None:
                 if await self._reach(second):
-                    self._act(session, second)
+                    self.day.act(session, second)
                     self.flush()
 
     async def idle(self) -> None:
@@ -286,7 +301,7 @@ class Gateway:
         """Wait for `moment` (epoch seconds) or what comes first: True when it is here. Faults come before all else."""
         faults = self.faults
         fault_s = faults.next_s() if faults is not None else None
-        slept = await self._sleep_until(moment if fault_s is None else min(moment, fault_s))
+        slept = await self._alarm.wait_until(moment if fault_s is None else min(moment, fault_s))
         if self._fault is not None:
             raise self._fault
         if faults is None or fault_s is None or not slept or fault_s > moment:
@@ -303,70 +318,16 @@ class Gateway:
 
     def _midnight_before(self, session: Session) -> datetime:
         """When the gateway forgets the day before: midnight in New York. The first session begins at once."""
-        if self._session is None:
+        if self.day.session is None:
             return self._clock.now()
         return datetime.combine(session.date, time(0), NEW_YORK)
 
     def _begin(self, session: Session) -> None:
-        if self._session == session:
+        if self.day.session == session:
             return
-        self._session = session
-        self.data.begin(session)
-        for symbol, ratio in self.player.begin(session).items():
-            for account in self.accounts.values():
-                split_position(account, symbol, ratio)
-            split_orders(self.exchange, symbol, ratio, cancels=self._options.splits_cancel_orders)
+        self.day.begin(session)
         if self.faults is not None:
             self.faults.on_session(session)
-        self.exchange.rates = fee_schedule_on(session.date)
-        self.accounts.new_session(session.date)
-        self.orders.new_session(session)
-        held = [symbol for account in self.accounts.values() for symbol in account.holdings]
-        ordered = {order.symbol for order in self.exchange.orders.values()}
-        for symbol in sorted({*self.data.followed(), *held, *ordered}):
-            self.player.market(symbol)
-
-    def _next_second(self, session: Session) -> int | None:
-        """The next second at which something happens, None when the session is over."""
-        now_s = int(self._clock.now().timestamp())
-        if not self.exchange.is_open:
-            return max(session.open_s, now_s) if now_s < session.close_s else None
-        due = [session.close_s, now_s - now_s % REFRESH_S + REFRESH_S]
-        due += [second for second in (self.player.next_s(), self.exchange.next_condition_s()) if second is not None]
-        if self._pnl_due_s:
-            due.append(self._pnl_due_s)
-        return max(min(due), now_s)
-
-    async def _sleep_until(self, second: float) -> bool:
-        """True at `second`; False when something earlier came up."""
-        self._wake_s = second
-        self._wake.clear()
-        left_s = (utc_from_epoch(second) - self._clock.now()).total_seconds()
-        if left_s <= 0:
-            return True
-        try:
-            async with asyncio.timeout(left_s / self._options.speed):
-                await self._wake.wait()
-        except TimeoutError:
-            return True
-        return False
-
-    def _act(self, session: Session, second: int) -> None:
-        """Everything that happens in one second."""
-        exchange = self.exchange
-        exchange.now_s = second
-        if not exchange.is_open:
-            exchange.open_session(second)
-        self.player.act(second)
-        exchange.on_second(second)
-        if self._pnl.lines or self._pnl_due_s:
-            self._pnl_due_s = 0
-            self._pnl.tell_changes()
-        if second % REFRESH_S == 0:
-            self._account_service.refresh()
-        if second >= session.close_s:
-            self.player.close()
-            exchange.close_session(second)
 
 
 def _not_served(request: Request) -> str:

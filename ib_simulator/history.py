@@ -66,11 +66,11 @@ def parse_duration(text: str) -> Duration:
     return Duration(int(match[1]), match[2])
 
 
-def bucket_start(start_s: int, seconds: int) -> int:
+def bucket_start(start_s: int, seconds: int, *, from_open: bool = True) -> int:
     """The start of the bar of `seconds` that holds `start_s`.
 
-    Bars up to a day lie on multiples of their size since midnight in New York, and start no earlier than the open;
-    bars of a week or a month start on its first day.
+    Bars up to a day lie on multiples of their size since midnight in New York, and start no earlier than the open
+    unless `from_open` is False; bars of a week or a month start on its first day.
     """
     midnight_s = _midnight_s(start_s // 3600)
     if seconds >= WEEK_S:
@@ -79,7 +79,7 @@ def bucket_start(start_s: int, seconds: int) -> int:
         return int((day - timedelta(days=back)).timestamp())
     local_s = start_s - midnight_s
     aligned = local_s - local_s % seconds
-    return midnight_s + (max(aligned, OPEN_LOCAL_S) if local_s >= OPEN_LOCAL_S else aligned)
+    return midnight_s + (max(aligned, OPEN_LOCAL_S) if from_open and local_s >= OPEN_LOCAL_S else aligned)
 
 
 @lru_cache(4096)
@@ -89,12 +89,12 @@ def _midnight_s(hour: int) -> int:
     return int(local.replace(hour=0, minute=0).timestamp())
 
 
-def aggregate(bars: Iterable[Bar], seconds: int) -> list[Bar]:
+def aggregate(bars: Iterable[Bar], seconds: int, *, from_open: bool = True) -> list[Bar]:
     """Bars to longer ones; a bar of a day or more starts when its first part does."""
     result: list[Bar] = []
     bucket_s = 0
     for bar in bars:
-        start_s = bucket_start(bar.start_s, seconds)
+        start_s = bucket_start(bar.start_s, seconds, from_open=from_open)
         if result and bucket_s == start_s:
             result[-1] = merge(result[-1], bar)
         else:

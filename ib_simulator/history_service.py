@@ -33,7 +33,10 @@ DAYS_OF_UNIT = {"D": 1, "W": 7, "M": 31, "Y": 366}
 
 @dataclass(slots=True, eq=False)
 class BarLine:
-    """One keep-up-to-date subscription. `base` is its unfinished bar as far as it is published."""
+    """One keep-up-to-date subscription. `base` is its unfinished bar as far as it is published.
+
+    `use_rth` False: it hears of the hours around the regular session as well.
+    """
 
     client: ClientConnection
     req_id: int
@@ -41,7 +44,23 @@ class BarLine:
     size_s: int
     what_to_show: str
     format_date: int
+    use_rth: bool
     base: Bar | None = None
+
+    def grown(self, bar: Bar) -> Bar:
+        """The unfinished bar with one more minute."""
+        base, start_s = self.base, self._start_of(bar)
+        if base is not None and base.start_s <= bar.start_s and self._start_of(base) == start_s:
+            return merge(base, bar)
+        return bar if self.size_s >= DAY_S else bar._replace(start_s=start_s)
+
+    def _start_of(self, bar: Bar) -> int:
+        return bucket_start(bar.start_s, self.size_s, from_open=self.use_rth)
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether it hears of all hours. Bars of a day and longer are those of the regular session."""
+        return not self.use_rth and self.size_s < DAY_S
 
 
 class HistoryService:
@@ -94,7 +113,9 @@ class HistoryService:
             client.error(request.req_id, 162, refusal)
             return
         dividends = request.what_to_show == "ADJUSTED_LAST"
-        bars = self._store().bars(stock.symbol, request.bar_size, duration, end_s, dividends=dividends)
+        bars = self._store().bars(
+            stock.symbol, request.bar_size, duration, end_s, dividends=dividends, use_rth=request.use_rth
+        )
         if not bars:
             text = f"HMDS query returned no data: {stock.symbol}@SMART {request.what_to_show.capitalize()}"
             client.error(request.req_id, 162, f"{SERVICE}{text}")
@@ -128,11 +149,14 @@ class HistoryService:
 
     def on_published(self, market: SymbolMarket, bar: Bar) -> None:
         """A minute is complete: the state of each subscription's bar, of minutes the final one."""
+        is_regular = market.is_regular(bar.start_s)
         for line in self._lines.get(market.symbol, ()):
+            if not (is_regular or line.hears_all):
+                continue
             if line.size_s == MINUTE_S:
                 self._tell(line, bar, market)
             elif line.size_s > MINUTE_S:
-                line.base = _grown(line, bar)
+                line.base = line.grown(bar)
                 self._tell(line, line.base, market)
 
     def on_moved(self, market: SymbolMarket) -> None:
@@ -140,8 +164,9 @@ class HistoryService:
         building = market.building
         if self._update_s or building is None or building.start_s != market.last_at_s:
             return
+        is_regular = market.is_regular(building.start_s)
         for line in self._lines.get(market.symbol, ()):
-            if line.size_s == MINUTE_S:
+            if line.size_s == MINUTE_S and (is_regular or line.hears_all):
                 self._tell(line, building, market)
 
     def on_grid(self, second: int, market_of: Callable[[str], SymbolMarket | None]) -> None:
@@ -151,22 +176,26 @@ class HistoryService:
             if market is None or market.halt:
                 continue
             building = market.building_at(second) if self._update_s else None
+            is_regular = market.is_regular(second - 1)
             for line in lines:
+                if not (is_regular or line.hears_all):
+                    continue
                 if line.size_s < MINUTE_S:
                     start_s = (second - WINDOW_S) // line.size_s * line.size_s
                     bar = market.seen().bar(start_s, second)
                     if bar is not None:
                         self._tell(line, bar, market)
                 elif building is not None:
-                    self._tell(line, _grown(line, building), market)
+                    self._tell(line, line.grown(building), market)
 
     def _follow(self, client: ClientConnection, request: ReqHistoricalData, symbol: str) -> None:
         size_s = BAR_SIZES_S[request.bar_size]
-        line = BarLine(client, request.req_id, symbol, size_s, request.what_to_show, request.format_date)
+        use_rth = request.use_rth or not self._store().is_extended
+        line = BarLine(client, request.req_id, symbol, size_s, request.what_to_show, request.format_date, use_rth)
         if size_s > MINUTE_S:
             reach = Duration(size_s, "S") if size_s < DAY_S else Duration(-(-size_s // DAY_S), "D")
             now_s = int(self._now().timestamp())
-            published = self._store().bars(symbol, request.bar_size, reach, now_s, unfinished=False)
+            published = self._store().bars(symbol, request.bar_size, reach, now_s, unfinished=False, use_rth=use_rth)
             line.base = published[-1] if published else None
         self._lines.setdefault(symbol, []).append(line)
         self._market_of(symbol)  # it must move, even if it was asked for before the open
@@ -213,15 +242,6 @@ def _check(request: ReqHistoricalData) -> None:
             raise ValueError("Live updates need bars of 5 secs or more")
     if request.what_to_show == "ADJUSTED_LAST" and request.end_datetime:
         raise ValueError("End Date not supported with adjusted last")
-
-
-def _grown(line: BarLine, bar: Bar) -> Bar:
-    """The subscription's bar with one more minute."""
-    base = line.base
-    start_s = bucket_start(bar.start_s, line.size_s)
-    if base is not None and bucket_start(base.start_s, line.size_s) == start_s and base.start_s <= bar.start_s:
-        return merge(base, bar)
-    return bar if line.size_s >= DAY_S else bar._replace(start_s=start_s)
 
 
 def _row(

@@ -23,6 +23,19 @@ class _Refused(asyncio.Protocol):
         cast(asyncio.Transport, transport).close()
 
 
+class _Mute(asyncio.Protocol):
+    """A connection that nobody answers."""
+
+    transport: asyncio.Transport | None = None
+    is_over = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_over = True
+
+
 class Listener:
     """Serves `host` on a port that is free or given, the same one each time it is opened."""
 
@@ -33,6 +46,8 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._n_connections = 0
         self.sockets: list[ClientConnection] = []  # also those that have not said startApi
+        self.is_mute = False  # accepts connections and answers nothing
+        self._mute: list[_Mute] = []
 
     @property
     def is_open(self) -> bool:
@@ -54,15 +69,31 @@ class Listener:
         if self._server is not None:
             self._server.close()
             self._server = None
+        self._close_mute()
+
+    def speak(self) -> None:
+        """Answer from now on. Who got no answer is disconnected."""
+        self.is_mute = False
+        self._close_mute()
 
     def forget(self, client: ClientConnection) -> None:
         """A socket is gone."""
         if client in self.sockets:
             self.sockets.remove(client)
 
+    def _close_mute(self) -> None:
+        for connection in self._mute:
+            if connection.transport is not None:
+                connection.transport.close()
+        self._mute.clear()
+
     def _accept(self) -> asyncio.Protocol:
-        if len(self.sockets) >= MAX_SOCKETS:
+        self._mute = [connection for connection in self._mute if not connection.is_over]
+        if len(self.sockets) + len(self._mute) >= MAX_SOCKETS:
             return _Refused()
+        if self.is_mute:
+            self._mute.append(_Mute())
+            return self._mute[-1]
         self._n_connections += 1
         client = ClientConnection(self._gateway, self._n_connections)
         self.sockets.append(client)

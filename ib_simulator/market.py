@@ -83,6 +83,10 @@ class SymbolMarket:
         """Volume-weighted price of the published bars in USD, 0.0 before the first."""
         return self.day_value / self.day_volume / 10_000 if self.day_volume else 0.0
 
+    def is_regular(self, second: int) -> bool:
+        """Whether `second` lies in the regular session: always, where nothing else is shown."""
+        return True
+
     def next_point_s(self) -> int | None:
         """Second of the next path point, None after the last."""
         return self._point_s[self._next_point] if self._next_point < len(self._point_s) else None

@@ -127,7 +127,7 @@ class MarketPhases:
 
     def stops_at_next_point(self, market: SymbolMarket, second: int, session: Session) -> bool:
         """Hold the next path point inside the price bands; True when that ends in a pause and nothing trades."""
-        if self._bands is None:
+        if self._bands is None or not session.open_s <= second < session.close_s:
             return False
         bands = self._bands.setdefault(market.symbol, LimitBands())
         low, high = bands.around(market, session, second)

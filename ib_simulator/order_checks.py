@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ib_simulator.order_instants import instant
 from ib_simulator.order_types import LIMIT_TYPES, STOP_TYPES, TRAILING_TYPES, check_kind
 from ib_simulator.orders import BUY, SELL, Refusal
 from ib_simulator.wire_order import WireOrder
-from market_hours import NEW_YORK
 from trading.money import price_from_usd, price_to_usd, tick_size
 
 VALIDATION = 321
@@ -56,7 +55,6 @@ def check_order(order: WireOrder, account_id: str, now: datetime) -> OrderTerms 
     if refusal is not None:
         return refusal
     for is_used, kind in (
-        (bool(order.conditions), "Conditional"),
         (bool(order.adjusted_order_type), "Adjustable"),
         (bool(order.hedge_type), "Hedging"),
         (bool(order.scale_price_increment), "Scale"),
@@ -137,17 +135,3 @@ def _on_tick(price: int, usd: float) -> bool:
 
 def _invalid(cause: str) -> Refusal:
     return Refusal(VALIDATION, f"Error validating request.-'bH' : cause - {cause}")
-
-
-def instant(text: str) -> int | None:
-    """`20260928 15:55:00 US/Eastern`, `20260928-19:55:00` (UTC) or New York time; 0 for empty, None for nonsense."""
-    if not text:
-        return 0
-    try:
-        if text[8:9] == "-":
-            return int(datetime.strptime(text, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC).timestamp())
-        day_and_time, zone = text[:17], text[17:].strip()
-        where = ZoneInfo(zone) if zone else NEW_YORK
-        return int(datetime.strptime(day_and_time, "%Y%m%d %H:%M:%S").replace(tzinfo=where).timestamp())
-    except (ValueError, ZoneInfoNotFoundError, OSError, OverflowError):  # OSError: a zone named like a directory
-        return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ib_simulator import order_reports, replies_orders
 from ib_simulator.client import ClientConnection
-from ib_simulator.order_checks import instant
+from ib_simulator.order_instants import instant
 from ib_simulator.order_registry import UNBOUND, Filed, OrderRegistry
 from ib_simulator.order_reports import OrderReports
 from ib_simulator.orders import BUY, SimExecution

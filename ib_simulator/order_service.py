@@ -10,6 +10,7 @@ from ib_simulator import order_reports, replies, replies_orders
 from ib_simulator.accounts import Accounts
 from ib_simulator.auctions import is_closed_to_orders, not_cancellable, too_late
 from ib_simulator.client import ClientConnection
+from ib_simulator.conditions import rules_of
 from ib_simulator.contracts import Stock, StockList
 from ib_simulator.exchange import Exchange
 from ib_simulator.funds import funds_refusal, preview
@@ -18,7 +19,7 @@ from ib_simulator.order_queries import MANUAL_CLIENT, OrderQueries
 from ib_simulator.order_registry import UNBOUND, OrderRegistry
 from ib_simulator.order_reports import OrderReports
 from ib_simulator.order_types import auction_of, works_outside_hours
-from ib_simulator.orders import BUY, Refusal, SimOrder, Status
+from ib_simulator.orders import BUY, ConditionRule, Refusal, SimOrder, Status
 from ib_simulator.request_types import CancelOrder, PlaceOrder
 from ib_simulator.wire_order import WireOrder
 from market_hours import Session
@@ -131,6 +132,9 @@ class OrderService:
         terms = check_order(wire, account.account_id, self._now())
         if isinstance(terms, Refusal):
             return terms
+        rules = self._rules(wire)
+        if isinstance(rules, Refusal):
+            return rules
         parent = None
         if wire.parent_id:
             parent = self.register.find(client_id, wire.parent_id)
@@ -155,14 +159,21 @@ class OrderService:
         )
         if parent is not None and not order.oca_group:
             order.oca_group = str(parent.perm_id)
-        _restate(order, terms, wire)
+        _restate(order, terms, wire, rules)
         return order
+
+    def _rules(self, wire: WireOrder) -> tuple[ConditionRule, ...] | Refusal:
+        def symbol_of(con_id: int) -> str | None:
+            stock = self._stocks.find(con_id, "")
+            return stock.symbol if stock is not None else None
+
+        return rules_of(wire.conditions, symbol_of)
 
     def _take(self, order: SimOrder) -> None:
         """Reject an order, or place it, after the warnings that come before its first report."""
         wire = order_reports.request_of(order).order
         self.register.add(order)
-        self.open_market(order.symbol)
+        self._open_markets(order)
         refusal = funds_refusal(self._accounts[order.account], order, self.exchange.orders.values())
         if self.exchange.is_group_filled(order.oca_group):
             refusal = Refusal(201, "Order rejected - reason:OCA group is already filled")
@@ -178,6 +189,11 @@ class OrderService:
         self.exchange.place(order)
         if wire.transmit:
             self.exchange.transmit(order)
+
+    def _open_markets(self, order: SimOrder) -> None:
+        """Let the markets that the order looks at move."""
+        for symbol in (order.symbol, *[rule.symbol for rule in order.conditions if rule.symbol]):
+            self.open_market(symbol)
 
     def _warn(self, order: SimOrder, wire: WireOrder) -> None:
         if self.is_halted(order.symbol):
@@ -234,6 +250,9 @@ class OrderService:
         terms = check_order(wire, order.account, self._now())
         if isinstance(terms, Refusal):
             return terms
+        rules = self._rules(wire)
+        if isinstance(rules, Refusal):
+            return rules
         contract = request.contract
         stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
         if stock is None or stock.symbol != order.symbol or terms.side != order.side:
@@ -253,10 +272,12 @@ class OrderService:
             return refusal
         order.request = replace(request, contract=order_reports.request_of(order).contract)
         if order.transmitted:
-            _restate(order, terms, wire)
+            _restate(order, terms, wire, rules)
+            self._open_markets(order)
             return self.exchange.modify(order, quantity=terms.quantity, limit=order.limit, stop=order.stop)
         order.quantity = terms.quantity
-        _restate(order, terms, wire)
+        _restate(order, terms, wire, rules)
+        self._open_markets(order)
         if wire.transmit:
             self.exchange.transmit(order)
         return None
@@ -288,7 +309,7 @@ class OrderService:
         return is_closed_to_orders(order.auction, self.session, self.exchange.now_s)
 
 
-def _restate(order: SimOrder, terms: OrderTerms, wire: WireOrder) -> None:
+def _restate(order: SimOrder, terms: OrderTerms, wire: WireOrder, rules: tuple[ConditionRule, ...]) -> None:
     """Give an order the terms of its latest request, all but its size. A new type starts from the beginning."""
     if order.order_type != wire.order_type:
         order.active = order.triggered = False
@@ -300,6 +321,9 @@ def _restate(order: SimOrder, terms: OrderTerms, wire: WireOrder) -> None:
     order.limit, order.stop = terms.limit, terms.stop
     order.trail, order.trail_ppm, order.limit_offset = terms.trail, terms.trail_ppm, terms.limit_offset
     order.outside_rth = wire.outside_rth and works_outside_hours(order.order_type, order.tif)
+    if order.conditions != rules:
+        order.conditions, order.conditions_met = rules, False
+    order.conditions_cancel, order.conditions_ignore_rth = wire.conditions_cancel_order, wire.conditions_ignore_rth
     order.all_or_none, order.min_quantity = wire.all_or_none, wire.min_qty or 0
 
 

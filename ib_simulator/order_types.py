@@ -16,6 +16,7 @@ TIMES_IN_FORCE = frozenset({"DAY", "GTC", "GTD", "OPG", "IOC", "FOK"})
 OPENING_TYPES = frozenset({"MKT", "LMT"})  # with OPG: market-on-open and limit-on-open
 IMMEDIATE_TYPES = frozenset({"MKT", "LMT"})
 OUTSIDE_HOURS_TYPES = frozenset({"LMT", "STP", "STP LMT", "TRAIL", "TRAIL LIMIT"})
+TRADED_OUTSIDE_TYPES = frozenset({"LMT", "STP LMT", "TRAIL LIMIT"})  # no market order trades outside the session
 
 INCOMPATIBLE = Refusal(111, "The TIF (Tif type) and the order type are incompatible.")
 CLOSING_NEEDS_DAY = Refusal(113, "The Tif option should be set to DAY for MOC and LOC orders.")

@@ -32,6 +32,16 @@ class Auction(StrEnum):
     CLOSING = "closing"
 
 
+class ConditionRule(NamedTuple):
+    """One condition. `bound`: 1e-4 USD, epoch seconds, shares of the day or percent since the close before."""
+
+    kind: str
+    symbol: str  # empty for a time
+    is_more: bool  # at or above the bound, else at or below
+    bound: float
+    joins_and: bool  # to the next one: and, else or
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class SimOrder:
     """One order. Prices in 1e-4 USD (0: none), instants in epoch seconds (0: none), sizes in shares.
@@ -64,6 +74,10 @@ class SimOrder:
     min_quantity: int = 0  # of the first fill
     auction: Auction = Auction.NONE
     outside_rth: bool = False
+    conditions: tuple[ConditionRule, ...] = ()
+    conditions_cancel: bool = False  # they end the order; else it waits for them
+    conditions_ignore_rth: bool = False
+    conditions_met: bool = False
     parent: SimOrder | None = None
     children: list[SimOrder] = field(default_factory=list)
     transmitted: bool = False

@@ -56,13 +56,10 @@ class PastService:
             client.error(request.req_id, 321, f"Error validating request.-'cr' : cause - {error}")
             return
         now_s = int(self._now().timestamp())
-        if request.start_datetime:
-            end_s = min(at_s + REACH_S, now_s + 1)
-            prints = list(islice(self._store().prints(stock.symbol, at_s, end_s), request.n_ticks))
-        else:
-            end_s = min(at_s, now_s + 1)
-            prints = list(self._store().prints(stock.symbol, end_s - REACH_S, end_s))[-request.n_ticks :]
-        ticks = ticks_of(prints, 0)
+        first_s, end_s = (at_s, at_s + REACH_S) if request.start_datetime else (at_s - REACH_S, at_s)
+        prints = self._store().prints(stock.symbol, first_s, min(end_s, now_s + 1), use_rth=request.use_rth)
+        wanted = islice(prints, request.n_ticks) if request.start_datetime else list(prints)[-request.n_ticks :]
+        ticks = ticks_of(list(wanted), 0)
         client.send(past_ticks_message(client.version, request.req_id, request.what_to_show, ticks))
 
     def tell_histogram(self, client: ClientConnection, request: ReqHistogramData) -> None:
@@ -78,7 +75,8 @@ class PastService:
         amount = int(match[1]) * SECONDS_OF_PERIOD.get(match[2], 1)
         duration = Duration(amount, UNIT_OF_PERIOD[match[2]])
         shares: Counter[int] = Counter()
-        for bar in self._store().bars(stock.symbol, "1 min", duration, int(self._now().timestamp())):
+        now_s = int(self._now().timestamp())
+        for bar in self._store().bars(stock.symbol, "1 min", duration, now_s, use_rth=request.use_rth):
             shares[bar.close] += bar.volume
         rows = [(price / 10_000, volume) for price, volume in sorted(shares.items()) if volume]
         client.send(replies.histogram(request.req_id, rows))

@@ -273,8 +273,9 @@ class QuoteService:
             replies.tick_string(req_id, BID_EXCHANGE, EXCHANGE_LETTER),
             replies.tick_string(req_id, ASK_EXCHANGE, EXCHANGE_LETTER),
             replies.tick_string(req_id, LAST_EXCHANGE, EXCHANGE_LETTER),
-            replies.tick_price(req_id, OPEN, market.open / 10_000, 0),
         )
+        if market.open:
+            client.send(replies.tick_price(req_id, OPEN, market.open / 10_000, 0))
 
     def _tell(self, line: QuoteLine, market: SymbolMarket) -> None:
         client, req_id = line.client, line.req_id

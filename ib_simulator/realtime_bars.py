@@ -1,18 +1,16 @@
-"""Five-second real-time bars: one every five seconds while the exchange is open, told when it is over."""
+"""Five-second real-time bars: one every five seconds while anything trades, told when it is over."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ib_simulator import replies
 from ib_simulator.client import ClientConnection
-from ib_simulator.contracts import NO_SECURITY, StockList
-from ib_simulator.market import SymbolMarket
-from ib_simulator.market_data_permissions import Permission, Permissions
-from ib_simulator.pacing import Pacing
+from ib_simulator.contracts import NO_SECURITY
+from ib_simulator.line_service import LineService
+from ib_simulator.market_data_permissions import Permission
 from ib_simulator.plausible import WINDOW_S, trades_in
-from ib_simulator.request_types import CancelRealTimeBars, ReqRealTimeBars
+from ib_simulator.request_types import ReqRealTimeBars
 from ib_simulator.shown_bars import NO_COUNT, mean_price_usd, shown_as
 
 SOURCES = ("TRADES", "MIDPOINT", "BID", "ASK")
@@ -27,23 +25,11 @@ class RealTimeLine:
     req_id: int
     symbol: str
     what_to_show: str
+    use_rth: bool
 
 
-class RealTimeBarService:
+class RealTimeBarService(LineService[RealTimeLine]):
     """All real-time bar subscriptions. Like market data lines, they count towards the gateway's limit."""
-
-    def __init__(
-        self,
-        stocks: StockList,
-        market_of: Callable[[str], SymbolMarket | None],
-        permissions: Permissions,
-        pacing: Pacing,
-    ) -> None:
-        self._stocks = stocks
-        self._market_of = market_of
-        self._permissions = permissions
-        self._pacing = pacing
-        self.lines: list[RealTimeLine] = []
 
     def follow(self, client: ClientConnection, request: ReqRealTimeBars) -> None:
         contract = request.contract
@@ -54,23 +40,13 @@ class RealTimeBarService:
             client.error(request.req_id, 420, f"{INVALID}:{request.bar_size_s} secs {request.what_to_show}")
         elif self._permissions.of(stock.symbol) is not Permission.LIVE:
             client.error(request.req_id, 420, f"{INVALID}:No market data permissions for {stock.symbol} STK")
-        elif any(line.client is client and line.req_id == request.req_id for line in self.lines):
+        elif self._is_taken(client, request.req_id):
             client.error(request.req_id, 322, "Error processing request.-'bN' : cause - Duplicate ticker id")
         elif not self._pacing.has_free_line(len(self.lines)):
             client.error(request.req_id, 420, f"{INVALID}:Historical data request pacing violation")
         else:
             self._market_of(stock.symbol)
-            self.lines.append(RealTimeLine(client, request.req_id, stock.symbol, request.what_to_show))
-
-    def unfollow(self, client: ClientConnection, request: CancelRealTimeBars) -> None:
-        kept = [line for line in self.lines if not (line.client is client and line.req_id == request.req_id)]
-        if len(kept) == len(self.lines):
-            client.error(request.req_id, 300, f"Can't find EId with tickerId:{request.req_id}")
-        self.lines = kept
-
-    def forget(self, client: ClientConnection) -> None:
-        """Drop all subscriptions of a client that is gone."""
-        self.lines = [line for line in self.lines if line.client is not client]
+            self.lines.append(RealTimeLine(client, request.req_id, stock.symbol, request.what_to_show, request.use_rth))
 
     def on_grid(self, second: int) -> None:
         """At a multiple of five seconds: the bar that has just ended, for every symbol that has traded."""
@@ -78,6 +54,8 @@ class RealTimeBarService:
             market = self._market_of(line.symbol)
             bar = market.seen().bar(second - WINDOW_S, second) if market is not None else None
             if market is None or bar is None:
+                continue
+            if line.use_rth and not (market.open and market.is_regular(bar.start_s)):
                 continue
             if market.halt:
                 bar = bar._replace(volume=0)

@@ -23,6 +23,8 @@ class ShiftedClock:
     start or a speed that is not positive.
     """
 
+    is_real = True
+
     def __init__(self, start: datetime, speed: float = 1.0) -> None:
         if start.tzinfo is None:
             raise ValueError(f"naive datetime: {start!r}")

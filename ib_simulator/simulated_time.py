@@ -239,6 +239,8 @@ def _finish_sleep(future: asyncio.Future[None]) -> None:
 class SimulatedClock:
     """`market_hours.Clock` over a `SimulatedTimeLoop`; virtual time 0 is `start` (aware)."""
 
+    is_real = False
+
     def __init__(self, loop: SimulatedTimeLoop, start: datetime) -> None:
         if start.tzinfo is None:
             raise ValueError(f"naive datetime: {start!r}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+from ib_simulator.account import AccountKind
 from ib_simulator.control import LOOPBACK, open_control_port
 from ib_simulator.data_service import DataOptions
 from ib_simulator.embedded import RecordedOrSynthetic, recorded_feed, synthetic_feed
@@ -15,10 +16,12 @@ from ib_simulator.fault_plan import AfterMessage, read_fault_plan
 from ib_simulator.faults import FaultInjector
 from ib_simulator.feeds.replay import ReplayFeed
 from ib_simulator.gateway import Gateway, GatewayOptions
+from ib_simulator.market_data_permissions import Permission
 from ib_simulator.pacing import PacingLimits
 from ib_simulator.recording import Recorder, read_recording
 from ib_simulator.replaying import ReplayServer
 from ib_simulator.shifted_clock import ShiftedClock
+from ib_simulator.trading_hours import extended_bounds
 from ib_simulator.wire import MAX_VERSION, MIN_VERSION
 from market_hours import NEW_YORK, Session, TradingCalendar, new_york_calendar, new_york_date
 from utils import Misconfigured
@@ -49,6 +52,13 @@ class StandaloneOptions:
     replay: Path | None = None
     master_client: int | None = None
     pacing: bool = True
+    extended_hours: bool = False
+    cash_account: bool = False
+    data: str = "live"  # a value of Permission
+    limit_bands: bool = False
+    cancel_delay_s: int = 0
+    splits_cancel_orders: bool = False
+    halts_refuse_orders: bool = False
 
 
 async def serve(options: StandaloneOptions, stop: asyncio.Event, say: Say) -> None:
@@ -61,8 +71,10 @@ async def serve(options: StandaloneOptions, stop: asyncio.Event, say: Say) -> No
     feed = _feed(options, calendar, today)
     first = _first_session(options, feed, calendar, today)
     start = datetime.combine(first.date, options.at, NEW_YORK) if options.at is not None else first.open
-    if start >= first.close:
-        raise Misconfigured(f"--at {options.at:%H:%M} is not before the close of {first.date}")
+    last = extended_bounds(first)[1] if options.extended_hours else first.close
+    if start >= last:
+        end = "end of the post-market" if options.extended_hours else "close"
+        raise Misconfigured(f"--at {options.at:%H:%M} is not before the {end} of {first.date}")
     symbols = _symbols(options, feed, first)
     planned = read_fault_plan(options.faults) if options.faults is not None else ()
     clock = ShiftedClock(start, options.speed)
@@ -102,9 +114,18 @@ def gateway_options(options: StandaloneOptions) -> GatewayOptions:
     return GatewayOptions(
         account_id=options.accounts[0],
         other_accounts=options.accounts[1:],
+        account_kind=AccountKind.CASH if options.cash_account else AccountKind.MARGIN,
         master_client_id=options.master_client,
+        cancel_delay_s=options.cancel_delay_s,
         state_file=options.state,
-        data=DataOptions(bar_update_s=BAR_UPDATE_S, pacing=PacingLimits(enforced=options.pacing)),
+        data=DataOptions(
+            bar_update_s=BAR_UPDATE_S,
+            permission=Permission(options.data),
+            pacing=PacingLimits(enforced=options.pacing),
+        ),
+        limit_bands=options.limit_bands,
+        splits_cancel_orders=options.splits_cancel_orders,
+        refuses_when_halted=options.halts_refuse_orders,
         cash=round(options.cash_usd * 1_000_000),
         host=options.host,
         port=options.port,
@@ -120,9 +141,14 @@ def screen(
     shown = ", ".join(symbols[:8]) + (", ..." if len(symbols) > 8 else "")
     local = start.astimezone(NEW_YORK)
     yield f"Simulated IB Gateway on {options.host}:{port}, server versions {MIN_VERSION}..{MAX_VERSION}"
-    yield f"accounts     {', '.join(options.accounts)} with {options.cash_usd:,.2f} USD each"
+    kind = "cash account" if options.cash_account else "margin account"
+    kind += "s" if len(options.accounts) > 1 else ""
+    yield f"accounts     {', '.join(options.accounts)} with {options.cash_usd:,.2f} USD each, {kind}"
     yield f"prices       {prices}: {len(symbols)} symbols ({shown})"
     yield f"session      {first.date:%A %Y-%m-%d}, it is {local:%H:%M:%S} in New York, {options.speed:g} x real time"
+    if options.extended_hours:
+        opens, closes = extended_bounds(first)
+        yield f"hours        pre-market from {opens:%H:%M}, post-market until {closes:%H:%M}"
     if options.master_client is not None:
         yield f"master       client id {options.master_client} sees all orders"
     for name, path in (("state", options.state), ("recording", options.record)):
@@ -139,11 +165,12 @@ async def _play(gateway: Gateway, sessions: Iterator[Session]) -> None:
 
 def _feed(options: StandaloneOptions, calendar: TradingCalendar, today: date) -> RecordedOrSynthetic:
     if options.market_data is not None:
-        return recorded_feed(options.market_data, calendar)
+        return recorded_feed(options.market_data, calendar, extended_hours=options.extended_hours)
     from trading.settings import StrategySettings
 
     symbols = options.symbols or StrategySettings.model_validate({}).watchlist_universe
-    return synthetic_feed(options.seed, symbols, calendar, today + SYNTHETIC_AHEAD)
+    latest = today + SYNTHETIC_AHEAD
+    return synthetic_feed(options.seed, symbols, calendar, latest, extended_hours=options.extended_hours)
 
 
 def _first_session(

@@ -19,12 +19,12 @@ from ib_simulator.account import Holding
 from ib_simulator.accounts import Accounts
 from ib_simulator.exchange import Exchange
 from ib_simulator.order_registry import Filed, OrderRegistry
-from ib_simulator.orders import Auction, SimExecution, SimOrder, Status
+from ib_simulator.orders import Auction, ConditionRule, SimExecution, SimOrder, Status
 from ib_simulator.request_types import PlaceOrder
-from ib_simulator.wire_order import WireContract, WireOrder
+from ib_simulator.wire_order import CONDITION_TYPES, WireContract, WireOrder
 from utils import Misconfigured
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE clients (client_id INTEGER PRIMARY KEY, last_order_id INTEGER NOT NULL);
@@ -46,6 +46,8 @@ _ORDER_FIELDS = tuple(field.name for field in dataclasses.fields(SimOrder) if fi
 _order_values = attrgetter(*_ORDER_FIELDS)
 _HOLDING_FIELDS = tuple(field.name for field in dataclasses.fields(Holding))
 _EXECUTION_FIELDS = tuple(name for name in SimExecution._fields if name != "order")
+
+NUMBER_OF_CONDITION = {kind: number for number, kind in CONDITION_TYPES.items()}
 
 Rows = dict[str, dict[tuple[Any, ...], tuple[Any, ...]]]  # table -> key -> whole row
 
@@ -92,16 +94,20 @@ class StateFile:
                 self._exchange.n_executions = counters["n_executions"]
         except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
             raise self._unusable(str(error)) from error
-        self._saved = self._rows()
-        closed_s = counters.get("open_until_s", 0)
-        if closed_s and closed_s <= now_s:
-            for order in self._register.live():
-                if order.tif not in ("GTC", "GTD"):
-                    self._exchange.cancel(order)
+        closed_s, last_s = (counters.get(name, 0) for name in ("open_until_s", "extended_until_s"))
+        if counters:  # a new file holds no row yet, not even zeros
+            self._saved = self._rows(closed_s, last_s)
+        for order in self._register.live():
+            over_s = last_s if order.outside_rth and last_s else closed_s
+            if order.tif not in ("GTC", "GTD") and 0 < over_s <= now_s:
+                self._exchange.cancel(order)
 
-    def save(self, open_until_s: int) -> None:
-        """Write what changed since the last time. `open_until_s`: the close of the session being played, 0: none."""
-        rows = self._rows(open_until_s)
+    def save(self, open_until_s: int, extended_until_s: int = 0) -> None:
+        """Write what changed since the last time.
+
+        `open_until_s`: the close of the session that is open, `extended_until_s`: the end of its post-market; 0: none.
+        """
+        rows = self._rows(open_until_s, extended_until_s)
         changed: list[tuple[str, list[tuple[Any, ...]], list[tuple[Any, ...]]]] = []
         for table, now in rows.items():
             before = self._saved[table]
@@ -143,12 +149,13 @@ class StateFile:
 
     # Rows
 
-    def _rows(self, open_until_s: int = 0) -> Rows:
+    def _rows(self, open_until_s: int = 0, extended_until_s: int = 0) -> Rows:
         register = self._register
         counters = {
             "next_perm_id": register.next_perm_id,
             "n_executions": self._exchange.n_executions,
             "open_until_s": open_until_s,
+            "extended_until_s": extended_until_s,
         }
         orders = [order for order in register.orders.values() if order.transmitted or order.is_done]
         stored = {order.perm_id for order in orders}
@@ -214,6 +221,7 @@ class StateFile:
         ):
             values = dict(zip(_ORDER_FIELDS, json.loads(body), strict=True))
             values["status"], values["auction"] = Status(values["status"]), Auction(values["auction"])
+            values["conditions"] = tuple(ConditionRule(*rule) for rule in values["conditions"])
             # a parent that was filled on an earlier day is gone: its children stand alone
             order = SimOrder(**values, parent=register.orders.get(parent_perm_id), request=_request(request))
             register.add(order)
@@ -257,6 +265,9 @@ def _execution_row(filed: Filed) -> tuple[Any, ...]:
 def _request_text(request: object) -> str:
     assert isinstance(request, PlaceOrder)
     parts = {"order_id": request.order_id, "sec_id_type": request.sec_id_type, "sec_id": request.sec_id}
+    parts["conditions"] = [
+        (NUMBER_OF_CONDITION[type(condition)], dataclasses.asdict(condition)) for condition in request.order.conditions
+    ]
     return json.dumps(parts | {"contract": _plain(request.contract), "order": _plain(request.order)})
 
 
@@ -264,7 +275,8 @@ def _request(text: str) -> PlaceOrder:
     parts = json.loads(text)
     contract = WireContract(**parts.pop("contract"))
     order = {name: _tupled(value) for name, value in parts.pop("order").items()}
-    return PlaceOrder(contract=contract, order=WireOrder(**order), **parts)
+    conditions = tuple(CONDITION_TYPES[number](**values) for number, values in parts.pop("conditions"))
+    return PlaceOrder(contract=contract, order=WireOrder(conditions=conditions, **order), **parts)
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from fractions import Fraction
 from ib_simulator.bar_store import split_price
 from ib_simulator.data_service import DataService
 from ib_simulator.exchange import Exchange
+from ib_simulator.extended_market import ExtendedMarket
 from ib_simulator.feeds.corporate_actions import split_ratio
 from ib_simulator.feeds.tape import Feed
 from ib_simulator.market import SymbolMarket
 from ib_simulator.market_phases import MarketEvent, MarketPhases
+from ib_simulator.trading_hours import trading_hours
 from market_hours import Session, new_york_date, utc_from_epoch
 from trading.matching import BAR_SECONDS
 
@@ -63,11 +65,9 @@ class TapePlayer:
         due = (self._heap[0][0] if self._heap else None, self.phases.next_s(), self.data.next_grid_s())
         return min((second for second in due if second is not None), default=None)
 
-    def act(self, second: int) -> None:
+    def act(self, session: Session, second: int) -> None:
         """Everything that is due: events first, then path points before publications, then what follows from them."""
-        session, exchange, data, heap = self._session, self.exchange, self.data, self._heap
-        phases = self.phases
-        assert session is not None
+        exchange, data, heap, phases = self.exchange, self.data, self._heap, self.phases
         phases.run(second)
         while heap and heap[0][0] <= second:
             at_s, phase, rank, symbol = heapq.heappop(heap)
@@ -106,7 +106,11 @@ class TapePlayer:
             tape = self._feed.tape(symbol, session)
         except LookupError:
             return None
-        market = SymbolMarket(tape, self._previous_close(symbol, session))
+        previous_close = self._previous_close(symbol, session)
+        if self._feed.extended_hours:
+            market: SymbolMarket = ExtendedMarket(tape, previous_close, trading_hours(session, extended=True))
+        else:
+            market = SymbolMarket(tape, previous_close)
         self._rank[symbol] = len(self._rank)
         self.exchange.markets[symbol] = market
         self._catch_up(market)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ib_simulator import replies
 from ib_simulator.client import ClientConnection
-from ib_simulator.contracts import NO_SECURITY, StockList
+from ib_simulator.contracts import NO_SECURITY
+from ib_simulator.line_service import LineService
 from ib_simulator.market import SymbolMarket
-from ib_simulator.market_data_permissions import Permission, Permissions
-from ib_simulator.pacing import Pacing
+from ib_simulator.market_data_permissions import Permission
 from ib_simulator.plausible import quote_shares, trade_shares
-from ib_simulator.request_types import CancelTickByTick, ReqTickByTick
+from ib_simulator.request_types import ReqTickByTick
 from trading.matching import ask_at, bid_at
 
 KINDS = {"Last": 1, "AllLast": 2, "BidAsk": 3, "MidPoint": 4}  # type -> its number on the wire
@@ -47,21 +46,8 @@ class TickLine:
     quote: tuple[int, int] = (0, 0)
 
 
-class TickByTickService:
+class TickByTickService(LineService[TickLine]):
     """All tick-by-tick subscriptions."""
-
-    def __init__(
-        self,
-        stocks: StockList,
-        market_of: Callable[[str], SymbolMarket | None],
-        permissions: Permissions,
-        pacing: Pacing,
-    ) -> None:
-        self._stocks = stocks
-        self._market_of = market_of
-        self._permissions = permissions
-        self._pacing = pacing
-        self.lines: list[TickLine] = []
 
     def follow(self, client: ClientConnection, request: ReqTickByTick) -> None:
         contract = request.contract
@@ -73,7 +59,7 @@ class TickByTickService:
             client.error(request.req_id, 321, f"Error validating request.-'cs' : cause - {cause}")
         elif self._permissions.of(stock.symbol) is not Permission.LIVE:
             client.error(request.req_id, 10189, f"{FAILED}No market data permissions for {stock.symbol} STK")
-        elif any(line.client is client and line.req_id == request.req_id for line in self.lines):
+        elif self._is_taken(client, request.req_id):
             client.error(request.req_id, 322, "Error processing request.-'cs' : cause - Duplicate ticker id")
         elif not self._pacing.has_free_tick_line(len(self.lines)):
             client.error(request.req_id, 10190, "Max number of tick-by-tick requests has been reached.")
@@ -82,16 +68,6 @@ class TickByTickService:
             if market is not None and request.n_ticks > 0:
                 self._tell_past(client, request, market)
             self.lines.append(TickLine(client, request.req_id, stock.symbol, request.tick_type))
-
-    def unfollow(self, client: ClientConnection, request: CancelTickByTick) -> None:
-        kept = [line for line in self.lines if not (line.client is client and line.req_id == request.req_id)]
-        if len(kept) == len(self.lines):
-            client.error(request.req_id, 300, f"Can't find EId with tickerId:{request.req_id}")
-        self.lines = kept
-
-    def forget(self, client: ClientConnection) -> None:
-        """Drop all subscriptions of a client that is gone."""
-        self.lines = [line for line in self.lines if line.client is not client]
 
     def on_point(self, market: SymbolMarket) -> None:
         """A trade, and the quote when it is another one."""

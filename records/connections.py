@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
+from records.faults import Unavailability, unavailability
+from records.integrity import damaged
 from records.migrations import checked_version, migrate
 from utils import Misconfigured, Retryable, TradingError
 
@@ -29,7 +31,8 @@ def open_for_writing(
     """The connection that writes `path`, in WAL mode and migrated; the file is created if absent.
 
     It is in autocommit and may be handed to another thread. Raises Misconfigured with one line when the file
-    cannot be this program's database, Retryable when another program keeps it locked.
+    cannot be this program's database, Retryable when another program keeps it locked, HaltTrading when
+    it is damaged.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
@@ -45,6 +48,8 @@ def open_for_writing(
         _switch_to_wal(connection, path)
         connection.execute("PRAGMA synchronous = NORMAL")
         migrate(connection, path)
+        connection.execute("BEGIN IMMEDIATE")  # SQLite opens what it may only read without a word
+        connection.execute("ROLLBACK")
     except BaseException as error:
         if connection is not None:
             connection.close()
@@ -94,11 +99,15 @@ def limits_of(connection: sqlite3.Connection) -> Limits:
 
 def opening_fault(path: Path, error: sqlite3.Error) -> TradingError:
     """What SQLite said while `path` was opened, as an error of this program."""
-    primary_code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest refines it
-    if primary_code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Retryable(f"{path}: another program keeps the database locked")
-    if primary_code == sqlite3.SQLITE_NOTADB:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
         return Misconfigured(f"{path}: is not a database")
+    reason = unavailability(error)
+    if reason is Unavailability.LOCKED:
+        return Retryable(f"{path}: another program keeps the database locked")
+    if reason in (Unavailability.READ_ONLY, Unavailability.IO) and path.is_file():
+        return Misconfigured(f"{path}: the database cannot be written ({error}): check permissions, folder and disk")
+    if reason is Unavailability.DAMAGED:
+        return damaged(path, str(error))
     return Misconfigured(f"{path}: cannot be used as a database: {error}")
 
 

@@ -150,6 +150,13 @@ class HealthRow:
     loop_lag_ms: float | None = None
     healing_action: str | None = None
     detail: str | None = None
+    disk_free_mb: float | None = None
+    worker_queue: int | None = None
+    database_queue: int | None = None
+    clock_drift_s: float | None = None
+    unprotected_s: float | None = None
+    findings: tuple[Mapping[str, Any], ...] = ()
+    healing_result: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ allowed values are spelled out here and not taken from the Python types (a test 
 
 from __future__ import annotations
 
+from records.shares import SHARES
+
 APPLICATION_ID = 0x49425448  # "IBTH"; marks the file as ours, see `PRAGMA application_id`
 
 
@@ -338,6 +340,17 @@ SELECT bot, mode, symbol, quantity, quantity * avg_price AS cost_basis, avg_pric
 
 _TODAY = "CREATE VIEW today AS SELECT * FROM trades WHERE session_date = (SELECT MAX(session_date) FROM trades)"
 
+# What the health monitor samples, finds and does. `findings` is a list of {measure, subject, severity, value}.
+_HEALTH_COLUMNS = (
+    "disk_free_mb REAL",
+    "worker_queue INTEGER",
+    "database_queue INTEGER",
+    "clock_drift_s REAL",
+    "unprotected_s REAL",
+    _json("findings"),
+    "healing_result TEXT",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from version n to n + 1
     (
         f"PRAGMA application_id = {APPLICATION_ID}",
@@ -356,5 +369,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
         _ROUND_TRIPS,
         _OPEN_POSITIONS,
         _TODAY,
+    ),
+    SHARES,
+    tuple(f"ALTER TABLE agent_health ADD COLUMN {column}" for column in _HEALTH_COLUMNS),
+    (  # what a later run of the same session asks for when it starts
+        "CREATE INDEX order_intents_entries ON order_intents (session_date, bot, mode) WHERE role = 'entry'",
+        "CREATE INDEX decisions_refused ON decisions (session_date, bot, mode) "
+        "WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL",
     ),
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 RowT = TypeVar("RowT")
@@ -18,7 +18,7 @@ Codec = tuple[Callable[[Any], Any], Callable[[Any], Any]]  # to the database, fr
 class Table(Generic[RowT]):
     """Columns of `name` as the fields of `row_class`, in the order of the fields.
 
-    Usage: `connection.execute(table.insert, table.values(row))`, `table.row(sqlite_row)`.
+    Usage: `connection.execute(table.insert, table.values(row))`, `table.rows(sqlite_rows)`.
     """
 
     def __init__(self, name: str, row_class: type[RowT]) -> None:
@@ -45,12 +45,26 @@ class Table(Generic[RowT]):
                 values[position] = encode(values[position])
         return values
 
-    def row(self, found: sqlite3.Row) -> RowT:
-        """A row of the database, by the names of its columns."""
-        values = [found[column] for column in self.columns]
+    def rows(self, found: Sequence[sqlite3.Row]) -> list[RowT]:
+        """Rows of the database, by the names of their columns. Equal JSON texts give one object."""
+        if not found:
+            return []
+        there = found[0].keys()
+        pick = itemgetter(*(there.index(column) for column in self.columns))  # a Row searches for names, slowly
+        known: dict[str, Any] = {}  # JSON -> what it says
+        return [self._decoded(list(pick(row)), known) for row in found]
+
+    def _decoded(self, values: list[Any], known: dict[str, Any]) -> RowT:
         for position, _, decode in self._codecs:
-            if values[position] is not None:
-                values[position] = decode(values[position])
+            value = values[position]
+            if value is None:
+                continue
+            if decode is json.loads:
+                if value not in known:
+                    known[value] = decode(value)
+                values[position] = known[value]
+            else:
+                values[position] = decode(value)
         return self._row_class(**dict(zip(self._fields, values, strict=True)))
 
     def value(self, field: str, value: Any) -> Any:
@@ -68,7 +82,8 @@ def utc_text(when: datetime) -> str:
     """ISO-8601 in UTC with six decimals: text order is time order. A naive datetime raises ValueError."""
     if when.tzinfo is None:
         raise ValueError(f"naive datetime: {when!r}")
-    return when.astimezone(UTC).isoformat(timespec="microseconds")
+    utc = when if when.tzinfo is UTC else when.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")
 
 
 def json_text(value: Any) -> str:

@@ -85,7 +85,8 @@ def plan(equity_usd: float, allocation: float, risk: RiskSettings, *, minute_atr
         allocation_ppm=ppm,
         max_daily_loss_pct=float(risk.risk_max_daily_loss_pct),
         max_drawdown_pct=float(risk.risk_max_drawdown_pct),
-        limits=risk.limits(0),
+        max_position_pct=float(risk.risk_max_position_pct or 0.0),
+        limits=risk.model_copy(update={"risk_max_position_pct": None}).limits(0),
         minute_atr=minute_atr,
     )
     return Plan(equity, account)

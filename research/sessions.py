@@ -53,7 +53,7 @@ from trading.judgement import judge_entry
 from trading.ledger import Position, bought, sold, with_fee
 from trading.matching import ask_at, bid_at
 from trading.money import notional
-from trading.risk import BookState, RiskLimits, SymbolState, money_share
+from trading.risk import NO_LIMIT, PPM, BookState, RiskLimits, SymbolState, money_share
 from trading.rules import Rule
 from trading.sizing import symbol_budget
 from trading.strategy import Market, Parameters
@@ -71,11 +71,15 @@ DAY_COLUMNS = 8
 
 
 class Account(NamedTuple):
-    """What the day trader may do with the account. `limits` holds 0 for both loss limits: they follow the capital."""
+    """What the day trader may do with the account.
+
+    `limits` holds 0 for both loss limits: they follow the capital. `max_position_pct` is 0 where it is not limited.
+    """
 
     allocation_ppm: int
     max_daily_loss_pct: float
     max_drawdown_pct: float
+    max_position_pct: float
     limits: RiskLimits
     minute_atr: bool
 
@@ -105,10 +109,13 @@ def session_limits(account: Account, equity: int) -> RiskLimits:
     """The limits of a session that begins with `equity` (1e-6 USD)."""
     capital = equity * account.allocation_ppm // 1_000_000
     fixed = account.limits
+    largest = fixed.max_order_value
+    if account.max_position_pct > 0.0:
+        largest = min(largest, money_share(equity, account.max_position_pct))
     return RiskLimits(
         money_share(capital, account.max_daily_loss_pct),
         money_share(capital, account.max_drawdown_pct),
-        fixed.max_order_value,
+        largest,
         fixed.max_open_positions,
         fixed.max_entries_per_session,
         fixed.max_entries_per_symbol,
@@ -349,9 +356,14 @@ def play_session(
                 money.loss_latched,
                 money.drawdown_latched,
                 False,
+                NO_LIMIT,
+                -1,
+                open_positions,
             )
             market = market_of(desk, tapes, account, tape, s, now_s)
-            state = SymbolState(desk.ints[s, SHARES], False, desk.ints[s, ENTRIES], desk.ints[s, LAST_EXIT_S])
+            state = SymbolState(
+                desk.ints[s, SHARES], False, desk.ints[s, ENTRIES], desk.ints[s, LAST_EXIT_S], False, PPM
+            )
             verdict = judge_entry(market, state, book, budget, free, parameters, limits, rates)
             log.judgements[tape, verdict.rule] += 1
             if verdict.rule != Rule.APPROVED:
@@ -360,7 +372,7 @@ def play_session(
             entries += 1
             open_positions += 1
             desk.ints[s, ENTRIES] += 1
-            committed += notional(verdict.collar, verdict.quantity)
+            committed += verdict.capital
             free = free_capital(equity, money.pnl, account.allocation_ppm, committed)
             entry = Entry(
                 tape,

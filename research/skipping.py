@@ -89,7 +89,7 @@ from trading.matching import (
     volume_left,
 )
 from trading.money import notional
-from trading.risk import BookState, SymbolState
+from trading.risk import NO_LIMIT, PPM, BookState, SymbolState
 from trading.rules import Rule
 from trading.sizing import symbol_budget
 from trading.strategy import Market, Parameters
@@ -476,8 +476,11 @@ def play_quickly(
             money.loss_latched,
             money.drawdown_latched,
             False,
+            NO_LIMIT,
+            -1,
+            open_positions,
         )
-        state = SymbolState(0, False, board[s, ENTRIES], board[s, LAST_EXIT_S])
+        state = SymbolState(0, False, board[s, ENTRIES], board[s, LAST_EXIT_S], False, PPM)
         verdict = judge_entry(market, state, book, budget, free, parameters, limits, rates)
         rule = verdict.rule
         if rule == Rule.APPROVED:
@@ -494,7 +497,7 @@ def play_quickly(
             fee = log.fills[before, FEE]
             held = with_fee(bought(Position(0, 0), verdict.quantity, ask), fee)
             board[s, SHARES], board[s, COST] = held.quantity, held.cost
-            committed += notional(verdict.collar, verdict.quantity)
+            committed += verdict.capital
             board[s, NEXT_SALE], board[s, END_SALE] = before + 1, n_fills
             board[s, SALE_S] = log.fills[before + 1, SECOND] if n_fills > before + 1 else NEVER_S
             board[s, CANDIDATE_S] = NEVER_S

@@ -44,7 +44,7 @@ def made_late(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 ThreadPoolExecutor.submit = submit_late  # type: ignore[method-assign]
-Writer._take = made_late(Writer._take)  # type: ignore[method-assign]
+Writer._write_rows = made_late(Writer._write_rows)  # type: ignore[method-assign]
 Writer._write_durable = made_late(Writer._write_durable)  # type: ignore[method-assign]
 
 code = day_trader.main(sys.argv[2:])

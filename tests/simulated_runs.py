@@ -14,8 +14,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = ROOT / "day_trader.py"
 JITTERY_PROGRAM = ROOT / "tests" / "jittery_day_trader.py"
+FAULTY_PROGRAM = ROOT / "tests" / "faulty_day_trader.py"
 DATABASE = "history.db"
-MEASURED_COLUMNS = {"cpu_pct", "memory_mb", "memory_pct", "status", "detail"}  # of agent_health: the machine's doing
+MEASURED_COLUMNS = frozenset(  # of agent_health: the machine's doing
+    {"cpu_pct", "memory_mb", "memory_pct", "disk_free_mb", "database_queue"}
+)
 TABLES = ("trades", "decisions", "order_intents", "daily_metrics", "agent_health")
 
 
@@ -25,14 +28,21 @@ def run(
     settings: Mapping[str, str],
     hash_seed: str = "0",
     jitter_seed: int | None = None,
+    faults: str = "",
+    program: tuple[str, ...] = (str(PROGRAM),),
     limit_s: float = 120,
 ) -> subprocess.CompletedProcess[str]:
     """Run `day_trader.py --allocation 0.25 --simulate OPTIONS` in `folder`; everything it writes goes there.
 
-    `jitter_seed` lets its threads hesitate. The caller looks at the exit code.
+    `jitter_seed` lets its threads hesitate, `faults` (TOML) lets its gateway fail. `program` is another one
+    that runs it. The caller looks at the exit code.
     """
     folder.mkdir(exist_ok=True)
-    program = [str(PROGRAM)] if jitter_seed is None else [str(JITTERY_PROGRAM), str(jitter_seed)]
+    if jitter_seed is not None:
+        program = (str(JITTERY_PROGRAM), str(jitter_seed))
+    if faults:
+        (folder / "faults.toml").write_text(faults, encoding="utf-8")
+        program = (str(FAULTY_PROGRAM), "faults.toml")
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     return subprocess.run(
         [sys.executable, *program, "--allocation", "0.25", "--db", DATABASE, "--simulate", *options],

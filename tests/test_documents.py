@@ -26,15 +26,21 @@ from pydantic.fields import FieldInfo
 import day_trader
 import main
 import performance_config
+from day_trading.settings import SETTINGS_CLASSES
 from ib_simulator import __main__ as simulator
 from observability import TradingHistory
+from records import __main__ as records
+from records.trade_rows import MONEY_RULES, PRICE_RULES
 from research import __main__ as research
 from tests.test_floors import product_sources
+from trading.rules import Rule, rule_name
+from trading.settings import RiskSettings
 from utils import load_settings, read_environment, unknown_variables
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
+RISK_RULES = ROOT / "Documentation" / "RISK_RULES.md"
 CONFIGURATION = ROOT / "Documentation" / "DAY_TRADER_CONFIGURATION.md"
 GATEWAY = ROOT / "Documentation" / "SIMULATED_GATEWAY.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "Documentation").glob("*.md"))]
@@ -45,16 +51,16 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-SIMULATOR = "-m ib_simulator"
-RESEARCH = "-m research"
+SIMULATOR, RECORDS, RESEARCH = "-m ib_simulator", "-m records", "-m research"
 ENTRIES = {  # what follows `python` -> its command line
     module.__name__ + ".py": module.build_parser()
     for module in (day_trader, main, performance_config)
     if hasattr(module, "build_parser")
-} | {SIMULATOR: simulator.build_parser(), RESEARCH: research.build_parser()}
+} | {SIMULATOR: simulator.build_parser(), RECORDS: records.build_parser(), RESEARCH: research.build_parser()}
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
+    "backups/",
     "logs/day_trader.log",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
@@ -147,7 +153,7 @@ def test_walk_finds_the_settings_classes() -> None:
 
 
 def test_entry_knows_every_settings_class() -> None:
-    assert set(day_trader.settings_classes()) == set(settings_in_the_source())
+    assert set(SETTINGS_CLASSES) == set(settings_in_the_source())
 
 
 def test_every_setting_stands_in_the_example_with_its_default_and_nothing_else_does() -> None:
@@ -168,8 +174,8 @@ def test_example_used_as_it_is_or_with_every_line_switched_on_is_the_default(tmp
     for content in (text, re.sub(r"^#(?=[A-Z])", "", text, flags=re.MULTILINE)):
         (tmp_path / ".env").write_text(content, encoding="utf-8")
         environment = read_environment(tmp_path / ".env", process={})
-        assert unknown_variables(environment, day_trader.settings_classes()) == []
-        for each in day_trader.settings_classes():
+        assert unknown_variables(environment, SETTINGS_CLASSES) == []
+        for each in SETTINGS_CLASSES:
             assert load_settings(each, environment) == each()
 
 
@@ -194,6 +200,51 @@ def test_every_setting_stands_in_the_configuration_with_default_and_bounds_and_n
 )
 def test_allowed_text_of_fields_without_bounds(field: FieldInfo, words: str) -> None:
     assert allowed_text(field) == words
+
+
+# The table of risk rules
+
+
+class RuleRow(NamedTuple):
+    """A row of the tables of rules."""
+
+    rule: str
+    refuses_when: str
+    setting: str
+    default: str
+    bounds: str
+    unit: str
+
+
+def rule_tables() -> tuple[list[RuleRow], dict[str, tuple[str, str]]]:
+    """RISK_RULES.md: the rows of rules, and setting -> (default, bounds) of what only makes entries smaller."""
+    rules, sizes = [], {}
+    for line in RISK_RULES.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+        if match := re.fullmatch(r"`([a-z_]+)`", cells[0]):
+            rules.append(RuleRow(match[1], *(cell.strip("`") for cell in cells[1:])))
+        elif (match := re.fullmatch(r"`([A-Z_]+)`", cells[0])) and len(cells) == 4:
+            sizes[match[1]] = (cells[1].replace("unset", ""), cells[2])
+    return rules, sizes
+
+
+def test_every_rule_stands_in_the_table_once_in_the_order_of_the_program() -> None:
+    rules, _ = rule_tables()
+    assert [row.rule for row in rules] == [rule_name(rule) for rule in Rule if rule is not Rule.APPROVED]
+    assert [row.rule for row in rules if not row.refuses_when] == []
+
+
+def test_settings_of_the_rules_have_the_defaults_and_bounds_of_the_program() -> None:
+    rules, sizes = rule_tables()
+    told = {row.setting: (row.default, row.bounds) for row in rules if row.setting != "–"} | sizes
+    known = fields()
+    assert told == {name: (default_text(known[name]), allowed_text(known[name])) for name in told}
+    assert {name.upper() for name in RiskSettings.model_fields} <= told.keys()
+
+
+def test_money_in_the_table_is_money_on_record() -> None:
+    rules, _ = rule_tables()
+    assert {row.rule for row in rules if row.unit == "USD"} == MONEY_RULES | PRICE_RULES
 
 
 # Commands, options and queries
@@ -243,6 +294,7 @@ def test_commands_are_shown_and_accepted() -> None:
         "python main.py --run-days Sunday",
         "python -m ib_simulator --port 4001 --no-pace",
         "python -m ib_simulator --market-data ../data",
+        "python -m records mend --db trading_history.db",
     ],
 )
 def test_check_refuses_a_wrong_command(command: str) -> None:

@@ -302,7 +302,7 @@ def test_a_dry_run_decides_and_records_but_sends_no_order(tmp_path: Path) -> Non
     assert (entry["timestamp"][11:19], entry["rule"], entry["quantity"]) == ("13:50:40", "dry_run", 249)
     assert (day.intents, day.trades, day.resting, day.cash) == ([], [], [], CASH)
     samples = rows(tmp_path / "history.db", "SELECT ib_connected, status FROM agent_health")
-    assert len(samples) == 386  # each minute from 9:30:00 to 15:55:00
+    assert len(samples) == 1 + 415  # once connected at 9:00, then each minute from 9:01 to 15:55
     assert {sample["ib_connected"] for sample in samples} == {1}
 
 

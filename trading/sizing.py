@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trading.costs import BUY, FeeSchedule, fill_fees
 from trading.matching import MIN_VOLUME_BUDGET
 from trading.money import BPS, floor_to_tick, notional
 
@@ -30,3 +31,11 @@ def entry_quantity(
     money = min(budget, max_order_value, free_capital)
     by_volume = max(MIN_VOLUME_BUDGET, minute_volume * volume_share_bps // BPS)
     return max(min(money // cost, by_volume), 0)
+
+
+def quantity_with_fees(quantity: int, collar: int, free_capital: int, rates: FeeSchedule) -> int:
+    """`quantity`, or fewer shares where the capital (1e-6 USD) would not pay the entry's fees as well."""
+    fees = fill_fees(BUY, quantity, collar, 0, rates)
+    if notional(collar, quantity) + fees <= free_capital:
+        return quantity
+    return max((free_capital - fees) // notional(collar, 1), 0)

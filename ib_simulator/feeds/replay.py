@@ -18,6 +18,7 @@ from ib_simulator.feeds.bar_files import (
     read_starts,
 )
 from ib_simulator.feeds.corporate_actions import Action, read_actions
+from ib_simulator.feeds.quiet_spreads import day_spreads
 from ib_simulator.feeds.tape import (
     FIVE_SECONDS_S,
     MINUTE_S,
@@ -27,7 +28,9 @@ from ib_simulator.feeds.tape import (
     daily_bar,
     five_second_path,
     minute_path,
+    with_extended_hours,
 )
+from ib_simulator.trading_hours import TradingHours, trading_hours
 from market_hours import Session, TradingCalendar, new_york_date, utc_from_epoch
 from trading.bars import Bar
 from utils import Misconfigured
@@ -38,17 +41,19 @@ NEAREST_SHOWN = 2  # sessions named on each side of a date without bars
 class ReplayFeed:
     """The sessions of a directory of bar files, each file read and checked once, when first needed.
 
-    Only regular-session rows count, by the calendar and not by what the file says; a date that is no session of
-    the calendar does not exist. A directory or a file that cannot be played raises Misconfigured.
+    Which rows are of the regular session says the calendar and not the file; a date that is no session of the
+    calendar does not exist. With `extended_hours` rows of the pre-market and post-market are shown as well, else only
+    regular ones count. A directory or a file that cannot be played raises Misconfigured.
     """
 
-    def __init__(self, directory: Path, calendar: TradingCalendar) -> None:
+    def __init__(self, directory: Path, calendar: TradingCalendar, *, extended_hours: bool = False) -> None:
         if not directory.is_dir():
             raise Misconfigured(f"market data directory {directory} does not exist")
         if not (directory / "minute").is_dir():
             raise Misconfigured(f"market data directory {directory} has no folder minute/")
         self._directory = directory
         self._calendar = calendar
+        self.extended_hours = extended_hours
         # each dict: symbol -> file
         self._minute_files = files_of(directory / "minute")
         self._five_second_files = files_of(directory / "bars5s")
@@ -107,12 +112,19 @@ class ReplayFeed:
         """
         if symbol not in self._minute_files:
             raise LookupError(f"no minute file for {symbol} in {self._directory}")
-        bars = self._minute(symbol).between(session.open_s, session.close_s)
-        if not len(bars.start_s):
+        regular = self._minute(symbol).between(session.open_s, session.close_s)
+        if not len(regular.start_s):
             raise LookupError(f"{symbol} has no minute bar on {session.date} in {self._directory}")
         fine = self._five_second(symbol, session)
-        path = five_second_path(*fine[:5]) if fine is not None else minute_path(*bars[:5])
-        spreads = self._spreads(symbol, session)
+        path = five_second_path(*fine[:5]) if fine is not None else minute_path(*regular[:5])
+        hours = trading_hours(session, extended=self.extended_hours)
+        spreads = self._spreads(symbol, hours)
+        bars = regular
+        if self.extended_hours:
+            bars = self._minute(symbol).between(hours.first_s, hours.last_s)
+            before, after = bars.between(hours.first_s, hours.open_s), bars.between(hours.close_s, hours.last_s)
+            path = with_extended_hours(path, minute_path(*before[:5]), minute_path(*after[:5]), hours.close_s)
+            spreads = day_spreads(bars, hours, spreads)
         return SessionTape(
             symbol=symbol,
             session_date=session.date,
@@ -150,11 +162,8 @@ class ReplayFeed:
             if any_bar and session.date < before
         ]
         bars = self._minute(symbol)
-        return tuple(
-            bar
-            for session in earlier[-sessions:]
-            for bar in bars_from_columns(*bars.between(session.open_s, session.close_s))
-        )
+        spans = [trading_hours(session, extended=self.extended_hours) for session in earlier[-sessions:]]
+        return tuple(bar for hours in spans for bar in bars_from_columns(*bars.between(hours.first_s, hours.last_s)))
 
     def actions(self, symbol: str) -> tuple[Action, ...]:
         """Splits and dividends of `symbol` in splits_dividends.csv, in order."""
@@ -189,13 +198,14 @@ class ReplayFeed:
         inside = bars.between(session.open_s, session.close_s)
         return inside if len(inside.start_s) else None
 
-    def _spreads(self, symbol: str, session: Session) -> SpreadColumns | None:
-        """Recorded half-spreads of the session from the finest file that has any."""
+    def _spreads(self, symbol: str, hours: TradingHours) -> SpreadColumns | None:
+        """Recorded half-spreads of these hours from the finest file that has any in the regular session."""
         for files, bar_s in ((self._five_second_quote_files, FIVE_SECONDS_S), (self._quote_files, MINUTE_S)):
             if symbol in files:
                 known_s, half = self._read_half_spreads(files[symbol], bar_s)
-                low, high = np.searchsorted(known_s, (session.open_s, session.close_s), side="right")
+                low, high = np.searchsorted(known_s, (hours.open_s, hours.close_s), side="right")
                 if high > low:  # an interval that ends at the close started inside the session
+                    low, high = np.searchsorted(known_s, (hours.first_s, hours.last_s), side="right")
                     return SpreadColumns(known_s[low:high], half[low:high])
         return None
 

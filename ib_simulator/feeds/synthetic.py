@@ -19,22 +19,37 @@ from zlib import crc32
 
 import numpy as np
 
+from ib_simulator.feeds.bar_files import BarColumns
 from ib_simulator.feeds.corporate_actions import Action
+from ib_simulator.feeds.quiet_spreads import day_spreads
+from ib_simulator.feeds.synthetic_quiet import (
+    POST_MARKET,
+    POST_VARIANCE,
+    PRE_MARKET,
+    PRE_VARIANCE,
+    joined,
+    quiet_minutes,
+)
 from ib_simulator.feeds.synthetic_shape import FITTED, MarketShape
 from ib_simulator.feeds.synthetic_walk import Walk, bars_of_path, volume, walk
 from ib_simulator.feeds.tape import (
     MINUTE_S,
     Floats,
+    Path,
     SessionTape,
     daily_bar,
     minute_path,
     prices_to_tick_from_usd,
+    with_extended_hours,
 )
+from ib_simulator.trading_hours import trading_hours
 from market_hours import Session, TradingCalendar
 from trading.bars import Bar
+from trading.money import PRICE_UNITS_PER_USD
 from utils import Misconfigured
 
 MARKET = "*market*"  # its own stream of shocks, common to all symbols
+QUIET = "*quiet*"  # behind a symbol: the stream of its hours around the session
 CHARACTER_ORDINAL = 0  # no session has this date ordinal
 MEMORY = 252  # weekdays a shock stays in the price: the level has about 9 times the deviation of one day
 LEVEL_BOUND = 1.4  # the log price never leaves base ± this: 25..300 USD becomes 6..1217 USD
@@ -62,13 +77,22 @@ class _Character(NamedTuple):
 class SyntheticFeed:
     """An endless seeded market of the given symbols, up to the session `latest`.
 
-    Equal arguments give equal bars, whatever was asked before and in whichever process. Raises Misconfigured on a
-    negative seed, an empty list of symbols or a `latest` that is not a session.
+    Equal arguments give equal bars, whatever was asked before and in whichever process; `extended_hours` adds bars
+    around the regular session and changes none in it. Raises Misconfigured on a negative seed, an empty list of
+    symbols or a `latest` that is not a session.
     """
 
     def __init__(
-        self, seed: int, symbols: Iterable[str], calendar: TradingCalendar, latest: date, shape: MarketShape = FITTED
+        self,
+        seed: int,
+        symbols: Iterable[str],
+        calendar: TradingCalendar,
+        latest: date,
+        shape: MarketShape = FITTED,
+        *,
+        extended_hours: bool = False,
     ) -> None:
+        self.extended_hours = extended_hours
         self._seed = seed
         self._shape = shape
         overnight = shape.overnight_share
@@ -84,6 +108,7 @@ class SyntheticFeed:
             raise Misconfigured(f"the synthetic market cannot end on {latest}: the exchange is closed that day")
         self._daily: dict[tuple[str, date], Bar] = {}  # (symbol, session) -> its minute bars together
         self._tape = lru_cache(TAPES_KEPT)(self._generate)
+        self._whole_day = lru_cache(TAPES_KEPT)(self._with_extended_hours)
         self._character = lru_cache(None)(self._draw_character)
         self._shock_block = lru_cache(None)(self._draw_shock_block)
         self._market_walk = lru_cache(TAPES_KEPT)(self._draw_market_walk)
@@ -123,7 +148,7 @@ class SyntheticFeed:
         """The tape of `symbol` in `session`. Raises LookupError when the market has no such symbol or session."""
         if symbol not in self._symbols or self._session_or_none(session.date) is None:
             raise LookupError(f"the synthetic market has no bars of {symbol} on {session.date}")
-        return self._tape(symbol, session)
+        return self._shown(symbol, session)
 
     def daily(self, symbol: str, before: date, first: date) -> tuple[Bar, ...]:
         """Daily bars with `first` <= date < `before`: each session's minute bars together."""
@@ -134,7 +159,7 @@ class SyntheticFeed:
         if sessions <= 0:
             return ()
         earlier = self._sessions_before(symbol, before, date.min)[-sessions:]
-        return tuple(bar for session in earlier for bar in self._tape(symbol, session).bars())
+        return tuple(bar for session in earlier for bar in self._shown(symbol, session).bars())
 
     def actions(self, symbol: str) -> tuple[Action, ...]:
         """None: synthetic stocks neither split nor pay."""
@@ -156,6 +181,9 @@ class SyntheticFeed:
             self._daily[key] = daily_bar(session.open_s, tape.open, tape.high, tape.low, tape.close, tape.volume)
         return self._daily[key]
 
+    def _shown(self, symbol: str, session: Session) -> SessionTape:
+        return self._whole_day(symbol, session) if self.extended_hours else self._tape(symbol, session)
+
     def _generate(self, symbol: str, session: Session) -> SessionTape:
         shape, character = self._shape, self._character(symbol)
         ordinal = session.date.toordinal()
@@ -163,9 +191,8 @@ class SyntheticFeed:
         rng = self._stream(symbol, ordinal)
         own = self._draw_walk(rng, n_minutes)
         market = self._market_walk(ordinal, n_minutes)
-        mood = float(self._moods(symbol, _weekday(ordinal), 1)[0])
-        own_sd = mood * character.own_daily_vol * self._day_mix[1]
-        market_sd = mood * character.beta * shape.market_daily_vol * self._day_mix[1]
+        mood = self._mood(symbol, ordinal)
+        own_sd, market_sd = self._intraday_deviations(character, mood)
         moved = own_sd * own.moved + market_sd * market.moved
         deviation = np.sqrt(own_sd**2 * own.variance + market_sd**2 * market.variance)
         columns = np.stack(bars_of_path(rng, shape, moved, deviation))
@@ -184,6 +211,71 @@ class SyntheticFeed:
             volume=volume(rng, shape, character.shares_per_minute * day_volume, own),
             **minute_path(start_s, open_, high, low, close)._asdict(),
         )
+
+    def _with_extended_hours(self, symbol: str, session: Session) -> SessionTape:
+        """The session's tape between a pre-market that leads to its open and a post-market that leaves its close."""
+        regular, hours = self._tape(symbol, session), trading_hours(session, extended=True)
+        rng = self._stream(symbol + QUIET, session.date.toordinal())
+        after_close = rng.standard_normal()  # the first draw: the next session's pre-market begins where this leads
+        close = math.log(int(regular.close[-1]) / PRICE_UNITS_PER_USD)
+        opens = math.log(int(regular.open[0]) / PRICE_UNITS_PER_USD)
+        character = self._character(symbol)
+        shares = character.shares_per_minute
+        deviation = math.hypot(*self._intraday_deviations(character, self._mood(symbol, session.date.toordinal())))
+        before = quiet_minutes(
+            rng,
+            self._shape,
+            PRE_MARKET,
+            hours.first_s,
+            (self._end_of_day_before(symbol, session, opens), opens),
+            deviation * math.sqrt(PRE_VARIANCE),
+            shares,
+        )
+        after_deviation = deviation * math.sqrt(POST_VARIANCE)
+        after = quiet_minutes(
+            rng,
+            self._shape,
+            POST_MARKET,
+            hours.close_s,
+            (close, close + after_deviation * after_close),
+            after_deviation,
+            shares,
+        )
+        bars = joined(before, BarColumns(*(getattr(regular, name) for name in BarColumns._fields)), after)
+        path = with_extended_hours(
+            Path(regular.point_s, regular.point_price, regular.point_jump),
+            minute_path(*before[:5]),
+            minute_path(*after[:5]),
+            hours.close_s,
+        )
+        spreads = day_spreads(bars, hours, None)
+        return SessionTape(
+            symbol=symbol,
+            session_date=session.date,
+            **bars._asdict(),
+            **path._asdict(),
+            spread_s=spreads.known_s,
+            spread_half=spreads.half,
+        )
+
+    def _end_of_day_before(self, symbol: str, session: Session, otherwise: float) -> float:
+        """The log price at which the post-market before `session` ended; `otherwise` at the calendar's start."""
+        try:
+            ordinal = self._calendar.previous_session(session.date).date.toordinal()
+        except LookupError:
+            return otherwise
+        after_close = self._stream(symbol + QUIET, ordinal).standard_normal()
+        deviation = math.hypot(*self._intraday_deviations(self._character(symbol), self._mood(symbol, ordinal)))
+        return self._log_level(symbol, ordinal) + deviation * math.sqrt(POST_VARIANCE) * after_close
+
+    def _mood(self, symbol: str, ordinal: int) -> float:
+        """The factor on the symbol's volatility on one day."""
+        return float(self._moods(symbol, _weekday(ordinal), 1)[0])
+
+    def _intraday_deviations(self, character: _Character, mood: float) -> tuple[float, float]:
+        """Of the log price from open to close: the symbol's own moves, and the market's in them."""
+        own_sd = mood * character.own_daily_vol * self._day_mix[1]
+        return own_sd, mood * character.beta * self._shape.market_daily_vol * self._day_mix[1]
 
     def _log_level(self, symbol: str, ordinal: int) -> float:
         """Log of the close of a session; sessions before it are not generated for it."""

@@ -35,11 +35,11 @@ class Path(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SessionTape:
-    """Minute bars and price path of one symbol in one regular session, read-only.
+    """Minute bars and price path of one symbol in one session, read-only.
 
     Times are epoch seconds, prices 1e-4 USD on the tick, volume in shares. Bars have shape (n_bars,), path points
-    (n_points,). `spread_s` and `spread_half` are the recorded half-spreads (1e-4 USD, at least one tick) and the
-    second at which each is known, which is the end of its interval; both are None without recorded quotes.
+    (n_points,). `spread_s` and `spread_half` are half-spreads (1e-4 USD, at least one tick; 0: the model's) and the
+    second at which each is known, for recorded ones the end of their interval; both are None where the model's stands.
     `window_s` and `window_volume` are the recorded 5-second windows and their shares, None without 5-second bars.
     """
 
@@ -77,7 +77,13 @@ class SessionTape:
 
 
 class Feed(Protocol):
-    """A source of sessions. It never shows anything of a session to a question about earlier ones."""
+    """A source of sessions. It never shows anything of a session to a question about earlier ones.
+
+    With `extended_hours` its tapes and minutes include the pre-market and the post-market, else the regular session
+    alone.
+    """
+
+    extended_hours: bool
 
     @property
     def name(self) -> str:
@@ -145,6 +151,12 @@ def minute_path(start_s: Int64s, open_: Int64s, high: Int64s, low: Int64s, close
     A bar that closes at or above its open shows open, low, high, close; a falling one open, high, low, close.
     """
     return _path(start_s, open_, high, low, close, MINUTE_POINT_SECONDS)
+
+
+def with_extended_hours(regular: Path, before: Path, after: Path, close_s: int) -> Path:
+    """One path over the whole day. The second of the close belongs to the closing auction: what follows is later."""
+    late = np.where(after.point_s == close_s, close_s + 1, after.point_s)
+    return Path(*(np.concatenate(parts) for parts in zip(before, regular, after._replace(point_s=late), strict=True)))
 
 
 def five_second_path(start_s: Int64s, open_: Int64s, high: Int64s, low: Int64s, close: Int64s) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ib_simulator.fault_actions import ACTIONS
-from ib_simulator.fault_kinds import KINDS, Connectivity, Halt, LoseAcknowledgement, StaleQuotes
+from ib_simulator.fault_kinds import KINDS, ClockJump, Connectivity, Halt, LoseAcknowledgement, StaleQuotes
 from ib_simulator.fault_plan import AfterMessage, AtTime, planned_fault, read_fault_plan
 from ib_simulator.message_names import Direction
 from utils import Misconfigured
@@ -66,6 +66,8 @@ def test_a_time_is_new_york_time_on_both_sides_of_daylight_saving() -> None:
         ({"kind": "drop", "client": "one"}, "client = 'one' is of the wrong type"),
         ({"kind": "drop", "client": True}, "client = True is of the wrong type"),
         ({"kind": "silent", "seconds": -1}, "seconds = -1 is negative"),
+        ({"kind": "segmented", "bytes": 0}, "bytes = 0 is not a size"),
+        ({"kind": "login", "answers": "never"}, "is not one of"),
         ({"kind": "halt"}, "halt needs symbol"),
         ({"kind": "stale_quotes", "symbols": "AAPL"}, "symbols = 'AAPL' is of the wrong type"),
         ({"kind": "lose", "message": "orderStaus"}, "did you mean orderStatus?"),
@@ -100,6 +102,7 @@ def test_every_kind_has_an_action_and_a_description() -> None:
     assert set(ACTIONS) == set(KINDS.values())
     assert all(kind.__doc__ for kind in KINDS.values())
     assert planned_fault({"kind": "halt", "symbol": "AAPL"}).fault == Halt(symbol="AAPL")
+    assert planned_fault({"kind": "clock_jump", "by_s": -30}).fault == ClockJump(by_s=-30)
 
 
 def test_the_table_of_faults_names_every_kind_and_field() -> None:

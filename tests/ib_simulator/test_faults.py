@@ -10,6 +10,7 @@ import pytest
 
 from ib_simulator.fault_kinds import (
     ClientIdInUse,
+    ClockJump,
     Connectivity,
     Crash,
     Delay,
@@ -19,6 +20,7 @@ from ib_simulator.fault_kinds import (
     Fault,
     FillAfterCancel,
     Halt,
+    Login,
     Lose,
     LoseAcknowledgement,
     NextValidId,
@@ -26,6 +28,7 @@ from ib_simulator.fault_kinds import (
     Reject,
     Reorder,
     Restart,
+    Segmented,
     Silent,
     Slow,
     StaleQuotes,
@@ -82,6 +85,121 @@ def test_a_dropped_socket_closes_and_the_order_lives_on(reset: bool) -> None:
             again.send(5, 1)
             await asyncio.sleep(0.1)
             assert again.kinds() == [OPEN_ORDER, STATUS, 53]
+
+    in_simulated_time(scenario)
+
+
+@pytest.mark.parametrize(("reset", "expected"), [(False, None), (True, ConnectionResetError)])
+def test_a_reset_is_not_an_end_of_file(reset: bool, expected: type[Exception] | None) -> None:
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        async with simulated_gateway(loop, _planned(10, 1, Drop(client=1, reset=reset))) as (_, port, clock):
+            client = await _ready(port, clock)
+            client.follow_quotes(1, "AAA")
+            await clock.sleep_until(_at(10, 1, 1))
+            assert client.is_closed and client.heard  # what was written before it has arrived
+            assert type(client.lost_by) is (expected or type(None))
+            assert client.saw_end_of_file is not reset
+
+    in_simulated_time(scenario)
+
+
+def test_a_crash_resets_every_socket() -> None:
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        async with simulated_gateway(loop, _planned(10, 1, Crash())) as (_, port, clock):
+            clients = [await _ready(port, clock), await WireClient.connect(port, 2)]
+            await clock.sleep_until(_at(10, 1, 1))
+            assert [type(client.lost_by) for client in clients] == [ConnectionResetError] * 2
+
+    in_simulated_time(scenario)
+
+
+def test_frames_arrive_byte_by_byte_and_are_the_same() -> None:
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        async with simulated_gateway(loop, _planned(10, 1, Segmented(seconds=60))) as (_, port, clock):
+            client, whole = await _ready(port, clock), await WireClient.connect(port, 2)
+            await clock.sleep_until(_at(10, 1, 1))
+            for each in (client, whole):
+                each.take()
+                each.pieces.clear()
+                each.send(9, 8, 5, 0, "AAA", "STK", "", 0, "", "", "SMART", "", "USD", "", "", 0, "", "")
+            await clock.sleep_until(_at(10, 1, 30))
+            assert client.take() == whole.take() != []
+            assert set(client.pieces) == {1}
+            late = await WireClient.connect(port, 3, wait_s=5)
+            assert set(late.pieces[1:]) == {1}  # all but the handshake
+            await clock.sleep_until(_at(10, 2, 1))
+            client.pieces.clear()
+            client.send(49, 1)
+            await asyncio.sleep(0.1)
+            assert len(client.pieces) == 1
+
+    in_simulated_time(scenario)
+
+
+def test_frames_that_were_written_one_by_one_arrive_in_one_piece() -> None:
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        fault = Segmented(bytes=100_000, gap_s=2.0, client=1)
+        async with simulated_gateway(loop, _planned(10, 1, fault)) as (_, port, clock):
+            client, other = await _ready(port, clock), await WireClient.connect(port, 2)
+            await clock.sleep_until(_at(10, 1, 1))
+            for each in (client, other):
+                each.take()
+                each.pieces.clear()
+            for _ in range(3):
+                client.send(49, 1)
+                other.send(49, 1)
+                await asyncio.sleep(0.3)
+            assert client.take() == [] and len(other.pieces) == 3
+            await asyncio.sleep(3)
+            assert client.kinds() == [49, 49, 49] and len(client.pieces) == 1
+            client.send(49, 1)
+            await asyncio.sleep(0.1)
+
+    in_simulated_time(scenario)
+
+
+def test_the_clock_of_the_gateway_jumps_and_comes_back() -> None:
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        plan = [_planned(10, 1, ClockJump(by_s=-90, seconds=60)), _planned(10, 1, ClockJump(by_s=3600, seconds=30))]
+        async with simulated_gateway(loop, *plan) as (gateway, port, clock):
+            client, off = await _ready(port, clock), []
+            for minute, second in ((0, 30), (1, 10), (1, 40), (2, 10)):
+                await clock.sleep_until(_at(10, minute, second))
+                client.send(49, 1)
+                await asyncio.sleep(0.1)
+                off.append(int(client.take()[0][2]) - int(_at(10, minute, second).timestamp()))
+            assert off == [0, 3510, -90, 0]
+            client.place(1, "AAA", "BUY", 10)
+            await asyncio.sleep(1)
+            assert gateway.orders.register.executions[0].execution.at_s == int(_at(10, 2, 10).timestamp())
+
+    in_simulated_time(scenario)
+
+
+@pytest.mark.parametrize(
+    ("answers", "version", "is_closed"), [("version", 176, False), ("nothing", 0, False), ("close", 176, True)]
+)
+def test_after_the_weekly_restart_a_human_has_to_log_in(answers: str, version: int, is_closed: bool) -> None:
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        fault = Login(refused_s=60, seconds=600, answers=answers)
+        async with simulated_gateway(loop, _planned(10, 1, fault)) as (gateway, port, clock):
+            client = await _ready(port, clock)
+            client.place(1, "AAA", "BUY", 100, "LMT", 1.0)
+            await clock.sleep_until(_at(10, 1, 30))
+            assert client.is_closed
+            with pytest.raises(ConnectionRefusedError):
+                await WireClient.connect(port, 1)
+            await clock.sleep_until(_at(10, 3))
+            waiting = await WireClient.connect(port, 1)
+            waiting.send(5, 1)
+            await clock.sleep_until(_at(10, 11, 59))  # the limit on connections without startApi does not hold here
+            assert (waiting.server_version, waiting.heard, waiting.is_closed) == (version, [], is_closed)
+            await clock.sleep_until(_at(10, 12, 1))
+            assert waiting.is_closed
+            again = await WireClient.connect(port, 1)
+            assert ["9", "1", "2"] in again.heard
+            assert gateway.orders.find(1, 1) is not None
+            assert "logged in" in _log(gateway)
 
     in_simulated_time(scenario)
 
@@ -336,10 +454,10 @@ def test_a_fill_comes_after_the_cancel_was_confirmed() -> None:
     async def scenario(loop: SimulatedTimeLoop) -> None:
         async with simulated_gateway(loop, _planned(10, 0, FillAfterCancel(report_after_s=5))) as (gw, port, clock):
             client = await _ready(port, clock)
-            client.place(1, "AAA", "BUY", 100, "LMT", 1.0)
+            client.place(7, "AAA", "BUY", 100, "LMT", 1.0)
             await asyncio.sleep(1)
             client.take()
-            client.cancel(1)
+            client.cancel(7)
             await asyncio.sleep(1)
             told = client.take()
             assert [message[0] for message in told] == ["3", "4"]

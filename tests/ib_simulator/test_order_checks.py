@@ -10,7 +10,7 @@ import pytest
 
 from ib_simulator.order_checks import OrderTerms, check_order
 from ib_simulator.orders import BUY, SELL, Refusal
-from ib_simulator.wire_order import TimeCondition, WireOrder
+from ib_simulator.wire_order import WireOrder
 
 NOW = datetime(2025, 10, 7, 14, 0, tzinfo=UTC)  # 10:00 in New York
 NOW_S = 1_759_845_600
@@ -210,10 +210,6 @@ def test_a_trailing_limit_can_name_its_first_stop_and_limit_instead(action: str,
 
 def test_a_trailing_limit_without_a_limit_is_refused() -> None:
     assert code(order_type="TRAIL LIMIT", aux_price=1.0, limit_price=None) == 321
-
-
-def test_a_conditional_order_is_refused_not_executed_at_once() -> None:
-    assert code(conditions=(TimeCondition(conjunction="a", is_more=True, time="20251007 15:00:00"),)) == 321
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import pytest
 from ib_simulator.__main__ import main
 from ib_simulator.shifted_clock import ShiftedClock
 from ib_simulator.standalone import StandaloneOptions, serve
-from tests.ib_simulator.wire_client import WireClient
+from tests.ib_simulator.wire_client import DAY, WireClient
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -65,6 +65,37 @@ def test_prices_move_and_orders_fill_in_scaled_real_time() -> None:
             await asyncio.sleep(0.05)
 
     asyncio.run(scenario())
+
+
+def test_a_cash_account_in_the_pre_market_without_market_data() -> None:
+    async def scenario() -> None:
+        options = {"cash_account": True, "data": "none", "extended_hours": True, "at": time(7, 30), "day": DAY}
+        async with _served(symbols=("AAA",), **options) as (port, screen):
+            assert any(line.endswith("each, cash account") for line in screen)
+            assert any("pre-market from 04:00, post-market until 20:00" in line for line in screen)
+            client = await WireClient.connect(port)
+            client.follow_quotes(7, "AAA")
+            client.place(1, "AAA", "SELL", 10, "LMT", 1.0, outside_rth=1)
+            client.place(2, "AAA", "BUY", 10, "LMT", 9_999.0, outside_rth=1)
+            await _until(lambda: any(message[0] == "11" for message in client.heard))  # bought before the open
+            assert {(7, 354), (1, 201)} <= set(client.errors())
+            client.close()
+            await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+
+
+def test_several_accounts_are_named_with_spaces_or_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[StandaloneOptions] = []
+
+    def run(options: StandaloneOptions) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr("ib_simulator.__main__._run", run)
+    for ids in (["--account", "DU1", "DU2"], ["--accounts", "DU1,DU2"], ["--account", "DU1,DU2", "DU1"]):
+        assert main(["--port", "0", *ids]) == 0
+    assert [options.accounts for options in seen] == [("DU1", "DU2")] * 3
 
 
 def test_the_control_port_fires_faults_and_tells_the_log() -> None:
@@ -135,6 +166,12 @@ def _free_port() -> int:
         (["--port", "0", "--replay", "x", "--record", "y"], "exclude each other"),
         (["--port", "0", "--record", "/absent/x.jsonl"], "cannot write"),
         (["--port", "0", "--account", "X1"], "not an account id"),
+        (["--port", "0", "--accounts", "DU1,"], "not an account id"),
+        (["--port", "0", "--account", "DU1", "U2"], "paper and live accounts"),
+        (["--port", "0", "--replay", "x", "--cash-account"], "exclude each other"),
+        (["--port", "0", "--data", "dead"], "invalid choice"),
+        (["--port", "0", "--cancel-delay", "-1"], "whole number of seconds"),
+        (["--port", "0", "--date", "2025-10-07", "--at", "20:00", "--extended-hours"], "end of the post-market"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(

@@ -180,7 +180,7 @@ def test_a_file_of_another_program_is_left_alone(path: Path) -> None:
     database = sqlite3.connect(path)
     database.execute("CREATE TABLE trades (price REAL)")
     database.close()
-    with pytest.raises(Misconfigured, match="not a state file of version 1"):
+    with pytest.raises(Misconfigured, match="not a state file of version 2"):
         state_of(Desk(*FLAT), path)
 
 
@@ -210,3 +210,34 @@ def test_two_gateways_do_not_share_a_file(path: Path) -> None:
         other.execute("SELECT * FROM counters").fetchall()
     other.close()
     state.close()
+
+
+def loaded(desk: Desk, path: Path, now_s: int) -> StateFile:
+    """The state file as a starting gateway has it."""
+    state = state_of(desk, path)
+    state.load(now_s)
+    return state
+
+
+def test_a_file_in_which_nothing_was_filled_yet_can_be_read_again(path: Path) -> None:
+    desk = Desk(*FLAT)
+    state = loaded(desk, path, OPEN_S)
+    desk.place(1, "BUY", 100, "LMT", limit_price=9.0, tif="GTC")
+    state.save(CLOSE_S)
+    state.close()
+    assert [order.order_id for order in restarted(path).exchange.orders.values()] == [1]
+
+
+def test_a_day_order_placed_before_the_next_open_survives_another_restart(path: Path) -> None:
+    first = Desk(*FLAT)
+    state = loaded(first, path, OPEN_S)
+    first.place(1, "BUY", 100, "LMT", limit_price=9.0, tif="GTC")
+    state.save(CLOSE_S)
+    state.close()
+    second = Desk(*FLAT, is_open=False)
+    state = loaded(second, path, CLOSE_S + 60)
+    second.place(2, "BUY", 100, "LMT", limit_price=9.0)
+    state.save(0)
+    state.close()
+    third = restarted(path, CLOSE_S + 120)
+    assert sorted(order.order_id for order in third.exchange.orders.values()) == [1, 2]

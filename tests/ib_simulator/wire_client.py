@@ -31,6 +31,9 @@ class WireClient(asyncio.Protocol):
         self.heard: list[list[str]] = []
         self.server_version = 0
         self.is_closed = False
+        self.saw_end_of_file = False
+        self.lost_by: Exception | None = None
+        self.pieces: list[int] = []  # sizes of what arrived together
         self.transport: asyncio.Transport
         self._buffer = b""
 
@@ -55,6 +58,7 @@ class WireClient(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self.pieces.append(len(data))
         self._buffer += data
         while len(self._buffer) >= 4:
             (length,) = struct.unpack_from(">I", self._buffer)
@@ -63,8 +67,12 @@ class WireClient(asyncio.Protocol):
             body, self._buffer = self._buffer[4 : 4 + length], self._buffer[4 + length :]
             self.heard.append(body.decode().split("\0")[:-1])
 
+    def eof_received(self) -> bool:
+        self.saw_end_of_file = True
+        return False
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self.is_closed = True
+        self.is_closed, self.lost_by = True, exc
 
     def send(self, *fields: object) -> None:
         body = "".join(f"{field}\0" for field in fields).encode()
@@ -122,11 +130,12 @@ def order_fields(
     oca_group: str = "",
     parent_id: int = 0,
     transmit: int = 1,
+    outside_rth: int = 0,
 ) -> list[object]:
     """placeOrder at server version 176 for a plain stock order."""
     contract: list[object] = [0, symbol, "STK", "", 0, "", "", "SMART", "", "USD", "", ""]
     fields: list[object] = [3, order_id, *contract, "", "", action, quantity, order_type, limit, stop, tif]
-    fields += [oca_group, "", "", 0, order_ref, transmit, parent_id, 0, 0, 0, 0, 0, 0]  # .. hidden
+    fields += [oca_group, "", "", 0, order_ref, transmit, parent_id, 0, 0, 0, 0, outside_rth, 0]  # .. hidden
     fields += ["", 0, "", "", "", "", "", "", "", 0, "", -1]  # shares allocation .. exempt code
     fields += [0, "", "", 0, "", "", 0, 0, "", 0, "", "", "", "", "", 0, "", 0, "", ""]  # oca type .. dn aux price
     fields += [0, 0, "", "", "", "", ""]  # continuous update .. scale price increment

@@ -9,13 +9,14 @@ import pytest
 
 from records.connections import open_for_reading, open_for_writing
 from records.migrations import migrate
+from records.queries import QUERY_OF_INDEX
 from records.schema import MIGRATIONS
 from utils import Misconfigured, Retryable
 
 NOW = len(MIGRATIONS)
 TABLES = {
     *("meta", "trades", "order_intents", "decisions", "daily_metrics", "agent_health", "parameter_changes"),
-    *("evaluations", "llm_calls", "forecasts", "experiment_days"),
+    *("evaluations", "llm_calls", "forecasts", "experiment_days", "holdings"),
 }
 
 
@@ -30,7 +31,7 @@ def test_an_empty_file_gets_every_table_view_and_index(tmp_path: Path) -> None:
     connection = open_for_writing(path)
     assert names(connection, "table") == TABLES
     assert names(connection, "view") == {"round_trips", "open_positions", "today"}
-    assert len(names(connection, "index")) == 4
+    assert names(connection, "index") == {*QUERY_OF_INDEX}
     assert connection.execute("PRAGMA user_version").fetchone() == (NOW,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()

@@ -68,7 +68,7 @@ def test_partial_fills_are_one_round_trip(database: Database) -> None:
             "bot": "day_trader",
             "mode": "simulated",
             "symbol": "AAPL",
-            "trip": 1,
+            "trip": 4,
             "session_date": DAY,
             "opened_at": "2025-10-07T14:00:00.000000+00:00",
             "closed_at": "2025-10-07T14:40:30.000000+00:00",
@@ -93,8 +93,8 @@ def test_two_round_trips_of_a_symbol_in_a_day_and_a_third_open(database: Databas
     database.trade("16:00:00", "AAPL", "BUY", 30, 13.0)
     trips = database.ask("SELECT trip, quantity, pnl, duration_s, exit_reason FROM round_trips ORDER BY trip")
     assert trips == [
-        {"trip": 1, "quantity": 10, "pnl": 10.0, "duration_s": 600.0, "exit_reason": "profit_target"},
-        {"trip": 2, "quantity": 20, "pnl": -20.0, "duration_s": 0.0, "exit_reason": "stop_loss"},
+        {"trip": 2, "quantity": 10, "pnl": 10.0, "duration_s": 600.0, "exit_reason": "profit_target"},
+        {"trip": 4, "quantity": 20, "pnl": -20.0, "duration_s": 0.0, "exit_reason": "stop_loss"},
     ]
     assert database.ask("SELECT symbol, quantity, cost_basis, avg_price, opened_at FROM open_positions") == [
         {

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from records.connections import open_for_reading, open_for_writing
-from records.writer import RecordsFailed, Statement, Writer
+from records.faults import RecordsFailed
+from records.journal import FallbackJournal
+from records.statements import Statement
+from records.writer import Writer
+from telemetry import tracing
+from tests.heard import listening
 
 INSERT = "INSERT INTO meta (key, value) VALUES (?, ?)"
 UPDATE = "UPDATE meta SET value = ? WHERE key = ?"
@@ -24,9 +29,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "history.db"
 
 
+def writer_of(path: Path) -> Writer:
+    return Writer(open_for_writing(path), path, FallbackJournal(path.with_suffix(".fallback-test.jsonl")))
+
+
 @pytest.fixture
 def writer(path: Path) -> Iterator[Writer]:
-    writer = Writer(open_for_writing(path), name="history.db")
+    writer = writer_of(path)
     yield writer
     try:
         writer.close()
@@ -53,7 +62,7 @@ class Traced:
         self.go = threading.Event()
         connection = open_for_writing(path)
         connection.set_trace_callback(self._trace)
-        self.writer = Writer(connection, name="traced")
+        self.writer = Writer(connection, path, FallbackJournal(path.with_suffix(".jsonl")))
 
     def _trace(self, statement: str) -> None:
         self.go.wait(LIMIT_S)
@@ -71,43 +80,40 @@ def test_rows_are_committed_once_flush_completes(writer: Writer, reader: sqlite3
 def test_durable_commit_is_visible_to_others_when_its_future_completes(
     writer: Writer, reader: sqlite3.Connection
 ) -> None:
-    seen_at_completion: list[list[str]] = []
+    seen_at_completion: list[set[str]] = []
     for number in range(20):
         writer.submit(INSERT, (f"row{number}", "v"))
         future = writer.submit_durable([Statement(INSERT, (f"durable{number}", "v"))])
-        future.add_done_callback(lambda _: seen_at_completion.append(keys(reader)))
+        future.add_done_callback(lambda _: seen_at_completion.append(set(keys(reader))))
         future.result(LIMIT_S)
     writer.flush().result(LIMIT_S)
-    expected = [name for number in range(20) for name in (f"row{number}", f"durable{number}")]
-    assert seen_at_completion == [expected[: 2 * n] for n in range(1, 21)]
+    assert all(f"durable{number}" in seen for number, seen in enumerate(seen_at_completion))
+    assert set(keys(reader)) == {f"{kind}{number}" for number in range(20) for kind in ("row", "durable")}
 
 
-def test_order_of_submission_is_kept_across_both_kinds(writer: Writer, reader: sqlite3.Connection) -> None:
-    writer.submit_durable([Statement(INSERT, ("k", "durable"))])
-    writer.submit(UPDATE, ("row", "k"))
-    writer.submit_durable([Statement(UPDATE, ("durable again", "k"))])
-    writer.submit(UPDATE, ("row again", "k"))
+def test_a_row_submitted_after_a_durable_one_is_written_after_it(writer: Writer, reader: sqlite3.Connection) -> None:
+    for number in range(100):
+        writer.submit_durable([Statement(INSERT, (f"k{number}", "durable"))])
+        writer.submit(UPDATE, ("row", f"k{number}"))
     writer.flush().result(LIMIT_S)
-    assert reader.execute("SELECT value FROM meta").fetchone()[0] == "row again"
+    assert reader.execute("SELECT DISTINCT value FROM meta").fetchall()[0][0] == "row"
     assert writer.healthy
 
 
-def test_waiting_rows_share_a_transaction_and_a_durable_one_has_its_own(path: Path) -> None:
+def test_durable_ones_come_first_each_alone_and_waiting_rows_share_a_transaction(path: Path) -> None:
     traced = Traced(path)
-    traced.writer.submit(INSERT, ("first", "v"))  # keeps the thread busy until all below is in the queue
-    traced.writer.submit(INSERT, ("a", "v"))
-    traced.writer.submit(INSERT, ("b", "v"))
+    for key in "ab":
+        traced.writer.submit(INSERT, (key, "v"))
     traced.writer.submit_durable([Statement(INSERT, ("c", "v")), Statement(INSERT, ("d", "v"))])
     traced.writer.submit(INSERT, ("e", "v"))
+    traced.writer.submit_durable([Statement(INSERT, ("f", "v"))])
     done = traced.writer.flush()
     traced.go.set()
     done.result(LIMIT_S)
     traced.writer.close()
     letters = {"PRAGMA synchronous = NORMAL": "N", "PRAGMA synchronous = FULL": "F", "COMMIT": ")"}
     letters["BEGIN IMMEDIATE"] = "("
-    shape = "".join("i" if s.startswith("INSERT") else letters.get(s, "") for s in traced.statements)
-    # how many rows the first transaction caught depends on the threads; the rest is fixed
-    assert shape in ("N(iii)F(ii)N(i)", "N(i)(ii)F(ii)N(i)", "N(ii)(i)F(ii)N(i)")
+    assert "".join("i" if s.startswith("INSERT") else letters.get(s, "") for s in traced.statements) == "F(i)(i)N(iii)"
 
 
 def test_a_refused_row_surfaces_and_its_neighbours_are_written(writer: Writer, reader: sqlite3.Connection) -> None:
@@ -138,7 +144,7 @@ def test_an_update_of_an_absent_row_surfaces(writer: Writer) -> None:
 
 
 def test_a_durable_transaction_is_all_or_nothing(writer: Writer, reader: sqlite3.Connection) -> None:
-    writer.submit(INSERT, ("taken", "v"))
+    writer.submit_durable([Statement(INSERT, ("taken", "v"))])
     future = writer.submit_durable([Statement(INSERT, ("new", "v")), Statement(INSERT, ("taken", "v"))])
     with pytest.raises(RecordsFailed, match="not committed"):
         future.result(LIMIT_S)
@@ -177,25 +183,8 @@ def test_rows_wait_while_another_program_writes(path: Path, writer: Writer, read
     other.close()
 
 
-def test_a_writer_that_lost_its_lock_says_so_and_goes_on(path: Path) -> None:
-    writer = Writer(open_for_writing(path, busy_timeout_s=0.01), name="history.db")
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    writer.submit(INSERT, ("lost", "v"))
-    refused = writer.submit_durable([Statement(INSERT, ("no", "v"))])
-    with pytest.raises(RecordsFailed, match="locked"):
-        refused.result(LIMIT_S)
-    other.execute("ROLLBACK")
-    writer.submit_durable([Statement(INSERT, ("later", "v"))]).result(LIMIT_S)
-    assert keys(other) == ["later"]
-    assert (writer.failures, writer.healthy) == (2, False)
-    other.close()
-    with pytest.raises(RecordsFailed, match=r"1 row\(s\) not written"):
-        writer.close()
-
-
 def test_close_writes_what_waits_and_folds_the_log_away(path: Path, tmp_path: Path) -> None:
-    writer = Writer(open_for_writing(path), name="history.db")
+    writer = writer_of(path)
     for number in range(100):
         writer.submit(INSERT, (f"k{number}", "v"))
     writer.close()
@@ -209,7 +198,7 @@ def test_close_writes_what_waits_and_folds_the_log_away(path: Path, tmp_path: Pa
 
 
 def test_close_folds_the_log_away_beside_an_open_reader(path: Path) -> None:
-    writer = Writer(open_for_writing(path), name="history.db")
+    writer = writer_of(path)
     reader = open_for_reading(path)
     writer.submit(INSERT, ("a", "v"))
     writer.close()
@@ -223,7 +212,7 @@ def test_a_thread_that_ended_by_itself_fails_whoever_waits(path: Path) -> None:
         def __conform__(self, _protocol: object) -> str:
             raise SystemExit  # not an Exception: nothing the thread expects
 
-    writer = Writer(open_for_writing(path), name="history.db")
+    writer = writer_of(path)
 
     writer.submit(INSERT, ("a", Bomb()))
     with pytest.raises(RecordsFailed, match="ended by itself"):
@@ -237,10 +226,11 @@ def test_a_thread_that_ended_by_itself_fails_whoever_waits(path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from records.connections import open_for_writing
-from records.writer import Statement, Writer
-writer = Writer(open_for_writing(Path(sys.argv[1])), name="killed")
+from records.statements import Statement
+from tests.records.test_writer import writer_of
+writer = writer_of(Path(sys.argv[1]))
 writer.submit("INSERT INTO meta VALUES ('row', 'v')")
+writer.flush().result()
 writer.submit_durable([Statement("INSERT INTO meta VALUES ('intent', 'v')")]).result()
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -254,3 +244,88 @@ def test_a_killed_process_keeps_what_was_durable(path: Path) -> None:
     assert keys(survivor) == ["row", "intent"]
     assert survivor.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     survivor.close()
+
+
+# Pressure
+
+
+@pytest.fixture
+def small_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, rows in (("PRESSED_FROM", 100), ("RELAXED_FROM", 50), ("MOST_WAITING", 200)):
+        monkeypatch.setattr(f"records.queue.{name}", rows)
+
+
+@pytest.mark.usefixtures("small_queue")
+def test_a_long_queue_is_told_until_it_is_short_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    traced = Traced(path)
+    for number in range(99):
+        traced.writer.submit(INSERT, (f"k{number}", "v"))
+    assert traced.writer.healthy
+    for number in range(99, 150):
+        traced.writer.submit(INSERT, (f"k{number}", "v"))
+    assert (traced.writer.trouble, traced.writer.waiting) == (f"{path}: rows come faster than they can be written", 150)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]  # once, not for each row
+    traced.go.set()
+    traced.writer.flush().result(LIMIT_S)
+    assert (traced.writer.healthy, traced.writer.rows_written) == (True, 150)
+    traced.writer.close()
+
+
+@pytest.mark.usefixtures("small_queue")
+def test_a_full_queue_refuses_rows_to_the_callers_face_and_still_takes_orders(path: Path) -> None:
+    traced = Traced(path)
+    for number in range(200):
+        traced.writer.submit(INSERT, (f"k{number}", "v"))
+    with pytest.raises(RecordsFailed, match="200 rows wait already"):
+        traced.writer.submit(INSERT, ("one too many", "v"))
+    order = traced.writer.submit_durable([Statement(INSERT, ("order", "v"))])
+    traced.go.set()
+    order.result(LIMIT_S)
+    traced.writer.flush().result(LIMIT_S)
+    assert (traced.writer.rows_written, traced.writer.failures) == (200, 1)
+    traced.writer.close()
+
+
+def test_an_order_waits_for_a_few_rows_only_however_many_are_queued(path: Path) -> None:
+    traced = Traced(path)
+    for number in range(3_000):
+        traced.writer.submit(INSERT, (f"k{number}", "v"))
+    first = traced.writer.submit_durable([Statement(INSERT, ("order", "v"))])
+    written = []
+    first.add_done_callback(lambda _: written.append(traced.writer.rows_written))
+    traced.go.set()
+    traced.writer.close()
+    assert written == [0]
+
+
+def test_work_on_the_connection_is_done_after_all_rows_before_it(writer: Writer) -> None:
+    for number in range(1_000):
+        writer.submit(INSERT, (f"k{number}", "v"))
+    count = writer.run(lambda connection: connection.execute("SELECT COUNT(*) FROM meta").fetchone()[0])
+    assert count.result(LIMIT_S) == 1_000
+    with pytest.raises(RecordsFailed, match="no such table"):
+        writer.run(lambda connection: connection.execute("SELECT * FROM absent")).result(LIMIT_S)
+    assert writer.healthy
+
+
+def test_a_row_is_told_under_the_span_it_was_written_for(writer: Writer) -> None:
+    with listening() as heard:
+        with tracing.span("fill"):
+            writer.submit(INSERT, ("traced", "1"))
+            writer.submit_durable([Statement(INSERT, ("durable", "1")), Statement(INSERT, ("durable 2", "1"))])
+        writer.submit(INSERT, ("untraced", "1"))
+        writer.flush().result(LIMIT_S)
+    rows = heard.named("INSERT meta")
+    assert [heard.above(row) for row in rows] == [["fill"], ["fill"]]
+    assert [row.attributes.get("db.operation.batch.size") for row in rows] in ([None, 2], [2, None])
+    assert {row.attributes["db.namespace"] for row in rows} == {"history.db"}
+
+
+def test_a_refused_row_is_told_with_its_error(writer: Writer) -> None:
+    with listening() as heard:
+        with tracing.span("fill"):
+            writer.submit(UPDATE, ("1", "no such key"))
+        with pytest.raises(RecordsFailed):
+            writer.flush().result(LIMIT_S)
+    (row,) = heard.named("UPDATE meta")
+    assert (row.error, row.attributes["error.type"]) == ("ValueError", "ValueError")

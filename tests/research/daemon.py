@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 
 from broker.settings import BrokerSettings
 from broker.trading_desk import DeskOptions
-from day_trading_agents import IntradayTrader, TraderOptions
+from day_trading.options import TraderOptions
+from day_trading_agents import IntradayTrader
 from ib_simulator.embedded import SimulatedWorld, running_gateway
 from ib_simulator.feeds.tape import Feed
 from ib_simulator.gateway import GatewayOptions
@@ -95,7 +96,7 @@ def play_daemon(
         book = trader._book
         return Played(
             round_trips=book.closed_round_trips(),
-            judgements=trader._funnel.by_symbol(),
+            judgements=trader._entries.funnel.by_symbol(),
             result=book.realised,
             peak=book.peak,
             trough=book.trough,

@@ -27,9 +27,12 @@ CALENDAR = new_york_calendar(LATEST)
 SYMBOLS = ("AAPL", "AMD", "BAC", "COIN", "F", "HOOD", "INTC", "META", "MU", "NVDA")
 KINDS = ("early close", "cheap", "thin", "fading", "losing", "falling", "crowded", "dear", "fading", "fading")
 REASONS = ("profit_target", "stop_loss", "time_exit", "eod")
-# Refusals that no fault-free simulated day can meet: they need a halt, delayed data, a stop from outside, a dry run,
-# or an entry still on its way at the next instant.
-NEED_A_FAULT = (Rule.ENTRY_PENDING, Rule.ENTRIES_STOPPED, Rule.DELAYED_DATA, Rule.HALTED, Rule.DRY_RUN)
+# Refusals that no fault-free simulated day of a margin account can meet: they need a halt, delayed data, a stop from
+# outside, a dry run, a refusal by the broker, a limited account, or an entry on its way at the next instant.
+NEED_A_FAULT = (
+    *(Rule.ENTRY_PENDING, Rule.ENTRIES_STOPPED, Rule.DELAYED_DATA, Rule.HALTED, Rule.DRY_RUN),
+    *(Rule.REJECTED_BY_BROKER, Rule.DAY_TRADES, Rule.BUYING_POWER),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

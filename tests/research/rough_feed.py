@@ -52,6 +52,7 @@ class RoughFeed:
         self._seed = seed
         self._rough = roughness
         self.name = f"rough market, seed {seed}"
+        self.extended_hours = False
         self.tape = lru_cache(maxsize=64)(self._tape)
 
     def symbols(self, session_date: date) -> tuple[str, ...]:

@@ -1,0 +1,61 @@
+"""Everything that `.env` may say to the day trader, checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from broker.settings import BrokerSettings
+from day_trading.kill_switch import KillSwitch
+from performance_config import PerformanceSettings
+from records.settings import RecordsSettings
+from telemetry.settings import TelemetrySettings
+from tools import VendorSettings
+from trading.contradictions import contradictions
+from trading.settings import RiskSettings, SafetySettings, StrategySettings
+from utils import Environment, Misconfigured, load_settings
+
+SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields are variables of `.env`
+    StrategySettings,
+    RiskSettings,
+    SafetySettings,
+    BrokerSettings,
+    VendorSettings,
+    PerformanceSettings,
+    TelemetrySettings,
+    RecordsSettings,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayTraderConfiguration:
+    """One checked value of each class that the day trader reads."""
+
+    strategy: StrategySettings
+    risk: RiskSettings
+    safety: SafetySettings
+    broker: BrokerSettings
+    performance: PerformanceSettings
+    records: RecordsSettings
+
+    @classmethod
+    def load(cls, environment: Environment) -> DayTraderConfiguration:
+        """Raises Misconfigured with the first fault, in one line."""
+        return cls(
+            strategy=load_settings(StrategySettings, environment),
+            risk=load_settings(RiskSettings, environment),
+            safety=load_settings(SafetySettings, environment),
+            broker=load_settings(BrokerSettings, environment),
+            performance=load_settings(PerformanceSettings, environment),
+            records=load_settings(RecordsSettings, environment),
+        )
+
+    def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:
+        """What is wrong with the settings together and with the command line. Raises Misconfigured, in one line."""
+        KillSwitch(Path(self.safety.kill_switch_file)).refuse_nonsense()
+        faults = list(contradictions(self.strategy, self.risk, self.safety, allocation, consents))
+        if faults:
+            raise Misconfigured(" | ".join(faults))

@@ -1,0 +1,1 @@
+"""How the program itself is doing: readings become findings, findings become healing actions; workers; the watchdog."""

@@ -1,0 +1,85 @@
+"""Care for a database: `python -m records check|backup|restore --db FILE`. Not needed while all is well."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
+
+DONE, FAULT, WRONG_USAGE, STOPPED_BY_RULE = 0, 1, 2, 3
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is one clear line and exit 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USAGE, f"{self.prog}: {message} (--help shows all options)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = _Parser(prog="python -m records", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="check|backup|restore")
+    about = {
+        "check": "look for damage in every page and every index, and change nothing",
+        "backup": "make a checked copy in backups/ beside the database, also while a bot is running",
+        "restore": "put the newest good backup in the place of a damaged database, which is kept under another name",
+    }
+    for name, words in about.items():
+        command = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+        command.add_argument("--db", type=Path, required=True, metavar="FILE", help="the database")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and return the exit code: 0 done, 1 a fault, 2 wrong usage or no such database, 3 the database is damaged."""
+    args = build_parser().parse_args(arguments)
+    from records.faults import RecordsFailed
+    from utils import HaltTrading, Misconfigured, Retryable
+
+    try:
+        {"check": _check, "backup": _back_up, "restore": _restore}[args.command](args.db)
+    except (Misconfigured, HaltTrading, Retryable, RecordsFailed, OSError) as error:
+        print(f"python -m records: {error}", file=sys.stderr)
+        code = WRONG_USAGE if isinstance(error, Misconfigured) else FAULT
+        return STOPPED_BY_RULE if isinstance(error, HaltTrading) else code
+    return DONE
+
+
+def _check(database: Path) -> None:
+    from records.connections import open_for_reading
+    from records.integrity import damage, damaged
+
+    with closing(open_for_reading(database)) as connection:
+        if found := damage(connection, thorough=True):
+            raise damaged(database, found)
+    print(f"{database}: no damage found")
+
+
+def _back_up(database: Path) -> None:
+    from market_hours import LiveClock, new_york_date
+    from records.backups import back_up
+    from records.settings import RecordsSettings
+    from utils import load_settings, read_environment
+
+    keep = load_settings(RecordsSettings, read_environment()).records_backups
+    day = new_york_date(LiveClock().now()).isoformat()
+    print(f"{back_up(database, day, keep=max(keep, 1))}: made and checked")
+
+
+def _restore(database: Path) -> None:
+    from market_hours import LiveClock
+    from records.backups import restore
+
+    restored = restore(database, f"{LiveClock().now():%Y%m%dT%H%M%SZ}")
+    for file in restored.moved:
+        print(f"kept what was there as {file}")
+    print(f"{database}: is now {restored.backup}; what happened after it is not in it")
+    print("The next start merges the fallback journal, if there is one, and asks the broker for today's executions.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""The statements of the program: what it writes into each table, and what it asks with the index that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+
+from records.rows import (
+    OPEN_STATES,
+    DailyMetricsRow,
+    DecisionRow,
+    EvaluationRow,
+    HealthRow,
+    IntentChange,
+    IntentRow,
+    ParameterChangeRow,
+    PositionRow,
+    RoundTripRow,
+    TradeRow,
+)
+from records.tables import Table, column_of
+
+TRADES = Table("trades", TradeRow)
+ORDER_INTENTS = Table("order_intents", IntentRow)
+DECISIONS = Table("decisions", DecisionRow)
+AGENT_HEALTH = Table("agent_health", HealthRow)
+PARAMETER_CHANGES = Table("parameter_changes", ParameterChangeRow)
+EVALUATIONS = Table("evaluations", EvaluationRow)
+DAILY_METRICS = Table("daily_metrics", DailyMetricsRow)
+OPEN_POSITIONS = Table("open_positions", PositionRow)
+ROUND_TRIPS = Table("round_trips", RoundTripRow)
+
+# Writing
+
+# Reported after the execution, so the newer value wins; in the rest an answer asked for again only fills gaps.
+_REPORTED_LATER = ("commission", "pnl", "pnl_pct")
+_FILLED_WHEN_MISSING = (
+    *("order_ref", "rsi", "vwap", "atr", "atr_pct", "regime", "variant", "parameters", "trace_id"),
+    *("intent_id", "order_id", "perm_id"),
+)
+UPSERT_TRADE = f"{TRADES.insert} ON CONFLICT (exec_id) DO UPDATE SET " + ", ".join(
+    [f"{column} = COALESCE(excluded.{column}, trades.{column})" for column in _REPORTED_LATER]
+    + [f"{column} = COALESCE(trades.{column}, excluded.{column})" for column in _FILLED_WHEN_MISSING]
+)
+UPSERT_DAILY_METRICS = f"{DAILY_METRICS.insert} ON CONFLICT (session_date, bot, mode) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in DAILY_METRICS.columns
+)
+REPORT_COMMISSION = "UPDATE trades SET commission = ?, pnl = ?, pnl_pct = ? WHERE exec_id = ?"
+REMOVE_TRADE = "DELETE FROM trades WHERE exec_id = ?"
+SHRINK_TRADE = (  # the part of it that another row tells from now on goes with its share of the result
+    "UPDATE trades SET pnl = pnl * (quantity - ?1) / quantity, quantity = quantity - ?1 WHERE exec_id = ?2"
+)
+SET_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+SET_META_ONCE = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
+
+
+@lru_cache(maxsize=64)
+def update_intent(changed: tuple[str, ...]) -> str:
+    """The statement that changes an intent's state and the fields `changed`. TypeError names an unknown field."""
+    known = IntentChange.__annotations__
+    for field in changed:
+        if field not in known:
+            closest = get_close_matches(field, known, n=1)
+            hint = f"; did you mean {closest[0]!r}?" if closest else ""
+            raise TypeError(f"an intent's {field!r} cannot be changed{hint}")
+    columns = ("state", "updated_at", *(column_of(field) for field in changed))
+    return f"UPDATE order_intents SET {', '.join(f'{column} = ?' for column in columns)} WHERE intent_id = ?"
+
+
+# Reading
+
+
+def selection(table: Table[Any], columns: Sequence[str], order: str) -> str:
+    """All of `table` where each of `columns` has a given value."""
+    where = " AND ".join(f"{column} = ?" for column in columns)
+    return f"SELECT * FROM {table.name} WHERE {where} ORDER BY {order}"
+
+
+IN_ORDER_OF_TIME = "timestamp, trade_id"
+SELECT_EXECUTION = selection(TRADES, ("exec_id", "mode"), IN_ORDER_OF_TIME)
+SELECT_EXECUTIONS_OF_INTENT = selection(TRADES, ("intent_id", "mode"), IN_ORDER_OF_TIME)
+SELECT_UNBOOKED_INTENTS = (
+    "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date < ? AND filled_quantity > "
+    "(SELECT COALESCE(SUM(quantity), 0) FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
+)
+SELECT_META = "SELECT value FROM meta WHERE key = ?"
+SELECT_SESSION = selection(TRADES, ("mode", "session_date", "bot"), IN_ORDER_OF_TIME)
+SELECT_BETWEEN = f"SELECT * FROM trades WHERE timestamp >= ? AND timestamp < ? AND mode = ? ORDER BY {IN_ORDER_OF_TIME}"
+SELECT_LATEST = "SELECT * FROM trades WHERE symbol = ? AND mode = ? ORDER BY timestamp DESC, trade_id DESC LIMIT ?"
+SELECT_BACKWARDS = (
+    "SELECT * FROM trades WHERE symbol = ? AND mode = ? AND bot = ? ORDER BY timestamp DESC, trade_id DESC"
+)
+SELECT_SYMBOLS = "SELECT DISTINCT symbol FROM trades WHERE mode = ? AND session_date = ? AND bot = ?"
+SELECT_HELD = "SELECT symbol FROM holdings WHERE mode = ? AND bot = ? AND quantity <> 0"
+SELECT_POSITIONS = selection(OPEN_POSITIONS, ("mode", "bot"), "symbol")
+SELECT_ROUND_TRIPS = selection(ROUND_TRIPS, ("mode", "session_date", "bot"), "closed_at, opened_at, symbol")
+SELECT_HEALTH = (
+    "SELECT * FROM agent_health WHERE timestamp >= ? AND timestamp < ? AND mode = ? ORDER BY timestamp, health_id"
+)
+_OPEN = ", ".join(f"'{state}'" for state in OPEN_STATES)  # literally as in the partial index, or it is not used
+SELECT_OPEN_INTENTS = (
+    f"SELECT * FROM order_intents WHERE mode = ? AND bot = ? AND state IN ({_OPEN}) ORDER BY created_at, rowid"
+)
+SELECT_INTENT = "SELECT * FROM order_intents WHERE intent_id = ? AND mode = ?"
+SELECT_HIGHEST_ORDER_ID = "SELECT MAX(order_id) FROM order_intents WHERE client_id = ? AND order_id IS NOT NULL"
+
+SELECT_ENTRIES_TRIED = (
+    "SELECT symbol, COUNT(*) AS tried FROM order_intents "
+    "WHERE role = 'entry' AND session_date = ? AND bot = ? AND mode = ? GROUP BY symbol ORDER BY symbol"
+)
+SELECT_REFUSED = (
+    "SELECT symbol, detail FROM decisions WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL "
+    "AND session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp DESC"
+)
+
+QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that needs it
+    "trades_timestamp": SELECT_BETWEEN,
+    "trades_symbol_timestamp": SELECT_LATEST,
+    "trades_session_date_bot": SELECT_SESSION,
+    "agent_health_timestamp": SELECT_HEALTH,
+    "order_intents_open": SELECT_OPEN_INTENTS,
+    "order_intents_client_order": SELECT_HIGHEST_ORDER_ID,
+    "order_intents_entries": SELECT_ENTRIES_TRIED,
+    "decisions_refused": SELECT_REFUSED,
+}
