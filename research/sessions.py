@@ -58,7 +58,8 @@ from trading.rules import Rule
 from trading.sizing import symbol_budget
 from trading.strategy import Market, Parameters
 
-STALE_S = 90  # quotes without a tick are asked for again (broker: STALE_S)
+HEALTH_CHECK_S = 60  # the rhythm in which the day trader looks at its own health
+STALE_S = 90  # quotes that are so old at a check are asked for again (health: DATA_AGE)
 SWEEP_AFTER_EOD_S = 20  # the session may end from here on (broker: SWEEP_AFTER_EOD_S)
 RULES = 64  # room for the numbers of all rules
 
@@ -147,12 +148,12 @@ def equity_told(cash: int) -> int:
 
 
 # columns of `Desk.ints`: what the market showed and the day trader has of it
-NEXT_POINT, PUBLISHED, KNOWN, LAST, HALF, NEWS_S, RENEWED_S, QUIET, SUM_PV3, SUM_VOLUME, LAST_VOLUME = range(11)
-RSI_CHANGES, RSI_SEEN, RSI_CLOSE, ATR_SEEN, ATR_BARS_SEEN, ATR_CLOSE = range(11, 17)
+NEXT_POINT, PUBLISHED, KNOWN, LAST, HALF, NEWS_S, QUIET, SUM_PV3, SUM_VOLUME, LAST_VOLUME = range(10)
+RSI_CHANGES, RSI_SEEN, RSI_CLOSE, ATR_SEEN, ATR_BARS_SEEN, ATR_CLOSE = range(10, 16)
 # the position, the rows of the log that hold its sales to come, and its open round trip
-SHARES, COST, ENTRIES, LAST_EXIT_S, NEXT_SALE, END_SALE = range(17, 23)
-OPEN_BOUGHT, OPEN_SOLD, OPEN_FEES, OPEN_SHARES, OPEN_SINCE_S, OPEN_PRICE = range(23, 29)
-DESK_INTS = 29
+SHARES, COST, ENTRIES, LAST_EXIT_S, NEXT_SALE, END_SALE = range(16, 22)
+OPEN_BOUGHT, OPEN_SOLD, OPEN_FEES, OPEN_SHARES, OPEN_SINCE_S, OPEN_PRICE = range(22, 28)
+DESK_INTS = 28
 # columns of `Desk.floats`
 GAIN, LOSS, RSI, ATR = range(4)
 DESK_FLOATS = 4
@@ -332,10 +333,10 @@ def play_session(
                     Position(desk.ints[s, SHARES], desk.ints[s, COST]), bid_at(desk.ints[s, LAST], desk.ints[s, HALF])
                 )
         money = marked(money, realised + standing, limits.max_daily_loss, limits.max_drawdown)
-        for s in range(symbols):
-            if now_s - max(desk.ints[s, NEWS_S], desk.ints[s, RENEWED_S], open_s) > STALE_S:
-                desk.ints[s, RENEWED_S] = now_s
-                desk.ints[s, QUIET] = 1
+        if (now_s - open_s) % HEALTH_CHECK_S == 0:
+            for s in range(symbols):
+                if now_s - max(desk.ints[s, NEWS_S], open_s) >= STALE_S:
+                    desk.ints[s, QUIET] = 1
         if now_s >= eod_s:
             continue
         committed = 0

@@ -29,6 +29,7 @@ from research.sessions import (
     EQUITY,
     EXIT_REASON,
     FEES,
+    HEALTH_CHECK_S,
     LEFT_SHARES,
     LOSS_LATCHED,
     OPENED_S,
@@ -220,7 +221,7 @@ def news_s(tapes: Tapes, begin: int, i: int, window: int) -> int:
         return starts_s + BAR_SECONDS  # the volume of the minute
     if i > 0:
         known_s = tapes.bars[START, bar - 1] + BAR_SECONDS
-        if starts_s - known_s > STALE_S:
+        if starts_s - known_s >= STALE_S + HEALTH_CHECK_S:  # a check within the gap found its quotes too old
             prices = path_prices(
                 tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar]
             )
