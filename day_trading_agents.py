@@ -301,7 +301,7 @@ class IntradayTrader:
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
         finally:
-            self._desk.keeper.write_decisions()
+            self._desk.keeper.record.write()
 
     async def _enter(self, now_s: int, began_ns: int) -> None:
         """Send the entries that are approved now. Raises BrokerUnavailable."""

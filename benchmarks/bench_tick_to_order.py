@@ -169,10 +169,10 @@ def _library_as_it_comes() -> Iterator[None]:
     from ib_insync import Trade
     from ib_insync.client import Client
 
-    import broker.client_library  # noqa: F401 (it changes them)
+    from broker import library_speed
 
     changed = Trade.__repr__, Client.send
-    Trade.__repr__, Client.send = Trade.__repr__.__wrapped__, Client.send.__wrapped__
+    Trade.__repr__, Client.send = library_speed._describe_in_full, library_speed._send_slowly
     try:
         yield
     finally:
@@ -212,7 +212,7 @@ class Whole:
         keeper.book.pending.clear()
         keeper.book.entries.clear()
         keeper.brackets.clear()
-        keeper._by_id.clear()
+        keeper.tracked._by_id.clear()
 
 
 async def _measure(rounds: int, folder: Path, collector: str) -> dict[str, list[Took]]:

@@ -191,12 +191,8 @@ class Bookkeeper:
         now_s: int,
         look: journey.Look = journey.UNTRACED,
     ) -> str:
-        """Note one decision for the record; returns its id, which names its trace."""
+        """Note one decision for the record, until `record.write`; returns its id."""
         return self.record.judgement(symbol, kind, judgement, market, now_s, look)
-
-    def write_decisions(self) -> None:
-        """Put on record what was decided. Orders go first: the database's thread must not hold them up."""
-        self.record.write_decisions()
 
     def adopt(self, adoption: Adoption, now_s: int) -> None:
         """Take shares that nobody's ledger explains into this one, at the broker's average cost, without a fee."""
@@ -214,8 +210,8 @@ class Bookkeeper:
         self.book.on_execution(execution, Reason.SYNC)
         adopted = Judgement(Rule.APPROVED, 0.0, 0.0, adoption.quantity)
         decision_id = self.record_judgement(adoption.symbol, "sync", adopted, None, now_s)
-        self.write_decisions()
-        self.record.trade(execution, Reason.SYNC, None, self.parameters, decision_id)
+        self.record.write()
+        self.record.trade(execution, Reason.SYNC, None, self.parameters, trace=decision_id)
         self.record.fee(execution.exec_id, 0, None)
 
     # Reports of the broker
@@ -244,7 +240,7 @@ class Bookkeeper:
             self.stop_entries(
                 f"{execution.symbol}: {execution.quantity} sold by our {intent.role} order, {owned} owned by the ledger"
             )
-            self._record_uncovered(execution, intent, bracket)
+            self._record_uncovered(execution, known)
             return
         self._early_sales.pop(execution.exec_id, None)
         self.executions += 1
@@ -256,8 +252,8 @@ class Bookkeeper:
             if bracket.entry_is_over:
                 self.fit_exits(bracket)
         else:
-            self.record.exit(execution, reason, journey.journey_of(intent))
-        self.record.trade(execution, reason, closing, bracket.parameters, journey.journey_of(intent))
+            self.record.exit(execution, reason, trace=journey.journey_of(intent))
+        self.record.trade(execution, reason, closing, bracket.parameters, trace=journey.journey_of(intent))
         measure(FILLS, reason=reason.value)
         self._believe_late_fill(known)
 
@@ -351,16 +347,17 @@ class Bookkeeper:
         self._early_sales[sale.exec_id] = sale.symbol
         return is_first or self.owed_shares(sale.symbol) > 0
 
-    def _record_uncovered(self, execution: ExecutionReport, intent: OrderIntent, bracket: LiveBracket) -> None:
+    def _record_uncovered(self, execution: ExecutionReport, known: Tracked) -> None:
         """A sale beyond what the ledger owns: the record gets all of it, the book what it had."""
         self._early_sales.pop(execution.exec_id, None)
+        intent, bracket = known
         self._foreign_ids[execution.exec_id] = None
         owned = self.book.symbol_state(execution.symbol).quantity
         if owned:
             self.book.on_execution(execution._replace(quantity=owned), intent.reason)
         else:
             self._uncovered[execution.exec_id] = None
-        self.record.trade(execution, intent.reason, None, bracket.parameters, journey.journey_of(intent))
+        self.record.trade(execution, intent.reason, None, bracket.parameters, trace=journey.journey_of(intent))
 
     def _on_foreign(self, execution: ExecutionReport) -> None:
         """An execution that none of our orders made. A sale takes external shares first, then ours."""
@@ -379,7 +376,7 @@ class Bookkeeper:
         self.warn(f"{symbol}: {ours} of our shares were sold by somebody else")
         sale = execution._replace(quantity=ours)
         closing = self.book.on_execution(sale, Reason.MANUAL)
-        self.record.trade(sale, Reason.MANUAL, closing, self.parameters, sale.exec_id)
+        self.record.trade(sale, Reason.MANUAL, closing, self.parameters, trace=sale.exec_id)
         self._shrink_exits(symbol, self.book.symbol_state(symbol).quantity)
 
     def _shrink_exits(self, symbol: str, quantity: int) -> None:

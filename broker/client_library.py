@@ -11,7 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker import library_speed
 from utils import Misconfigured, read_environment
 
 DEFAULT = "ib_insync"
@@ -59,4 +58,6 @@ __all__ = [
 ]
 
 if NAME == DEFAULT:
+    from broker import library_speed
+
     library_speed.quicken()

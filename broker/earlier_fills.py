@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from broker import journey
 from broker.session_record import SessionRecord
 from broker.tracked_orders import TrackedOrders
 from broker.values import BrokerPosition, FilledOrder
@@ -178,6 +179,7 @@ class EarlierFills:
             closing=closing,
             market=None,
             parameters=known.bracket.parameters,
+            trace_id=journey.trace_id_of(journey.journey_of(known.intent)),
         )
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from broker import journey
 from broker.client_library import IB, CommissionReport, Contract, Fill, RequestError, Trade
 from broker.codes import Policy, code
-from broker.library_speed import one_write
 from broker.market_data import MarketData
+from broker.one_write import one_write
 from broker.translate import (
     execution_from_ib,
     is_set,

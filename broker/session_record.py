@@ -24,11 +24,7 @@ from trading.strategy import Market, Parameters
 
 
 class SessionRecord:
-    """Writes for one session of one bot. `decisions` counts what was decided.
-
-    Decisions are only noted until `write_decisions`: orders go first. A row belongs to the trace that the id of its
-    journey names (`broker.journey`).
-    """
+    """Writes for one session of one bot. `decisions` counts what was decided."""
 
     def __init__(
         self,
@@ -42,7 +38,7 @@ class SessionRecord:
         self._history = history
         self._market_of = market_of
         self._new_id = new_id
-        self._unwritten: deque[tuple[Callable[[], DecisionRow], Link | None]] = deque()  # rows to make, their spans
+        self._noted: deque[tuple[Callable[[], DecisionRow], Link | None]] = deque()  # rows to make, their spans
 
     def trade(
         self,
@@ -50,9 +46,10 @@ class SessionRecord:
         reason: Reason,
         closing: Closing | None,
         parameters: Parameters,
-        journey_id: str,
+        *,
+        trace: str,
     ) -> None:
-        """One execution of this session, with what is known of the market now."""
+        """One execution of this session, with what is known of the market now; `trace` names its trace."""
         self._history.record_trade(
             trade_row(
                 execution,
@@ -61,7 +58,7 @@ class SessionRecord:
                 closing=closing,
                 market=self._market_of(execution.symbol),
                 parameters=parameters,
-                trace_id=journey.trace_id_of(journey_id),
+                trace_id=journey.trace_id_of(trace),
             )
         )
 
@@ -83,45 +80,42 @@ class SessionRecord:
         now_s: int,
         look: journey.Look = journey.UNTRACED,
     ) -> str:
-        """One judgement; returns the id of its row, which names its trace."""
+        """One judgement, noted until `write`; returns the id of its row, which names its trace."""
         decision_id = self._new_id()
         rule = rule_name(judgement.rule)
-        self._decision(decision_id, decision_id, symbol, kind, rule, judgement, market, now_s, look=look)
+        self._decision(decision_id, symbol, kind, rule, judgement, market, now_s, look=look)
         return decision_id
 
-    def exit(self, execution: ExecutionReport, reason: Reason, journey_id: str) -> None:
+    def write(self) -> None:
+        """Put on record what was noted. Orders go first: the database's thread must not hold them up."""
+        while self._noted:
+            make_row, span = self._noted.popleft()
+            with tracing.under(span):
+                self._history.record_decision(make_row())
+
+    def exit(self, execution: ExecutionReport, reason: Reason, *, trace: str) -> None:
         """A sale is a decision, too: its rule is its reason, its id that of the execution."""
         sale = Judgement(Rule.APPROVED, 0.0, 0.0, execution.quantity)
-        exec_id, symbol, market = execution.exec_id, execution.symbol, self._market_of(execution.symbol)
-        self._decision(exec_id, journey_id, symbol, "exit", reason.value, sale, market, execution.at_s)
-        self.write_decisions()
+        market, symbol = self._market_of(execution.symbol), execution.symbol
+        self._decision(execution.exec_id, symbol, "exit", reason.value, sale, market, execution.at_s, trace=trace)
+        self.write()
 
     def found(self, symbol: str, rule: str, quantity: int, now_s: int, detail: Mapping[str, Any]) -> None:
         """Shares that were found to have changed hands while nobody listened."""
         found = Judgement(Rule.APPROVED, 0.0, 0.0, quantity)
-        decision_id = self._new_id()
-        self._decision(decision_id, decision_id, symbol, "sync", rule, found, None, now_s, detail)
-        self.write_decisions()
+        self._decision(self._new_id(), symbol, "sync", rule, found, None, now_s, detail)
+        self.write()
 
     def refused(self, symbol: str, why: str, now_s: int) -> None:
         """The broker will not let a symbol be bought."""
         refusal = Judgement(Rule.REJECTED_BY_BROKER, 0.0, 1.0)
         rule, market = rule_name(refusal.rule), self._market_of(symbol)
-        decision_id = self._new_id()
-        self._decision(decision_id, decision_id, symbol, "deny", rule, refusal, market, now_s, {"why": why})
-        self.write_decisions()
-
-    def write_decisions(self) -> None:
-        """Hand over what was noted."""
-        while self._unwritten:
-            make_row, span = self._unwritten.popleft()
-            with tracing.under(span):
-                self._history.record_decision(make_row())
+        self._decision(self._new_id(), symbol, "deny", rule, refusal, market, now_s, {"why": why})
+        self.write()
 
     def _decision(
         self,
         decision_id: str,
-        journey_id: str,
         symbol: str,
         kind: DecisionKind,
         rule: str,
@@ -129,9 +123,13 @@ class SessionRecord:
         market: Market | None,
         now_s: int,
         detail: Mapping[str, Any] | None = None,
+        *,
+        trace: str = "",
         look: journey.Look = journey.UNTRACED,
     ) -> None:
+        """Note a decision. Its trace is its own, or that of the order which it is about."""
         self.decisions += 1
+        trace = trace or decision_id
         make_row = partial(
             decision_row,
             decision_id=decision_id,
@@ -145,11 +143,11 @@ class SessionRecord:
             market=market,
             quantity=judgement.quantity or None,
             detail=detail,
-            trace_id=journey.trace_id_of(journey_id),
+            trace_id=journey.trace_id_of(trace),
         )
         quantity = judgement.quantity
-        span = journey.decided(decision_id, journey_id, look, symbol=symbol, kind=kind, rule=rule, quantity=quantity)
-        self._unwritten.append((make_row, span))
+        span = journey.decided(decision_id, trace, look, symbol=symbol, kind=kind, rule=rule, quantity=quantity)
+        self._noted.append((make_row, span))
         measure(DECISIONS, kind=kind, rule=rule)
 
 

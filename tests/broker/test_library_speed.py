@@ -13,8 +13,8 @@ from ib_insync.client import Client
 from ib_insync.order import OrderStatus
 from ib_insync.util import UNSET_DOUBLE, UNSET_INTEGER
 
-from broker import client_library
-from broker.library_speed import one_write
+from broker import library_speed
+from broker.one_write import one_write
 
 FIELDS = st.one_of(
     st.text(max_size=10),
@@ -25,9 +25,6 @@ FIELDS = st.one_of(
     st.lists(st.builds(TagValue, st.text(max_size=3), st.text(max_size=3)), max_size=3),
     st.just(Stock("AAPL", "SMART", "USD", conId=265598, localSymbol="AAPL")),
 )
-
-assert client_library.NAME == "ib_insync"  # its import has quickened the library
-QUICK, SLOW = Client.send, Client.send.__wrapped__
 
 
 class Deaf(Client):
@@ -49,8 +46,8 @@ class Deaf(Client):
 @given(st.lists(FIELDS, max_size=20), st.booleans())
 def test_any_fields_are_written_as_the_library_writes_them(fields: list[Any], makes_empty: bool) -> None:
     quick, slow = Deaf(), Deaf()
-    QUICK(quick, *fields, makeEmpty=makes_empty)
-    SLOW(slow, *fields, makeEmpty=makes_empty)
+    library_speed._send(quick, *fields, makeEmpty=makes_empty)
+    library_speed._send_slowly(slow, *fields, makeEmpty=makes_empty)
     assert quick.messages == slow.messages
 
 
@@ -58,7 +55,7 @@ def test_an_order_is_written_as_the_library_writes_it() -> None:
     order = LimitOrder("BUY", 100, 187.5, tif="GTD", goodTillDate="20260928 15:55:00 US/Eastern", orderRef="id-1")
     order.algoParams, order.ocaGroup, order.ocaType = [TagValue("a", "b")], "exit", 2
     messages = []
-    for send in (QUICK, SLOW):
+    for send in (library_speed._send, library_speed._send_slowly):
         client = Deaf()
         client.send = send.__get__(client)
         client.placeOrder(7, Contract("STK", symbol="AAPL", exchange="SMART", currency="USD"), order)
@@ -70,7 +67,7 @@ def test_an_order_is_written_as_the_library_writes_it() -> None:
 def test_a_client_without_a_connection_refuses_as_the_librarys_does() -> None:
     client = Deaf()
     client.isConnected = lambda: False  # type: ignore[method-assign]
-    for send in (QUICK, SLOW):
+    for send in (library_speed._send, library_speed._send_slowly):
         with pytest.raises(ConnectionError):
             send(client, 1)
 
