@@ -6,6 +6,7 @@ with random parameters and limits, and counts exit reasons and refusals.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -90,10 +91,9 @@ def compare(case: Case) -> Tally:
     """Play the case with both, and count what happened."""
     from ib_simulator.feeds.replay import ReplayFeed
     from ib_simulator.feeds.research_source import FeedSource
-    from ib_simulator.simulated_time import simulated_loop
     from tests.research.rough_feed import RoughFeed, Roughness
 
-    simulated_loop()  # the client library binds to the loop that is set when it is imported
+    _import_client_library()
     from research.engine import plan, simulate, simulate_every_instant
     from research.source import fixed_watchlist, load
     from tests.research.daemon import play_daemon
@@ -143,6 +143,19 @@ def compare(case: Case) -> Tally:
         tally.differences.append(f"{case.name}: the quick form {quick.round_trips()}, the plain {engine.round_trips()}")
     tally.partial_exits = len(engine.fills) - 2 * len(engine.trips)
     return tally
+
+
+def _import_client_library() -> None:
+    """With a loop that is set meanwhile, as it demands; then without one."""
+    if "broker.client_library" in sys.modules:
+        return
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        import broker.client_library  # noqa: F401
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def synthetic_cases(symbol_days: int, first_seed: int = 1) -> list[Case]:
