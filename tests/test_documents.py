@@ -32,6 +32,7 @@ from llm import __main__ as llm
 from observability import TradingHistory
 from records import __main__ as records
 from records.trade_rows import MONEY_RULES, PRICE_RULES
+from research import __main__ as research
 from tests.test_floors import product_sources
 from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings
@@ -51,12 +52,17 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-SIMULATOR, RECORDS, LLM = "-m ib_simulator", "-m records", "-m llm"
+SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
 ENTRIES = {  # what follows `python` -> its command line
     module.__name__ + ".py": module.build_parser()
     for module in (day_trader, main, performance_config)
     if hasattr(module, "build_parser")
-} | {SIMULATOR: simulator.build_parser(), RECORDS: records.build_parser(), LLM: llm.build_parser()}
+} | {
+    SIMULATOR: simulator.build_parser(),
+    RECORDS: records.build_parser(),
+    RESEARCH: research.build_parser(),
+    LLM: llm.build_parser(),
+}
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
@@ -303,9 +309,12 @@ def test_check_refuses_a_wrong_command(command: str) -> None:
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    own = {option for action in parser._actions for option in action.option_strings}
-    below = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    return own.union(*(options_of(each) for commands in below for each in commands.values()))
+    """Of the parser and of its commands."""
+    found = {option for action in parser._actions for option in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {option for command in action.choices.values() for option in options_of(command)}
+    return found
 
 
 def test_options_named_in_text_exist() -> None:
