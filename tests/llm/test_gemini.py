@@ -29,9 +29,10 @@ def asked(monkeypatch: pytest.MonkeyPatch, body: dict[str, Any], status: int = 2
     from llm.backends import Request
 
     auth = importlib.import_module("google.auth")
-    anonymous = importlib.import_module("google.auth.credentials").AnonymousCredentials
-    token = type("Token", (anonymous,), {"token": "t", "expired": False, "refresh": lambda self, request: None})
-    monkeypatch.setattr(auth, "default", lambda *_, **__: (token(), "project"))
+    base = importlib.import_module("google.auth.credentials").Credentials
+    credentials = type("Token", (base,), {"refresh": lambda self, request: None})()
+    credentials.token = "t"  # without an expiry it is valid
+    monkeypatch.setattr(auth, "default", lambda *_, **__: (credentials, "project"))
     sent: list[dict[str, Any]] = []
 
     async def answer(request: web.Request) -> web.Response:
