@@ -11,11 +11,13 @@ import asyncio
 import importlib
 import logging
 import threading
+from http import HTTPStatus
 from typing import Any, Literal
 
 from pydantic import SecretStr
 
 from llm.backends import Request, WrongModel
+from llm.faults import status_of
 from llm.outcomes import Completion, Usage
 from llm.pricing import Prices
 
@@ -101,12 +103,12 @@ class ChatCompletions:
 
     async def _served(self) -> list[str]:
         """Names in `/models`; empty where the server has no such list."""
-        from openai import NotFoundError
-
         try:
             return [each.id async for each in self._chat.root_async_client.models.list()]
-        except NotFoundError:
-            return []
+        except Exception as error:
+            if status_of(error) == HTTPStatus.NOT_FOUND:
+                return []
+            raise
 
     def _found(self, served: list[str]) -> str:
         if self.model is None:

@@ -23,7 +23,7 @@ def reason_of(error: BaseException) -> Reason:
     """The class of a failed request. What is not known is an answer that no chat service gives."""
     if isinstance(error, TimeoutError):
         return Reason.TIMEOUT
-    if (status := _status(error)) is not None:
+    if (status := status_of(error)) is not None:
         return _reason_of_status(status, str(error).lower())
     names = {each.__name__ for cause in _causes(error) for each in type(cause).__mro__}
     if "APITimeoutError" in names or "TimeoutException" in names:
@@ -52,7 +52,7 @@ def _reason_of_status(status: int, text: str) -> Reason:
     return _OF_STATUS.get(HTTPStatus(status), Reason.BAD_REQUEST) if status in set(HTTPStatus) else Reason.BAD_REQUEST
 
 
-def _status(error: BaseException) -> int | None:
+def status_of(error: BaseException) -> int | None:
     """The HTTP status behind an error: `status_code` of openai's, `code` of Google's."""
     for cause in _causes(error):
         for name in ("status_code", "code"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from llm.outcomes import Abstained, Answered, Reason
 from telemetry import tracing
@@ -128,6 +129,12 @@ def test_model_that_the_service_does_not_list_is_never_paid_for(tmp_path: Path) 
     assert outcome.reason == Reason.WRONG_MODEL
     assert "deepseek-flash" in outcome.detail
     assert server.bodies == []
+
+
+def test_server_without_a_list_of_models_is_asked_all_the_same(tmp_path: Path) -> None:
+    outcome, server, _ = ask(tmp_path, says(GOOD), models=None)
+    assert isinstance(outcome, Answered)
+    assert len(server.bodies) == 1
 
 
 def test_request_asks_for_json_without_thinking_and_without_tools(tmp_path: Path) -> None:
@@ -323,6 +330,49 @@ def test_error_that_repeats_the_key_shows_it_in_no_span(tmp_path: Path, status: 
         ask(tmp_path, refuses(status, f"Your api key: {KEY} is invalid"))
     assert heard.named("chat deepseek-flash")[0].attributes["error.type"]
     assert KEY not in str(heard.items)
+
+
+def test_prompts_go_to_nobody_else_although_the_machine_has_tracing_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LangChain reports prompts to LangSmith when these variables are set."""
+    reports: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        reports.append(request.path)
+        return web.json_response({})
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", take)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        for name, value in (("TRACING", "true"), ("API_KEY", "lsv2_x"), ("ENDPOINT", _url(runner))):
+            monkeypatch.setenv(f"LANGSMITH_{name}", value)
+            monkeypatch.setenv(f"LANGCHAIN_{name}", value)
+        monkeypatch.setenv("LANGCHAIN_TRACING_V2", "true")
+        _langsmith_settings().cache_clear()
+        try:
+            await asked(tmp_path, says(GOOD))
+            await asyncio.sleep(0.5)  # its thread reports a quarter of a second later
+        finally:
+            _langsmith_settings().cache_clear()
+            await runner.cleanup()
+
+    asyncio.run(run())
+    assert reports == []
+
+
+def _url(runner: web.AppRunner) -> str:
+    return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+def _langsmith_settings() -> Any:
+    """What LangSmith remembers of the environment."""
+    from langsmith.utils import get_env_var
+
+    return get_env_var
 
 
 def test_pause_before_a_retry_doubles(tmp_path: Path) -> None:

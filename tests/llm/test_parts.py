@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -260,3 +262,17 @@ def test_faulty_key_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured) as caught:
         load_settings(LlmSettings, read_environment(tmp_path / ".env", process={}))
     assert "cret" not in str(caught.value)
+
+
+def test_langchain_is_not_loaded_before_the_first_question() -> None:
+    code = """
+import sys
+from llm.adviser import Adviser
+from llm.opening import configured, open_budget
+from llm.settings import LlmSettings
+configured(LlmSettings(deepseek_api_key="sk-0123456789", local_llm_url="http://127.0.0.1:9"))
+print([name for name in sys.modules if name.partition("_")[0] in ("langchain", "openai", "httpx", "langsmith")])
+"""
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
