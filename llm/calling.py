@@ -77,7 +77,10 @@ class _Call:
 
 
 class Caller:
-    """Makes requests. No exception of a library, a network or the budget leaves `call`; cancellation does."""
+    """Makes requests. No exception of a library, a network or the budget leaves `call`.
+
+    Cancellation does, and RecordsFailed of a call log that takes nothing any more.
+    """
 
     def __init__(
         self,
@@ -120,7 +123,8 @@ class Caller:
         except NotRecorded as error:
             return Unusable(reason=error.reason, detail=str(error))
         except Exception as error:  # noqa: BLE001 (the border to other people's clients: classified, recorded, counted)
-            return Unusable(reason=reason_of(error), detail=self._blank(detail_of(error)))
+            self._blank_error(error)
+            return Unusable(reason=reason_of(error), detail=detail_of(error))
         return said if isinstance(said, Unusable) else read_reply(said, reply_class)
 
     async def _converse(self, call: _Call) -> Completion | Unusable:
@@ -154,11 +158,11 @@ class Caller:
         return completion
 
     async def _completed(self, call: _Call) -> Completion:
-        """The completion. What a service says in an error may repeat the key, and the span around shows errors."""
+        """The completion. The span around shows what an error says."""
         try:
             return await call.backend.complete(call.request)
         except Exception as error:
-            error.args = tuple(self._blank(part) if isinstance(part, str) else part for part in error.args)
+            self._blank_error(error)
             raise
 
     # Money
@@ -220,6 +224,10 @@ class Caller:
                 trace_id=f"{link.trace_id:032x}" if (link := tracing.current()) is not None else None,
             )
         )
+
+    def _blank_error(self, error: Exception) -> None:
+        """What a service says in an error may repeat the key. Blanked before anything cuts it in two."""
+        error.args = tuple(self._blank(part) if isinstance(part, str) else part for part in error.args)
 
     def _blank(self, text: str) -> str:
         """`text` without any secret, and as UTF-8 can say it."""

@@ -133,7 +133,7 @@ def test_purse_that_cannot_be_used_sends_nothing(tmp_path: Path, damage: str, mo
     ],
 )
 def test_what_a_request_leaves_in_the_purse(tmp_path: Path, answer: object, spent: str) -> None:
-    ask(tmp_path, answer, llm_timeout_s=6.0, llm_retries=0)
+    ask(tmp_path, answer, llm_timeout_s=3.0, llm_retries=0)
     day_usd = open_budget(settings(tmp_path)).spent().day_usd
     low, high = {"nothing": (0.0, 0.0), "little": (0.0002, 0.0005), "all": (0.0024, 0.01)}[spent]
     assert low <= day_usd <= high

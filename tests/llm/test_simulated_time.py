@@ -65,7 +65,7 @@ def test_answer_takes_no_simulated_time(tmp_path: Path) -> None:
 
 
 def test_deadline_is_one_of_wall_time(tmp_path: Path) -> None:
-    outcome, took_s, _ = ask(tmp_path, dribbles, llm_timeout_s=6.0)
+    outcome, took_s, _ = ask(tmp_path, dribbles, llm_timeout_s=3.0)
     assert isinstance(outcome, Abstained)
     assert outcome.reason == Reason.TIMEOUT
     assert took_s < 0.01
