@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from day_trading.options import TraderOptions
+    from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import RecordedOrSynthetic
-    from market_hours import Clock
+    from market_hours import Clock, Session
     from observability import TradingHistory
     from trading.day_report import DayReport
 
@@ -240,8 +241,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             running = trader.run(options.strategy.watchlist_universe)
             service = ServiceManager(environment.process)
             report = runner.run(under_watch(service, running, trader.health.status, trader.health.stalled))
-            _tell(report)
-            history.end_session(session.date.isoformat(), clock.now())
+            _end_session(trader, report, session, history, clock.now())
             if trader.fault is not None:
                 raise trader.fault
     return DONE
@@ -309,8 +309,7 @@ async def _simulate_sessions(
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
                 obey_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
-                _tell(report)
-                history.end_session(session.date.isoformat(), world.clock.now())
+                _end_session(trader, report, session, history, world.clock.now())
                 if trader.fault is not None:
                     raise trader.fault
                 if trader.was_stopped:
@@ -392,15 +391,20 @@ def _clock_text(when: datetime) -> str:
     return f"{there:%H:%M} in New York" + f" ({here:%a %H:%M %Z} here)" * elsewhere
 
 
-def _tell(report: DayReport) -> None:
-    """Write the day log and print the summary."""
+def _end_session(
+    trader: IntradayTrader, report: DayReport, session: Session, history: TradingHistory, now: datetime
+) -> None:
+    """Evaluate the session, write the day log, print the summary, tidy the records."""
+    from day_trading.close_of_day import evaluated
     from market_hours import NEW_YORK
     from trading.day_summary import summary_lines
 
+    report = evaluated(report, session, trader.bars, history, now)
     ended = report.ended_at.astimezone(NEW_YORK)
     path = LOG_DIR / f"day_trader_run_{report.session_date}_{ended:%H%M%S}.json"
     write_json_atomically(path, report)
     print("\n".join(summary_lines(report, str(path), NEW_YORK)))
+    history.end_session(report.session_date.isoformat(), now)
 
 
 if __name__ == "__main__":
