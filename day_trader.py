@@ -18,7 +18,6 @@ from utils import (
     read_environment,
     setup_logging,
     unknown_variables,
-    write_json_atomically,
 )
 
 if TYPE_CHECKING:
@@ -26,11 +25,9 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from day_trading.options import TraderOptions
-    from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import RecordedOrSynthetic
-    from market_hours import Clock, Session
+    from market_hours import Clock
     from observability import TradingHistory
-    from trading.day_report import DayReport
 
 log = logging.getLogger("day_trader")
 
@@ -230,6 +227,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
         database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
         with only_user(database), _open_history(database, mode, options) as history:
+            from day_trading.close_of_day import close_of_day
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
             from health.watchdog import ServiceManager, under_watch
 
@@ -241,7 +239,8 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             running = trader.run(options.strategy.watchlist_universe)
             service = ServiceManager(environment.process)
             report = runner.run(under_watch(service, running, trader.health.status, trader.health.stalled))
-            _end_session(trader, report, session, history, clock.now())
+            print(close_of_day(report, session, trader.bars, history, clock.now(), LOG_DIR))
+            history.end_session(session.date.isoformat(), clock.now())
             if trader.fault is not None:
                 raise trader.fault
     return DONE
@@ -269,6 +268,7 @@ async def _simulate_sessions(
     from random import Random
     from uuid import UUID
 
+    from day_trading.close_of_day import close_of_day
     from day_trading.options import known_watchlist
     from day_trading.signals import obey_signals
     from day_trading_agents import IntradayTrader
@@ -309,7 +309,8 @@ async def _simulate_sessions(
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
                 obey_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
-                _end_session(trader, report, session, history, world.clock.now())
+                print(close_of_day(report, session, trader.bars, history, world.clock.now(), LOG_DIR))
+                history.end_session(session.date.isoformat(), world.clock.now())
                 if trader.fault is not None:
                     raise trader.fault
                 if trader.was_stopped:
@@ -389,22 +390,6 @@ def _clock_text(when: datetime) -> str:
     there, here = when.astimezone(NEW_YORK), when.astimezone()
     elsewhere = there.utcoffset() != here.utcoffset()
     return f"{there:%H:%M} in New York" + f" ({here:%a %H:%M %Z} here)" * elsewhere
-
-
-def _end_session(
-    trader: IntradayTrader, report: DayReport, session: Session, history: TradingHistory, now: datetime
-) -> None:
-    """Evaluate the session, write the day log, print the summary, tidy the records."""
-    from day_trading.close_of_day import evaluated
-    from market_hours import NEW_YORK
-    from trading.day_summary import summary_lines
-
-    report = evaluated(report, session, trader.bars, history, now)
-    ended = report.ended_at.astimezone(NEW_YORK)
-    path = LOG_DIR / f"day_trader_run_{report.session_date}_{ended:%H%M%S}.json"
-    write_json_atomically(path, report)
-    print("\n".join(summary_lines(report, str(path), NEW_YORK)))
-    history.end_session(report.session_date.isoformat(), now)
 
 
 if __name__ == "__main__":

@@ -6,24 +6,27 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
 
-from evidence.days import SharpeEvidence, TooFewDays, sharpe_evidence
+from evidence.days import SharpeEvidence, sharpe_evidence
 from evidence.excursions import PriceBars
 from evidence.insights import Denial, Insight, Material, insights
 from evidence.metrics import Value, measured
+from evidence.plain import plain
 from evidence.position_size import duration_analysis, idle_capital, size_analysis
+from evidence.too_few import TooFew
 from evidence.trips import GROUPINGS, TradingDay, Trip, grouped
 from health.findings import Action, Finding, Measure, Reading, Severity, Vitals, examine, worst
 from health.machine import Machine
 from health.treatment import NOTHING_WRONG, Plan, Step, treat
-from market_hours import NEW_YORK, Clock
+from market_hours import Clock
 from observability import TradingHistory
+from records.evidence_trips import trip_of
 from records.rows import DailyMetricsRow, EvaluationRow, FillRow, HealthRow, HealthStatus, RoundTripRow
 from utils import TradingError
 
@@ -203,7 +206,7 @@ def _as_json(finding: Finding) -> dict[str, str | float]:
 
 FIRST_SESSION = "0001-01-01"
 INSIGHT_SESSIONS = timedelta(days=28)  # how far back the rules look beyond the day: twenty sessions
-KEPT_DIGITS = 6  # of floats in the database and the reports: sums of floats differ beyond
+SHORT = frozenset({"round_trips", "win_rate_pct", "total_pnl_usd", "expectancy_usd", "slippage_bps"})
 BY_RULES = "rules"
 
 
@@ -238,7 +241,7 @@ class PerformanceAnalyzer:
         for fill in self._history.fills_between(first, last):
             fills.setdefault(fill.symbol, []).append(fill)
         return tuple(
-            _trip(row, [fill for fill in fills.get(row.symbol, ()) if row.opened_at <= fill.timestamp <= row.closed_at])
+            trip_of(row, row.pnl_usd, [fill for fill in fills.get(row.symbol, ()) if _is_part(fill, row)])
             for row in self._history.round_trips_between(first, last)
             if row.pnl_usd is not None
         )
@@ -267,7 +270,7 @@ class PerformanceAnalyzer:
             if row.detail and row.detail.get("equity_at_open_usd")
         ]
 
-    def sharpe(self, last: str, *, trials: int = 1) -> SharpeEvidence | TooFewDays:
+    def sharpe(self, last: str, *, trials: int = 1) -> SharpeEvidence | TooFew:
         """The Sharpe ratio of all sessions up to `last`, after `trials` variants were tried."""
         return sharpe_evidence(np.array([day.return_ for day in self.days(last)]), trials=trials)
 
@@ -283,24 +286,24 @@ class PerformanceAnalyzer:
         )
         earlier = [each for each in self.days(day) if each.session_date < facts.session_date]
         evidence = sharpe_evidence(np.array([each.return_ for each in (*earlier, today)]))
-        known = isinstance(evidence, SharpeEvidence)
+        known = evidence if isinstance(evidence, SharpeEvidence) else None
         row = DailyMetricsRow(
             session_date=day,
-            sharpe=rounded(evidence.sharpe) if known else None,
-            sortino=rounded(evidence.sortino) if known else None,
-            detail=rounded(
+            sharpe=plain(known.sharpe) if known else None,
+            sortino=plain(known.sortino) if known else None,
+            detail=plain(
                 {
                     "equity_at_open_usd": facts.equity_at_open_usd,
                     "return_pct": 100.0 * today.return_,
                     "unreported_round_trips": self.unreported(day, day),
-                    "sharpe": asdict(evidence) if known else str(evidence),
-                    "size": _told(size_analysis(self.trips(_weeks_before(facts.session_date), day))),
-                    "idle_capital": asdict(idle_capital(trips, facts.capital_usd, facts.length_s)),
-                    "duration": asdict(duration_analysis(trips)),
+                    "sharpe": evidence,
+                    "size": size_analysis(self.trips(_weeks_before(facts.session_date), day)),
+                    "idle_capital": idle_capital(trips, facts.capital_usd, facts.length_s),
+                    "duration": duration_analysis(trips),
                     "by": {by: _short(grouped(trips, by)) for by in GROUPINGS if by != "day"},
                 }
             ),
-            **rounded(values),
+            **plain(values),
         )
         self._history.record_daily_metrics(row)
         return row
@@ -331,7 +334,7 @@ class DailyInsights:
                 present=facts.parameters,
             )
         )
-        self.record(BY_RULES, day, found, now, metrics=asdict(metrics))
+        self.record(BY_RULES, day, found, now, metrics=metrics)
         return found
 
     def record(
@@ -341,7 +344,7 @@ class DailyInsights:
         found: Sequence[Insight],
         now: datetime,
         *,
-        metrics: Mapping[str, Any] | None = None,
+        metrics: DailyMetricsRow | None = None,
         llm_call_id: str | None = None,
     ) -> None:
         """Keep what `source` (rules, or a model's name) found in a session; it replaces what it said before."""
@@ -352,68 +355,27 @@ class DailyInsights:
                 source=source,
                 insights="\n".join(insight.words for insight in found) or "nothing stood out",
                 recommendations=tuple(
-                    rounded({"rule": insight.rule, **asdict(insight.suggestion)})
+                    {"rule": insight.rule, **plain(insight.suggestion)}
                     for insight in found
                     if insight.suggestion is not None
                 ),
-                metrics=rounded({"day": metrics, "insights": [asdict(insight) for insight in found]}),
+                metrics=plain({"day": metrics, "insights": found}),
                 llm_call_id=llm_call_id,
             )
         )
-
-
-def rounded(value: Any) -> Any:
-    """`value` with its floats, wherever they are, to `KEPT_DIGITS`; NaN and infinity become None."""
-    if isinstance(value, float):
-        return round(value, KEPT_DIGITS) + 0.0 if np.isfinite(value) else None  # no -0.0
-    if isinstance(value, Mapping):
-        return {key: rounded(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(inner) for inner in value]
-    return value
 
 
 def _weeks_before(session_date: date) -> str:
     return (session_date - INSIGHT_SESSIONS).isoformat()
 
 
-def _told(analysis: Any) -> Any:
-    """An analysis as JSON; in words when it could not be made."""
-    return str(analysis) if type(analysis).__str__ is not object.__str__ else asdict(analysis)
+def _is_part(fill: FillRow, trip: RoundTripRow) -> bool:
+    return trip.opened_at <= fill.timestamp <= trip.closed_at
 
 
 def _short(groups: Mapping[str, Sequence[Trip]]) -> dict[str, dict[str, Value]]:
     """The few metrics of each group that fit a day's row."""
-    wanted = ("round_trips", "win_rate_pct", "total_pnl_usd", "expectancy_usd", "slippage_bps")
-    return {group: {name: values[name] for name in wanted} for group, values in _measured_each(groups)}
-
-
-def _measured_each(groups: Mapping[str, Sequence[Trip]]) -> list[tuple[str, dict[str, Value]]]:
-    return [(group, measured(trips)) for group, trips in groups.items()]
-
-
-def _trip(row: RoundTripRow, fills: Sequence[FillRow]) -> Trip:
-    """A round trip of the database with the prices that its executions were decided on."""
-    assert row.pnl_usd is not None
-    judged = [(fill, fill.decided_price_usd) for fill in fills if fill.decided_price_usd is not None]
-    opening = next(iter(fills), None)
-    return Trip(
-        symbol=row.symbol,
-        session_date=date.fromisoformat(row.session_date),
-        opened_at=row.opened_at,
-        closed_at=row.closed_at,
-        hour=row.opened_at.astimezone(NEW_YORK).hour,
-        quantity=row.quantity,
-        entry_price_usd=row.avg_entry_price_usd,
-        exit_price_usd=row.avg_exit_price_usd,
-        pnl_usd=row.pnl_usd,
-        commissions_usd=row.commission_usd or 0.0,
-        exit_reason=row.exit_reason,
-        executions=row.executions,
-        slipped_usd=sum(
-            fill.quantity * (fill.price_usd - price) * (1 if fill.action == "BUY" else -1) for fill, price in judged
-        ),
-        judged_usd=sum(fill.quantity * price for fill, price in judged),
-        regime=(opening and opening.regime) or "unknown",
-        variant=(opening and opening.variant) or "none",
-    )
+    return {
+        group: {name: value for name, value in measured(trips).items() if name in SHORT}
+        for group, trips in groups.items()
+    }

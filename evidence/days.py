@@ -14,24 +14,12 @@ from statistics import NormalDist
 import numpy as np
 
 from evidence.bootstrap import Floats, Interval, bootstrap_interval
+from evidence.too_few import TooFew
 
 SESSIONS_PER_YEAR = 252
 LEAST_DAYS = 20  # a Sharpe ratio of fewer has an interval wider than anything one could hope for
 EULER = 0.5772156649015329
 FLAT = 1e-12  # a spread below this share of the mean is rounding
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TooFewDays:
-    """Said instead of a number. `needed` counts days with a spread: equal returns say nothing however many they are."""
-
-    days: int
-    needed: int = LEAST_DAYS
-
-    def __str__(self) -> str:
-        if self.days < self.needed:
-            return f"too few days: {self.days} of {self.needed}"
-        return f"{self.days} days without a spread"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +99,12 @@ def luckiest(trials: int) -> float:
 
 def sharpe_evidence(
     returns: Floats, *, trials: int = 1, trials_variance: float | None = None, seed: int = 0
-) -> SharpeEvidence | TooFewDays:
+) -> SharpeEvidence | TooFew:
     """All that can be said about the Sharpe ratio of daily `returns` (n_days,), with a 95 % bootstrap interval."""
     annual, certain = sharpe(returns), probabilistic_sharpe(returns)
     deflated = deflated_sharpe(returns, trials, trials_variance)
     if len(returns) < LEAST_DAYS or annual is None or certain is None or deflated is None:
-        return TooFewDays(days=len(returns))
+        return TooFew(what="days", found=len(returns), needed=LEAST_DAYS)
     return SharpeEvidence(
         days=len(returns),
         trials=trials,

@@ -27,7 +27,7 @@ class PriceBars(NamedTuple):
 
 
 class Excursion(NamedTuple):
-    """Furthest prices of a round trip from its entry, percent of the entry price: `adverse_pct` <= 0 <= `favourable_pct`.
+    """Furthest prices of a round trip, percent of the entry price: `adverse_pct` <= 0 <= `favourable_pct`.
 
     `afterwards_pct` is the highest price between the exit and the end of the bars, None when there are none.
     """

@@ -7,21 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from evidence.bootstrap import Floats, Interval, bootstrap_interval, means
+from evidence.too_few import TooFew
 
 LEAST_FORECASTS = 30
 SURE = 1e-6  # no forecast is surer: one sure mistake would cost an infinite log score
 PRIOR_OUTCOMES = 2.0  # climatology begins as if one of two events had come true
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TooFewForecasts:
-    """Said instead of a skill."""
-
-    forecasts: int
-    needed: int = LEAST_FORECASTS
-
-    def __str__(self) -> str:
-        return f"too few forecasts: {self.forecasts} of {self.needed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +76,7 @@ def calibration_and_resolution(probabilities: Floats, outcomes: Floats, bins: in
 
 def skill(
     probabilities: Floats, outcomes: Floats, baseline: Floats | None = None, *, delay: int = 0, seed: int = 0
-) -> Skill | TooFewForecasts:
+) -> Skill | TooFew:
     """Judge forecasts (n,) of events (n,) that came true (1) or not (0), in the order of their making.
 
     `baseline` are the probabilities to beat; climatology of the earlier outcomes when not given. Intervals are of the
@@ -101,7 +91,7 @@ def skill(
     if not np.isin(outcomes, (0.0, 1.0)).all():
         raise ValueError("an outcome is neither 0 nor 1")
     if len(outcomes) < LEAST_FORECASTS:
-        return TooFewForecasts(forecasts=len(outcomes))
+        return TooFew(what="forecasts", found=len(outcomes), needed=LEAST_FORECASTS)
     ours, theirs = brier_scores(probabilities, outcomes), brier_scores(reference, outcomes)
     our_logs, their_logs = log_scores(probabilities, outcomes), log_scores(reference, outcomes)
     calibration, resolution = calibration_and_resolution(probabilities, outcomes)

@@ -9,22 +9,13 @@ import numpy as np
 
 from evidence.bootstrap import Floats, Interval
 from evidence.metrics import capital_used_usd, median_duration_s
+from evidence.too_few import TooFew
 from evidence.trips import SECONDS_PER_HOUR, Trip
 
 LEAST_TRIPS = 20
+LEAST_SESSIONS = 5
 RESAMPLES = 2_000
 DURATION_BOUNDS_S = (300.0, 900.0, 3_600.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TooFewTrips:
-    """Said instead of an analysis."""
-
-    trips: int
-    needed: int = LEAST_TRIPS
-
-    def __str__(self) -> str:
-        return f"too few round trips: {self.trips} of {self.needed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +34,13 @@ class SizeAnalysis:
     prudent_kelly: float
 
 
-def size_analysis(trips: Sequence[Trip], *, seed: int = 0) -> SizeAnalysis | TooFewTrips:
+def size_analysis(trips: Sequence[Trip], *, seed: int = 0) -> SizeAnalysis | TooFew:
     """Size against outcome. Round trips of a session are resampled together: they are not independent.
 
     With fewer than five sessions single round trips are resampled, and the intervals are narrower than the truth.
     """
     if len(trips) < LEAST_TRIPS:
-        return TooFewTrips(trips=len(trips))
+        return TooFew(what="round trips", found=len(trips), needed=LEAST_TRIPS)
     costs = np.array([trip.cost_usd for trip in trips])
     returns = np.array([trip.return_pct / 100.0 for trip in trips])
     samples = _resampled_sessions(trips, seed)
@@ -134,9 +125,6 @@ def duration_analysis(trips: Sequence[Trip]) -> DurationAnalysis:
         median_loss_s=median_duration_s([trip for trip in trips if trip.pnl_usd < 0]),
         groups=tuple(groups),
     )
-
-
-LEAST_SESSIONS = 5
 
 
 def _resampled_sessions(trips: Sequence[Trip], seed: int) -> list[np.ndarray]:

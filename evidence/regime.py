@@ -64,7 +64,7 @@ INTRADAY = RegimeRule(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegimeReading:
-    """The regime after a bar. `bars_in_regime` counts it; `probabilities` sum to 1; `trend` and `volatility` as above."""
+    """The regime after a bar, which `bars_in_regime` counts. `probabilities` sum to 1; `trend`, `volatility`: above."""
 
     regime: Regime
     probabilities: Mapping[Regime, float]
