@@ -71,7 +71,7 @@ def total_pnl_usd(trips: Sequence[Trip]) -> float:
     Unit: USD
     Formula: Σ P&L
     """
-    return sum(trip.pnl_usd for trip in trips)
+    return sum((trip.pnl_usd for trip in trips), 0.0)
 
 
 def gross_profit_usd(trips: Sequence[Trip]) -> float:
@@ -80,7 +80,7 @@ def gross_profit_usd(trips: Sequence[Trip]) -> float:
     Unit: USD
     Formula: Σ P&L over wins
     """
-    return sum(_won(trips))
+    return sum(_won(trips), 0.0)
 
 
 def gross_loss_usd(trips: Sequence[Trip]) -> float:
@@ -89,7 +89,7 @@ def gross_loss_usd(trips: Sequence[Trip]) -> float:
     Unit: USD
     Formula: Σ P&L over losses
     """
-    return sum(_lost(trips))
+    return sum(_lost(trips), 0.0)
 
 
 def profit_factor(trips: Sequence[Trip]) -> float | None:
@@ -204,7 +204,7 @@ def turnover_usd(trips: Sequence[Trip]) -> float:
     Unit: USD
     Formula: Σ shares · (entry price + exit price)
     """
-    return sum(trip.turnover_usd for trip in trips)
+    return sum((trip.turnover_usd for trip in trips), 0.0)
 
 
 def commissions_usd(trips: Sequence[Trip]) -> float:
@@ -213,7 +213,7 @@ def commissions_usd(trips: Sequence[Trip]) -> float:
     Unit: USD
     Formula: Σ commissions
     """
-    return sum(trip.commissions_usd for trip in trips)
+    return sum((trip.commissions_usd for trip in trips), 0.0)
 
 
 def slippage_bps(trips: Sequence[Trip]) -> float | None:

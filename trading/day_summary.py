@@ -116,7 +116,7 @@ def _evaluation_lines(metrics: Mapping[str, Any]) -> list[str]:
         return []
     sizes = [
         f"{name} {metrics[key]:+,.2f}"
-        for name, key in (("win", "average_win_usd"), ("loss", "average_loss_usd"), ("any", "expectancy_usd"))
+        for name, key in (("win", "average_win_usd"), ("loss", "average_loss_usd"), ("trip", "expectancy_usd"))
         if metrics[key] is not None
     ]
     lines = [
