@@ -15,11 +15,10 @@ MOST_DAYS = 2_520  # ten years: beyond it "days still needed" is no plan
 
 
 class Verdict(StrEnum):
-    """`inconclusive` unless shown otherwise; `no_gain`: better by less than the least effect, or not at all."""
+    """`inconclusive` unless shown otherwise; `no_gain`: better by less than the least effect, no better, or worse."""
 
     INCONCLUSIVE = "inconclusive"
     BETTER = "better"
-    WORSE = "worse"
     NO_GAIN = "no_gain"
 
 
@@ -112,12 +111,11 @@ def _first_verdict(registration: Registration, seen: Floats, low: Floats, high: 
     ripe = np.cumsum(seen != 0) > DAYS_WITHOUT_A_VERDICT  # equal results have no spread, and prove nothing
     means = np.cumsum(seen) / np.arange(1, len(seen) + 1)
     grounds = (
-        (Verdict.WORSE, high < 0),
         (Verdict.NO_GAIN, high < registration.least_effect_bps),
         (Verdict.BETTER, (low > 0) & (means >= registration.least_effect_bps)),
     )
     days = [(int(np.argmax(shown & ripe)) + 1, verdict) for verdict, shown in grounds if (shown & ripe).any()]
     if not days:
         return Verdict.INCONCLUSIVE, None
-    day, verdict = min(days, key=lambda found: found[0])  # on one day the graver one, which comes first
+    day, verdict = min(days, key=lambda found: found[0])
     return verdict, day

@@ -11,7 +11,6 @@ from evidence.too_few import TooFew
 
 LEAST_FORECASTS = 30
 SURE = 1e-6  # no forecast is surer: one sure mistake would cost an infinite log score
-PRIOR_OUTCOMES = 2.0  # climatology begins as if one of two events had come true
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +50,6 @@ def log_scores(probabilities: Floats, outcomes: Floats) -> Floats:
     return np.asarray(-np.where(outcomes > 0.5, np.log(sure), np.log1p(-sure)), dtype=np.float64)
 
 
-def climatology(outcomes: Floats, delay: int = 0) -> Floats:
-    """What the frequency of the earlier events said of each (n,), in the order of their making.
-
-    The last `delay` events before each were not resolved when it was forecast, and are not counted.
-    """
-    known = np.concatenate([[0.0], np.cumsum(outcomes)])
-    counts = np.maximum(np.arange(len(outcomes)) - delay, 0)
-    return np.asarray((known[counts] + PRIOR_OUTCOMES / 2) / (counts + PRIOR_OUTCOMES), dtype=np.float64)
-
-
 def calibration_and_resolution(probabilities: Floats, outcomes: Floats, bins: int = 10) -> tuple[float, float]:
     """Murphy's parts of the Brier score over equal `bins`: distance of what was said from what came (less is better),
     and of what came from the base rate (more is better). Source: Murphy (1973).
@@ -74,15 +63,14 @@ def calibration_and_resolution(probabilities: Floats, outcomes: Floats, bins: in
     return float(weights @ (said - came) ** 2), float(weights @ (came - outcomes.mean()) ** 2)
 
 
-def skill(
-    probabilities: Floats, outcomes: Floats, baseline: Floats | None = None, *, delay: int = 0, seed: int = 0
-) -> Skill | TooFew:
+def skill(probabilities: Floats, outcomes: Floats, baseline: Floats | None = None, *, seed: int = 0) -> Skill | TooFew:
     """Judge forecasts (n,) of events (n,) that came true (1) or not (0), in the order of their making.
 
-    `baseline` are the probabilities to beat; climatology of the earlier outcomes when not given. Intervals are of the
-    stationary bootstrap. Raises ValueError for what is no probability or no outcome.
+    `baseline` are the probabilities to beat; when not given, climatology: the share of these events that came true,
+    which nobody knew beforehand and is therefore harder to beat than what anybody could have said. Intervals are of
+    the stationary bootstrap. Raises ValueError for what is no probability or no outcome.
     """
-    reference = climatology(outcomes, delay) if baseline is None else baseline
+    reference = np.full(len(outcomes), outcomes.mean()) if baseline is None else baseline
     if not len(probabilities) == len(outcomes) == len(reference):
         raise ValueError(f"{len(probabilities)} forecasts, {len(reference)} baselines and {len(outcomes)} outcomes")
     for name, values in (("forecast", probabilities), ("baseline", reference)):

@@ -22,7 +22,7 @@ def test_nothing_seen_is_inconclusive() -> None:
 
 
 @pytest.mark.parametrize(
-    ("effect_bps", "verdict"), [(12.0, Verdict.BETTER), (-12.0, Verdict.WORSE), (-1.0, Verdict.NO_GAIN)]
+    ("effect_bps", "verdict"), [(12.0, Verdict.BETTER), (-12.0, Verdict.NO_GAIN), (-1.0, Verdict.NO_GAIN)]
 )
 def test_a_plain_effect_gets_its_verdict_within_the_horizon(effect_bps: float, verdict: Verdict) -> None:
     now = standing(PLAN, days(effect_bps, 120))

@@ -11,7 +11,6 @@ from evidence.forecasts import (
     Skill,
     brier_scores,
     calibration_and_resolution,
-    climatology,
     log_scores,
     skill,
 )
@@ -28,15 +27,6 @@ def test_scores_by_hand() -> None:
     said, came = np.array([0.8, 0.3, 1.0]), np.array([1.0, 1.0, 0.0])
     assert brier_scores(said, came) == pytest.approx([0.04, 0.49, 1.0])
     assert log_scores(said, came) == pytest.approx([-log(0.8), -log(0.3), -log(1e-6)])
-
-
-def test_climatology_knows_only_outcomes_before_the_forecast() -> None:
-    came = np.array([1.0, 1.0, 0.0, 1.0])
-    assert climatology(came) == pytest.approx([1 / 2, 2 / 3, 3 / 4, 3 / 5])
-    assert climatology(came, delay=2) == pytest.approx([1 / 2, 1 / 2, 1 / 2, 2 / 3])
-    changed = came.copy()
-    changed[3] = 0.0
-    assert climatology(changed).tolist() == climatology(came).tolist()
 
 
 def test_parts_of_the_brier_score_add_up_when_forecasts_are_those_of_the_bins() -> None:
@@ -69,12 +59,12 @@ def test_overconfidence_costs_skill() -> None:
 def test_a_source_without_skill_is_rarely_called_proven() -> None:
     rng = np.random.default_rng(9)
     proven = 0
-    for seed in range(100):
+    for seed in range(60):
         said, came = rng.uniform(0.3, 0.7, 100), (rng.random(100) < 0.5).astype(float)
         found = skill(said, came, np.full(100, 0.5), seed=seed)
         assert isinstance(found, Skill)
         proven += found.is_proven
-    assert proven <= 5
+    assert proven <= 4
 
 
 def test_too_few_forecasts_give_words() -> None:

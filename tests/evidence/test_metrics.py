@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evidence.metrics import OF_TRIPS, BPS, measured
+from evidence.metrics import BPS, OF_TRIPS, measured
 from evidence.trips import GROUPINGS, grouped
 from tests.evidence.hand_made import trip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,8 @@ def test_probabilities_sum_to_one_and_nothing_is_said_in_the_first_year() -> Non
 def test_hysteresis_makes_spells_longer_than_the_likeliest_regime_of_the_day() -> None:
     path = [each for each in readings(walk((2_500, 0.0002, 0.01), seed=3)) if each is not None]
     likeliest = [max(REGIMES, key=each.probabilities.__getitem__) for each in path]
-    noisy = sum(a is not b for a, b in zip(likeliest, likeliest[1:], strict=False))
-    changes = sum(a.regime is not b.regime for a, b in zip(path, path[1:], strict=False))
+    noisy = sum(a is not b for a, b in pairwise(likeliest))
+    changes = sum(a.regime is not b.regime for a, b in pairwise(path))
     assert changes < 0.75 * noisy
     assert min(length for spells in dwell_times(path).values() for length in spells[:-1]) >= DAILY.confirm_bars
 
