@@ -1,4 +1,4 @@
-"""What becomes of a session once it is over: it is measured, explained and told."""
+"""What becomes of a session once it is over: it is measured and explained."""
 
 from __future__ import annotations
 
@@ -6,41 +6,22 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evidence.excursions import PriceBars
 from evidence.plain import plain
-from market_hours import NEW_YORK, Session
+from market_hours import Session
 from observability import TradingHistory
 from self_evaluation import DailyInsights, PerformanceAnalyzer, SessionFacts
 from trading.bars import Bar
 from trading.day_report import DayReport
-from trading.day_summary import summary_lines
 from trading.money import PRICE_UNITS_PER_USD
-from utils import write_json_atomically
 
 log = logging.getLogger(__name__)
 
 CENT_USD = 0.01
-
-
-def close_of_day(
-    report: DayReport,
-    session: Session,
-    bars: Mapping[str, Sequence[Bar]],
-    history: TradingHistory,
-    now: datetime,
-    log_dir: Path,
-) -> str:
-    """Evaluate the session and write the day log; the summary for the terminal."""
-    report = evaluated(report, session, bars, history, now)
-    ended = report.ended_at.astimezone(NEW_YORK)
-    path = log_dir / f"day_trader_run_{report.session_date}_{ended:%H%M%S}.json"
-    write_json_atomically(path, report)
-    return "\n".join(summary_lines(report, str(path), NEW_YORK))
 
 
 def evaluated(

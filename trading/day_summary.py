@@ -121,7 +121,7 @@ def _evaluation_lines(metrics: Mapping[str, Any]) -> list[str]:
     ]
     lines = [
         _labelled("on average", f"{', '.join(sizes)} USD; {metrics['average_duration_s'] / 60:,.0f} min in a position"),
-        _labelled("capital", f"at most {metrics['capital_used_usd']:,.2f} USD at work, {_return_text(metrics)}"),
+        _labelled("at work", f"at most {metrics['capital_used_usd']:,.2f} USD, {_return_text(metrics)}"),
     ]
     if metrics["slippage_bps"] is not None:
         lines.append(_labelled("slippage", f"{metrics['slippage_bps']:+.2f} bps of turnover"))
