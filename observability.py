@@ -168,6 +168,14 @@ class TradingHistory(HistoryReader):
         """The database adds the hash that chains it to the call before."""
         self._writer.submit(INSERT_LLM_CALL, LLM_CALLS.values(self._mine(call)))
 
+    def replace_evaluation(self, evaluation: EvaluationRow) -> None:
+        """The same, in place of what its source said about the session before."""
+        row = self._mine(evaluation)
+        key = (row.session_date, row.bot, row.mode, row.source)
+        self._writer.submit_durable(
+            [Statement(queries.REMOVE_EVALUATIONS, key), Statement(EVALUATIONS.insert, EVALUATIONS.values(row))]
+        )
+
     def record_daily_metrics(self, metrics: DailyMetricsRow) -> None:
         """One row per session, bot and mode; the last one stands."""
         self._writer.submit(queries.UPSERT_DAILY_METRICS, DAILY_METRICS.values(self._mine(metrics)))

@@ -283,3 +283,30 @@ class RoundTripRow:
     exit_reason: str
     duration_s: float
     executions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillRow:
+    """An execution with the price it was decided on: the last price at an entry's or a market exit's decision, the
+    resting price of a stop or a target. None when nobody knows it.
+    """
+
+    exec_id: str
+    timestamp: datetime
+    symbol: str
+    action: Action
+    quantity: int
+    price_usd: float
+    regime: str | None
+    variant: str | None
+    decided_price_usd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenialRow:
+    """A refusal of an entry, when its reason became news."""
+
+    timestamp: datetime
+    symbol: str
+    rule: str
+    ask_usd: float

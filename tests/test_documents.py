@@ -372,13 +372,15 @@ def test_readme_shows_the_exit_codes_of_the_program() -> None:
 
 
 def shape(lines: list[str]) -> list[str]:
-    """What stays the same from day to day in a summary: its labels and the head of its table, in order."""
+    """What stays the same from day to day in a summary, in order: its labels and the head of its table."""
     found = []
     in_table = False
     for line in lines:
         in_table = bool(line.strip()) and (in_table or line.startswith("symbol "))
         if line.startswith("symbol "):
             found.append(line)
+        elif line.startswith("- "):
+            continue  # a finding: each day has its own
         elif not in_table and (match := re.match(r"(\S[^,\d]*?)(?:  |,| \d)", line)) and match[1] != "warning":
             found.append(match[1])
     return found
