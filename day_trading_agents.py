@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # the command loads what it needs once its event loop is there
+    import sys
+
+    from day_trading.__main__ import main
+
+    sys.exit(main())
+
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from broker.market_data import MarketData
 from broker.trading_desk import TradingDesk
+from day_trading.advising import ask_adviser
+from day_trading.analysis_file import analysis_content
 from day_trading.entry_judge import EntryJudge
+from day_trading.evidence import filters_of, gather_evidence
 from day_trading.kill_switch import KillSwitch
 from day_trading.options import TraderOptions, known_watchlist
+from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
+from day_trading.universe import choose_universe, refuse_unknown
 from health.workers import Ask, WorkerLost, WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
+from tools import history, open_sources
+from trading.advice import Adviser
 from trading.bars import Bar
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
-from trading.errors import BrokerUnavailable, HistoryUnavailable
+from trading.errors import BrokerUnavailable
 from trading.money import money_to_usd
 from trading.orders import Reason
+from trading.premarket import Evidence, premarket_refusal
 from trading.settings import StrategySettings
 from trading.sizing import symbol_budget
-from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, leave_out, rank
+from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, by_score, entries_of, leave_out, refused
 from utils import HaltTrading, Misconfigured, TradingError, write_json_atomically
+from vendors.sources import Sources
 
 log = logging.getLogger(__name__)
 
@@ -39,54 +54,104 @@ LEAVE_LIMIT = timedelta(minutes=5)  # shares that the broker does not have can n
 
 
 class WatchlistAnalyst:
-    """Ranks a universe by daily volatility and turnover. Each symbol is fetched and assessed by one worker."""
+    """Makes the watchlist before the open: universe, filters, scores on the workers, an adviser's nudge, the file.
 
-    def __init__(self, data: MarketData, settings: StrategySettings, workers: WorkerPool) -> None:
-        self._data = data
+    Vendors cost opinions, never the list: what could not be had is said in the file. The same answers give the same
+    list.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        settings: StrategySettings,
+        workers: WorkerPool,
+        *,
+        adviser: Adviser | None = None,
+        is_unknown: Callable[[str], Awaitable[bool]] | None = None,
+        progress: Progress = no_progress,
+    ) -> None:
+        """`is_unknown` tells of a symbol that cannot be traded; symbols of a vendor are asked about."""
+        self._sources = sources
         self._settings = settings
         self._workers = workers
+        self._adviser = adviser
+        self._is_unknown = is_unknown
+        self._progress = progress
+        self._missing: Counter[str] = Counter()  # what a symbol's history was asked for in vain -> how often
 
     async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
         """Assess the universe, rank it and write the list to `file`. Raises Misconfigured when nothing is fit."""
-        candidates = await self.assess_all(universe, session)
-        entries = rank(candidates, self._settings.watchlist_size)
+        self._missing.clear()
+        chosen = await choose_universe(self._sources, universe, self._settings)
+        gathered = await gather_evidence(self._sources, chosen.symbols, session.date)
+        candidates = await self.assess_all(chosen.symbols, session, gathered.of)
+        size = self._settings.watchlist_size
+        if self._is_unknown is not None:
+            candidates = await refuse_unknown(candidates, universe, size, self._is_unknown)
+        advised = await ask_adviser(self._adviser, by_score(candidates), gathered.of, size)
+        entries = entries_of(advised.order[:size])
         if not entries:
             reasons = "; ".join(f"{c.symbol}: {c.refusal}" for c in candidates[:3])
             raise Misconfigured(f"none of {len(candidates)} symbols is fit for the watchlist ({reasons})")
         watchlist = Watchlist(session_date=session.date, source="analysed", entries=entries)
-        refused = {candidate.symbol: candidate.refusal for candidate in candidates if candidate.refusal}
-        content = {
-            "session_date": session.date.isoformat(),
-            "source": watchlist.source,
-            "symbols": [asdict(entry) for entry in entries],
-            "refused": refused,
-        }
+        missing = [
+            *chosen.missing,
+            *gathered.missing,
+            *(f"{n} x {words}" for words, n in sorted(self._missing.items())),
+        ]
+        content = analysis_content(watchlist, chosen, gathered, candidates, advised.views, missing)
         write_json_atomically(file, content)
         return watchlist
 
-    async def assess_all(self, universe: Sequence[str], session: Session) -> list[Candidate]:
+    async def assess_all(
+        self, universe: Sequence[str], session: Session, evidence: Mapping[str, Evidence] | None = None
+    ) -> list[Candidate]:
         """Every symbol's score or refusal, in the order of `universe`."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._assess(symbol, session)) for symbol in universe]
+        with self._progress(len(universe)) as step:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._assess(symbol, session, (evidence or {}).get(symbol), step))
+                    for symbol in universe
+                ]
         return [task.result() for task in tasks]
 
-    async def _assess(self, symbol: str, session: Session) -> Candidate:
+    async def _assess(
+        self, symbol: str, session: Session, evidence: Evidence | None, step: Callable[[], None]
+    ) -> Candidate:
         """One symbol on one worker. Without bars it is refused; the others go on."""
         try:
-            return await self._workers.run(self._fetch_and_score, symbol, session)
-        except (HistoryUnavailable, WorkerLost) as error:
+            if evidence and (words := premarket_refusal(evidence, filters_of(self._settings))):
+                return refused(symbol, words)
+            return await self._workers.run(self._fetch_and_score, symbol, session, evidence)
+        except WorkerLost as error:
             log.info("%s is left out: %s", symbol, error)
-            return self._score(symbol, [])
+            return self._score(symbol, [], evidence)
+        finally:
+            step()
 
-    def _fetch_and_score(self, ask: Ask, symbol: str, session: Session) -> Candidate:
+    def _fetch_and_score(self, ask: Ask, symbol: str, session: Session, evidence: Evidence | None) -> Candidate:
         """On a worker's thread, which waits for the bars that come through the event loop."""
-        return self._score(symbol, ask(lambda: self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)))
+        return self._score(symbol, ask(lambda: self._history(symbol, session)), evidence)
 
-    def _score(self, symbol: str, bars: Sequence[Bar]) -> Candidate:
+    async def _history(self, symbol: str, session: Session) -> list[Bar]:
+        """Daily bars from the first source that has them; what failed on the way is counted for the file."""
+        found = await history(self._sources, symbol, session.date, ATR_CALENDAR_DAYS)
+        self._missing.update(found.missing)
+        if not found.is_known:
+            log.info("%s is left out: %s", symbol, "; ".join(found.missing))
+        return found.value
+
+    def _score(self, symbol: str, bars: Sequence[Bar], evidence: Evidence | None) -> Candidate:
         settings = self._settings
         floor_pct = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
         return assess(
-            symbol, bars, floor_pct, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd
+            symbol,
+            bars,
+            floor_pct,
+            settings.watchlist_min_price_usd,
+            settings.watchlist_min_dollar_volume_usd,
+            evidence=evidence,
+            min_relative_volume=settings.watchlist_min_relative_volume,
         )
 
 
@@ -191,8 +256,7 @@ class IntradayTrader:
         if self._watchlist.entries and self._watchlist.session_date is None:
             await self._refuse_typing_mistakes()
         if not self._watchlist.entries:
-            analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, self._workers)
-            self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
+            await self._analyse(universe)
         safety = options.desk.safety
         others = self._desk.owned_by_others() if safety.shared_symbols == "exclude" else {}
         self._watchlist, left_out = leave_out(self._watchlist, safety.never_trade, tuple(others))
@@ -200,6 +264,20 @@ class IntradayTrader:
             self._desk.keeper.warn(words)
         await self._desk.take_positions(self._watchlist.symbols)
         await self._desk.follow(self._watchlist.symbols)
+
+    async def _analyse(self, universe: Sequence[str]) -> None:
+        """Make the list. Vendors are asked where the options allow it: never in a simulated session."""
+        options, data = self._options, self._desk.broker.data
+        async with open_sources(options.vendors, self._clock, daily_bars=data.daily_bars) as sources:
+            analyst = WatchlistAnalyst(
+                sources,
+                options.strategy,
+                self._workers,
+                adviser=options.adviser,
+                is_unknown=data.is_unknown if options.vendors is not None else None,
+                progress=terminal_progress if self._clock.is_real else no_progress,
+            )
+            self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
 
     async def _refuse_typing_mistakes(self) -> None:
         """A symbol that nobody knows, in a list written by hand. Raises Misconfigured."""

@@ -34,6 +34,7 @@ class DayTraderConfiguration:
     broker: BrokerSettings
     performance: PerformanceSettings
     records: RecordsSettings
+    vendors: VendorSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -45,4 +46,5 @@ class DayTraderConfiguration:
             broker=load_settings(BrokerSettings, environment),
             performance=load_settings(PerformanceSettings, environment),
             records=load_settings(RecordsSettings, environment),
+            vendors=load_settings(VendorSettings, environment),
         )
