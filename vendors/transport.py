@@ -57,7 +57,8 @@ class Transport:
         raise VendorUnavailable(self._vendor, endpoint, words)
 
     async def _get(self, endpoint: str, url: URL) -> Received:
-        async with self._opened().get(url, headers=self._headers, allow_redirects=False) as response:
+        ask = self._opened().get(url, headers=self._headers, allow_redirects=False, middlewares=(_Once(),))
+        async with ask as response:
             body = bytearray()
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 body += chunk
@@ -78,6 +79,21 @@ class Transport:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+class _Once:
+    """aiohttp repeats a GET by itself when a connection ends: that would be a request that nobody counted."""
+
+    def __init__(self) -> None:
+        self._sent = False
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if self._sent:
+            raise aiohttp.ClientConnectionResetError("the connection ended")
+        self._sent = True
+        return await handler(request)
 
 
 def _seconds(headers: Mapping[str, str]) -> float:
