@@ -13,23 +13,21 @@ from utils import (
     Environment,
     HaltTrading,
     Misconfigured,
+    Redaction,
     TradingError,
     read_environment,
     setup_logging,
     unknown_variables,
-    write_json_atomically,
 )
 
 if TYPE_CHECKING:
     import asyncio
-    from datetime import date, datetime
+    from datetime import date
 
     from day_trading.options import TraderOptions
-    from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock
     from observability import TradingHistory
-    from trading.day_report import DayReport
 
 log = logging.getLogger("day_trader")
 
@@ -39,7 +37,8 @@ SIMULATED_DATABASE = Path("simulated_history.db")
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
-TOLD_BY_US = ("ib_insync.wrapper", "ib_insync.client")  # their lines come again as errors and warnings of this program
+CLIENT_LIBRARIES = ("ib_insync", "ib_async")
+TOLD_BY_US = tuple(f"{library}.{part}" for library in CLIENT_LIBRARIES for part in ("wrapper", "client"))  # told again
 CLIENT_ID = 2
 LATEST = "latest"
 MOST_DAYS = 100_000
@@ -112,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = _Parser(prog="day_trader.py", description="Trades one session by itself.", allow_abbrev=False)
     add = parser.add_argument
-    add("--allocation", type=_allocation, required=True, metavar="SHARE", help="share of the account to use, 0 to 1")
+    add("--allocation", type=_allocation, metavar="SHARE", help="share of the account to use, 0 to 1; required")
     add("--live", action="store_true", help="allow a live account (ids that do not start with D): real money")
     add("--dry-run", action="store_true", help="decide and record, but send no order")
     add("--client-id", type=_whole(0, LARGEST_ID), default=CLIENT_ID, metavar="N", help="API client id (default 2)")
@@ -121,6 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--db", type=Path, metavar="FILE", help="database; default trading_history.db or simulated_history.db")
     add("--adopt", type=_consent, action="append", metavar="SYMBOL:SHARES", help="hand external shares to the bot")
     add("--flatten-on-exit", action="store_true", help="on Ctrl-C close positions at market")
+    add("--kill", nargs="?", const="stop", choices=("stop", "flatten"), help="throw the kill switch of a running bot")
     add("--no-dashboard", action="store_true", help="do not start the web page")
     add("--verbose", action="store_true", help="log to the terminal what otherwise only the log file gets")
     simulation = parser.add_argument_group("simulation", "the same program against the simulated gateway")
@@ -140,34 +140,48 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     """
     parser = build_parser()
     args = parser.parse_args(arguments)
+    if args.kill is None and args.allocation is None:
+        parser.error("the following arguments are required: --allocation")
     if args.simulate is None:
         for option in ("market_data", "days", "seed", "speed"):
             if getattr(args, option) is not None:
                 parser.error(f"--{option.replace('_', '-')} needs --simulate")
     elif args.live:
         parser.error("--live and --simulate exclude each other")
+    blank: Callable[[str], str] = str
     try:
         environment = read_environment()
-        level = logging.INFO if args.verbose else logging.WARNING
+        level, unseen = (logging.INFO, ()) if args.verbose else (logging.WARNING, TOLD_BY_US)
         from day_trading.settings import SETTINGS_CLASSES
+        from telemetry.settings import header_secrets
 
-        secrets, unseen = environment.secrets(SETTINGS_CLASSES), () if args.verbose else TOLD_BY_US
+        secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment))
+        blank = Redaction(secrets)
         setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
         from market_hours import LiveClock
+        from observability import Telemetry
+        from telemetry.garbage import quiet_collection
 
+        if args.kill is not None:
+            from day_trading.kill_switch import throw_from_console
+
+            print(throw_from_console(environment, args.kill))
+            return DONE
         run = _trade if args.simulate is None else _simulate
-        return run(args, environment, clock or LiveClock())
+        mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
+        with Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets), quiet_collection():
+            return run(args, environment, clock or LiveClock())
     except KeyboardInterrupt:  # the session takes the signals over when it begins
         print("Stopped by Ctrl-C before the session began.")
         return DONE
     except Exception as error:
-        known = _known(error)
-        if known is None:
-            raise
-        return _fail(known)
+        if (known := _known(error)) is not None:
+            return _fail(known, blank)
+        log.critical("a fault of the program ended it", exc_info=error)  # blanked there; Python's own trace is not
+        return FAULT
 
 
-def _fail(error: TradingError | OSError) -> int:
+def _fail(error: TradingError | OSError, blank: Callable[[str], str]) -> int:
     """Tell an error in one line and return its exit code; the log file gets the trace."""
     code = FAULT
     if isinstance(error, Misconfigured | HaltTrading):
@@ -176,7 +190,7 @@ def _fail(error: TradingError | OSError) -> int:
     if isinstance(error, OSError) and error.filename:
         words = f"{error.filename2 or error.filename}: {error.strerror}"
     log.info("ended with exit code %s", code, exc_info=error)
-    print("day_trader.py:", *words.split(), file=sys.stderr)
+    print("day_trader.py:", *blank(words).split(), file=sys.stderr)
     return code
 
 
@@ -197,6 +211,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
     with asyncio.Runner() as runner:
         loop = runner.get_loop()  # the client library binds to the loop that is set when it is imported
+        from day_trading.telling import clock_text, tell
         from market_hours import new_york_calendar, new_york_date
 
         options = _options(args, environment)
@@ -205,22 +220,26 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
         session = calendar.session_on(today)
         if session is None or clock.now() >= session.close:
             following = calendar.next_session(today)
-            opens = f"{following.date:%A %Y-%m-%d}, it opens at {_clock_text(following.open)}"
+            opens = f"{following.date:%A %Y-%m-%d}, it opens at {clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
-        with _open_history(args.db or LIVE_DATABASE, "live" if args.live else "paper", options) as history:
+        from day_trading.signals import obey_signals
+        from day_trading.single_run import only_user
+
+        database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
+        with only_user(database), _open_history(database, mode, options) as history:
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
             from health.watchdog import ServiceManager, under_watch
 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
-                start = _clock_text(session.open - PREPARE_BEFORE_OPEN)
+                start = clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
-            _stop_on_signals(loop, trader)
+            obey_signals(loop, trader)
             running = trader.run(options.strategy.watchlist_universe)
             service = ServiceManager(environment.process)
             report = runner.run(under_watch(service, running, trader.health.status, trader.health.stalled))
-            _tell(report)
+            tell(report, LOG_DIR)
             history.end_session(session.date.isoformat(), clock.now())
             if trader.fault is not None:
                 raise trader.fault
@@ -229,11 +248,14 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
 def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
     """Sessions in simulated time against the embedded gateway."""
+    from day_trading.single_run import only_user
     from ib_simulator.simulated_time import simulated_loop
 
     loop = simulated_loop(args.speed)  # set before the client library is imported
     try:
-        return loop.run_until_complete(_simulate_sessions(args, _options(args, environment), clock, loop))
+        options = _options(args, environment)
+        with only_user(args.db or SIMULATED_DATABASE):
+            return loop.run_until_complete(_simulate_sessions(args, options, clock, loop))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
@@ -247,6 +269,8 @@ async def _simulate_sessions(
     from uuid import UUID
 
     from day_trading.options import known_watchlist
+    from day_trading.signals import obey_signals
+    from day_trading.telling import tell
     from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import build_world, choose_sessions, recorded_feed, running_gateway, synthetic_feed
     from ib_simulator.gateway import GatewayOptions
@@ -270,12 +294,12 @@ async def _simulate_sessions(
     world = build_world(loop, feed, calendar, sessions)
     database = args.db or SIMULATED_DATABASE
     known_watchlist(options, sessions[0], calendar)  # a bad one is refused before the last run's database moves
-    start_afresh(database)
     ids = Random(f"{args.seed or 0} {sessions[0].date}")
 
     def new_id() -> str:
         return str(UUID(int=ids.getrandbits(128), version=4))
 
+    start_afresh(database)
     async with running_gateway(world, GatewayOptions()) as (_gateway, port):
         here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""}  # the user's are for the real one
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
@@ -283,9 +307,9 @@ async def _simulate_sessions(
         with _open_history(database, "simulated", options) as history:
             for session in sessions:
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
-                _stop_on_signals(loop, trader)
+                obey_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
-                _tell(report)
+                tell(report, LOG_DIR)
                 history.end_session(session.date.isoformat(), world.clock.now())
                 if trader.fault is not None:
                     raise trader.fault
@@ -325,6 +349,8 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")
     settings = DayTraderConfiguration.load(environment)
+    consents = dict(args.adopt or ())
+    settings.refuse_contradictions(args.allocation, consents)
     simulated = args.simulate is not None
     database = args.db or (SIMULATED_DATABASE if simulated else LIVE_DATABASE)
     from broker.trading_desk import DeskOptions  # what takes long to load comes after what may be refused
@@ -339,7 +365,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         prices_from="the gateway",
         versions={
             "python": python_version(),
-            **{name: version(name) for name in ("ib_insync", "numpy", "exchange_calendars")},
+            **{name: version(name) for name in (settings.broker.ib_client_library, "numpy", "exchange_calendars")},
         },
         strategy=settings.strategy,
         risk=settings.risk,
@@ -352,41 +378,10 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
             dry_run=args.dry_run,
             broker=settings.broker,
             safety=settings.safety,
-            consents=dict(args.adopt or ()),
+            consents=consents,
             daily_atr=settings.strategy.atr_timeframe == "day",
         ),
     )
-
-
-def _stop_on_signals(loop: asyncio.AbstractEventLoop, trader: IntradayTrader) -> None:
-    """Ctrl-C and SIGTERM end the session cleanly; resting protective orders stay at the broker."""
-    import signal
-
-    for number, words in ((signal.SIGINT, "stopped by Ctrl-C"), (signal.SIGTERM, "stopped by SIGTERM")):
-        try:
-            loop.add_signal_handler(number, trader.stop, words)
-        except NotImplementedError:  # Windows has no signal handlers in the loop
-            signal.signal(number, lambda *_, words=words: loop.call_soon_threadsafe(trader.stop, words))
-
-
-def _clock_text(when: datetime) -> str:
-    """`09:30 in New York (Mon 15:30 CET here)`."""
-    from market_hours import NEW_YORK
-
-    there, here = when.astimezone(NEW_YORK), when.astimezone()
-    elsewhere = there.utcoffset() != here.utcoffset()
-    return f"{there:%H:%M} in New York" + f" ({here:%a %H:%M %Z} here)" * elsewhere
-
-
-def _tell(report: DayReport) -> None:
-    """Write the day log and print the summary."""
-    from market_hours import NEW_YORK
-    from trading.day_summary import summary_lines
-
-    ended = report.ended_at.astimezone(NEW_YORK)
-    path = LOG_DIR / f"day_trader_run_{report.session_date}_{ended:%H%M%S}.json"
-    write_json_atomically(path, report)
-    print("\n".join(summary_lines(report, str(path), NEW_YORK)))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ if __name__ == "__main__":  # the command loads what it needs once its event loo
 import asyncio
 import logging
 import math
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,27 +21,41 @@ from broker.trading_desk import TradingDesk
 from day_trading.advising import ask_adviser
 from day_trading.analysis_file import analysis_content
 from day_trading.entry_judge import EntryJudge
-from day_trading.evidence import filters_of, gather_evidence
+from day_trading.evidence import gather_evidence
 from day_trading.kill_switch import KillSwitch
 from day_trading.options import TraderOptions, known_watchlist
 from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
+from day_trading.symbol_scores import SymbolScores, nothing_fit
 from day_trading.universe import choose_universe, refuse_unknown
-from health.workers import Ask, WorkerLost, WorkerPool
+from health.workers import WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
-from tools import history, open_sources
+from telemetry import tracing
+from telemetry.conventions import NS_PER_S
+from telemetry.garbage import quiet
+from telemetry.instruments import (
+    DATABASE_QUEUE,
+    DRAWDOWN,
+    EQUITY,
+    LOOP_LAG,
+    OPEN_POSITIONS,
+    REALIZED,
+    TICK_AGE,
+    TICK_TO_ORDER,
+    UNREALIZED,
+)
+from telemetry.metering import measure
+from tools import open_sources
 from trading.advice import Adviser
-from trading.bars import Bar
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable
 from trading.money import money_to_usd
 from trading.orders import Reason
-from trading.premarket import Evidence, premarket_refusal
 from trading.settings import StrategySettings
 from trading.sizing import symbol_budget
-from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, by_score, entries_of, leave_out, refused
+from trading.watchlist import Watchlist, by_score, entries_of, leave_out
 from utils import HaltTrading, Misconfigured, TradingError, write_json_atomically
 from vendors.sources import Sources
 
@@ -73,86 +86,29 @@ class WatchlistAnalyst:
         """`is_unknown` tells of a symbol that cannot be traded; symbols of a vendor are asked about."""
         self._sources = sources
         self._settings = settings
-        self._workers = workers
         self._adviser = adviser
         self._is_unknown = is_unknown
-        self._progress = progress
-        self._missing: Counter[str] = Counter()  # what a symbol's history was asked for in vain -> how often
+        self._scores = SymbolScores(sources, settings, workers, progress)
+        self.assess_all = self._scores.assess_all
 
     async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
-        """Assess the universe, rank it and write the list to `file`. Raises Misconfigured when nothing is fit."""
-        self._missing.clear()
+        """Assess the universe, rank it and write the list to `file`.
+
+        Raises Misconfigured when nothing is fit, BrokerUnavailable when that is for want of answers.
+        """
+        size = self._settings.watchlist_size
         chosen = await choose_universe(self._sources, universe, self._settings)
         gathered = await gather_evidence(self._sources, chosen.symbols, session.date)
         candidates = await self.assess_all(chosen.symbols, session, gathered.of)
-        size = self._settings.watchlist_size
         if self._is_unknown is not None:
             candidates = await refuse_unknown(candidates, universe, size, self._is_unknown)
         advised = await ask_adviser(self._adviser, by_score(candidates), gathered.of, size)
-        entries = entries_of(advised.order[:size])
-        if not entries:
-            reasons = "; ".join(f"{c.symbol}: {c.refusal}" for c in candidates[:3])
-            raise Misconfigured(f"none of {len(candidates)} symbols is fit for the watchlist ({reasons})")
-        watchlist = Watchlist(session_date=session.date, source="analysed", entries=entries)
-        missing = [
-            *chosen.missing,
-            *gathered.missing,
-            *(f"{n} x {words}" for words, n in sorted(self._missing.items())),
-        ]
-        content = analysis_content(watchlist, chosen, gathered, candidates, advised.views, missing)
-        write_json_atomically(file, content)
+        if not advised.order:
+            raise nothing_fit(candidates, self._scores.unanswered)
+        watchlist = Watchlist(session_date=session.date, source="analysed", entries=entries_of(advised.order[:size]))
+        missing = [*chosen.missing, *gathered.missing, *self._scores.missing()]
+        write_json_atomically(file, analysis_content(watchlist, chosen, gathered, candidates, advised.views, missing))
         return watchlist
-
-    async def assess_all(
-        self, universe: Sequence[str], session: Session, evidence: Mapping[str, Evidence] | None = None
-    ) -> list[Candidate]:
-        """Every symbol's score or refusal, in the order of `universe`."""
-        with self._progress(len(universe)) as step:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._assess(symbol, session, (evidence or {}).get(symbol), step))
-                    for symbol in universe
-                ]
-        return [task.result() for task in tasks]
-
-    async def _assess(
-        self, symbol: str, session: Session, evidence: Evidence | None, step: Callable[[], None]
-    ) -> Candidate:
-        """One symbol on one worker. Without bars it is refused; the others go on."""
-        try:
-            if evidence and (words := premarket_refusal(evidence, filters_of(self._settings))):
-                return refused(symbol, words)
-            return await self._workers.run(self._fetch_and_score, symbol, session, evidence)
-        except WorkerLost as error:
-            log.info("%s is left out: %s", symbol, error)
-            return self._score(symbol, [], evidence)
-        finally:
-            step()
-
-    def _fetch_and_score(self, ask: Ask, symbol: str, session: Session, evidence: Evidence | None) -> Candidate:
-        """On a worker's thread, which waits for the bars that come through the event loop."""
-        return self._score(symbol, ask(lambda: self._history(symbol, session)), evidence)
-
-    async def _history(self, symbol: str, session: Session) -> list[Bar]:
-        """Daily bars from the first source that has them; what failed on the way is counted for the file."""
-        found = await history(self._sources, symbol, session.date, ATR_CALENDAR_DAYS)
-        self._missing.update(found.missing)
-        if not found.is_known:
-            log.info("%s is left out: %s", symbol, "; ".join(found.missing))
-        return found.value
-
-    def _score(self, symbol: str, bars: Sequence[Bar], evidence: Evidence | None) -> Candidate:
-        settings = self._settings
-        floor_pct = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
-        return assess(
-            symbol,
-            bars,
-            floor_pct,
-            settings.watchlist_min_price_usd,
-            settings.watchlist_min_dollar_volume_usd,
-            evidence=evidence,
-            min_relative_volume=settings.watchlist_min_relative_volume,
-        )
 
 
 class IntradayTrader:
@@ -211,6 +167,13 @@ class IntradayTrader:
         self._flattens = self._flattens or flatten
         self._stop.set()
 
+    def kill(self, what: str, *, flatten: bool = False) -> None:
+        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run."""
+        self._killed = True
+        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
+        if flatten:
+            self.stop(f"kill switch: {what}, flatten", flatten=True)
+
     @property
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
@@ -222,24 +185,38 @@ class IntradayTrader:
         await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
         if self._stop.is_set():
             return self._report()
-        with self._workers:
-            async with self._desk.running(), self.health.running():
-                try:
-                    self._set_capital()
-                    await self._trade(universe)
-                except Misconfigured:
-                    raise  # nothing was traded: one line is enough
-                except TradingError as error:
-                    log.info("the session ends early: %s; resting exits stay at the broker", error)
-                    self.fault = error
-                return self._report()
+        try:
+            with self._workers:
+                async with self._desk.running(), self.health.running():
+                    await self._trade_or_tell_why_not(universe)
+                    return self._report()
+        except BaseExceptionGroup:
+            if self._desk.fault is None:
+                raise
+            self.fault = self._desk.fault  # of the connection: the day until then is told all the same
+            log.info("the session ends early: %s; resting exits stay at the broker", self.fault)
+            return self._report()
+
+    async def _trade_or_tell_why_not(self, universe: Sequence[str]) -> None:
+        try:
+            self._set_capital()
+            await self._trade(universe)
+        except Misconfigured:
+            raise  # nothing was traded: one line is enough
+        except TradingError as error:
+            log.info("the session ends early: %s; resting exits stay at the broker", error)
+            self.fault = error
 
     async def _trade(self, universe: Sequence[str]) -> None:
         """The session once its positions are known."""
         if self._clock.now() < self._session.eod:
             await self._choose_watchlist(universe)
+            self._set_capital()
+            await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
             await self._wait_until(self._session.open)
         self._set_capital()
+        await self._desk.follow_positions()
+        await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
         self.health.started_ticking()
         await self._monitor()
         self.health.stopped_ticking()
@@ -289,8 +266,10 @@ class IntradayTrader:
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
         book = self._book
-        book.equity_at_open = self._desk.refresh_account().net_liquidation - book.realised
-        book.limits = self._options.risk.limits(book.equity_at_open * self._allocation_ppm // 1_000_000)
+        book.equity_at_open = self._desk.equity_before()
+        book.limits = self._options.risk.limits(
+            book.equity_at_open * self._allocation_ppm // 1_000_000, book.equity_at_open
+        )
         self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
 
     # The session
@@ -310,11 +289,16 @@ class IntradayTrader:
             if now_s >= session.close_s or (now_s >= self._desk.positions.sweep_from_s and self._desk.is_flat()):
                 return
             late_s = (self._clock.now() - instant).total_seconds()
+            measure(LOOP_LAG, late_s)
             await self._tick(now_s)
             self.health.ticked(now_s, late_s)
+            if (now_s - session.open_s) % self._options.performance.health_interval_s == 0:
+                self._measure(now_s)
+            quiet()
 
     async def _tick(self, now_s: int) -> None:
         """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
+        began_ns = tracing.now_ns()
         self._ticks += 1
         self._desk.mark()
         self._obey_kill_switch()
@@ -322,20 +306,35 @@ class IntradayTrader:
             return
         try:
             await self._desk.watch(now_s)
+            await self._desk.follow_positions()
             if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
-                for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
-                    await self._desk.enter(intents)
+                await self._enter(now_s, began_ns)
         except BrokerUnavailable as error:
             log.warning("%s; reconciliation finds out what became of it", error)
+        finally:
+            self._desk.keeper.record.write()
+
+    async def _enter(self, now_s: int, began_ns: int) -> None:
+        """Send the entries that are approved now. Raises BrokerUnavailable."""
+        for intents in self._entries.judge(self._watchlist.symbols, self._budget, now_s):
+            await self._desk.enter(intents)
+            measure(TICK_TO_ORDER, (tracing.now_ns() - began_ns) / NS_PER_S)
 
     def _obey_kill_switch(self) -> None:
-        order = self._kill_switch.order()
-        if not order:
-            return
-        self._killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {self._kill_switch.file} exists, no more entries")
-        if order == "flatten":
-            self.stop(f"kill switch: {self._kill_switch.file} says flatten", flatten=True)
+        if order := self._kill_switch.order():
+            self.kill(f"{self._kill_switch.file} exists", flatten=order == "flatten")
+
+    def _measure(self, now_s: int) -> None:
+        """Where the session stands, for whoever collects metrics."""
+        book, quote = self._book, self._desk.broker.data.quote
+        heard_s = [at_s for symbol in self._desk.view.symbols if (at_s := quote(symbol).at_s)]
+        measure(TICK_AGE, now_s - min(heard_s, default=now_s))
+        measure(REALIZED, money_to_usd(book.realised))
+        measure(UNREALIZED, money_to_usd(book.unrealised))
+        measure(EQUITY, money_to_usd(book.equity_at_open + book.pnl))
+        measure(DRAWDOWN, money_to_usd(book.pnl - book.peak))
+        measure(OPEN_POSITIONS, len(book.positions))
+        measure(DATABASE_QUEUE, self._history.waiting)
 
     async def _leave(self) -> None:
         """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""

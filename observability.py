@@ -1,11 +1,10 @@
-"""What the program leaves behind for its user: `TradingHistory`, the face of the database."""
+"""What the program leaves behind and tells: `TradingHistory` over the database, `Telemetry` over OpenTelemetry."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
@@ -18,6 +17,7 @@ from records import queries
 from records.backups import back_up
 from records.connections import CACHE_MB, limits_of, open_for_reading, open_for_writing, opening_fault
 from records.faults import RecordsFailed
+from records.history_reader import ACCOUNT_KEY, DAY_MARKS_KEY, HistoryReader
 from records.inspection import CONFIGURATION_KEY
 from records.integrity import refuse_damaged
 from records.journal import FallbackJournal, claim_journal, move_journals
@@ -27,10 +27,8 @@ from records.queries import (
     DAILY_METRICS,
     DECISIONS,
     EVALUATIONS,
-    OPEN_POSITIONS,
     ORDER_INTENTS,
     PARAMETER_CHANGES,
-    ROUND_TRIPS,
     TRADES,
 )
 from records.retention import prune
@@ -43,29 +41,26 @@ from records.rows import (
     IntentRow,
     IntentState,
     ParameterChangeRow,
-    PositionRow,
-    RoundTripRow,
     TradeRow,
 )
 from records.settings import RecordsSettings
 from records.statements import Statement
-from records.tables import Table, json_text, utc_text
+from records.tables import json_text, utc_text
 from records.writer import Writer
+from telemetry.run import Telemetry as Telemetry
 from utils import HaltTrading, Misconfigured, Retryable
 
 log = logging.getLogger(__name__)
 
 CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its wait for another program's lock
 
-ACCOUNT_KEY = "account_id"
 SIMULATED = "simulated"
 
 AnyRow = TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | DailyMetricsRow
 RowT = TypeVar("RowT", bound=AnyRow)
-FoundT = TypeVar("FoundT")
 
 
-class TradingHistory:
+class TradingHistory(HistoryReader):
     """Everything one bot did, in the database at `path`; the file is created or brought up to date.
 
     `record_...` and `update_intent` return at once; one thread writes, in the order of the calls. While the database
@@ -86,20 +81,16 @@ class TradingHistory:
         mmap_mb: int = 0,
         settings: RecordsSettings | None = None,
     ) -> None:
-        self.path = path
-        self.bot = bot
-        self.mode = mode
         self._settings = settings or RecordsSettings()
         with ExitStack() as opened:
             writing = opened.enter_context(closing(open_for_writing(path, cache_mb=cache_mb)))
-            journal = self._take_up_journals(writing)
+            journal = self._take_up_journals(writing, path, bot)
             opened.callback(journal.close)
-            self._reader = opened.enter_context(closing(open_for_reading(path, cache_mb=cache_mb, mmap_mb=mmap_mb)))
-            self._limits_active = limits_of(writing)._replace(mmap_mb=limits_of(self._reader).mmap_mb)
-            self._reading = threading.Lock()
+            reading = opened.enter_context(closing(open_for_reading(path, cache_mb=cache_mb, mmap_mb=mmap_mb)))
+            super().__init__(reading, path, bot=bot, mode=mode)
+            self._limits_active = limits_of(writing)._replace(mmap_mb=limits_of(reading).mmap_mb)
             self._writer = Writer(writing, path, journal)
             opened.pop_all()
-        self._highest_order_ids: dict[int, int] = {}  # client id -> its highest order id on record
 
     @property
     def trouble(self) -> str:
@@ -122,11 +113,24 @@ class TradingHistory:
         """One row per `exec_id`. The same execution again adds what was missing and never takes anything away."""
         self._writer.submit(queries.UPSERT_TRADE, TRADES.values(self._mine(trade)))
 
+    def commit_trades(self, trades: Sequence[TradeRow]) -> Future[None]:
+        """All of `trades` or none, on disk when the future completes. Raises RecordsFailed from the future."""
+        return self._writer.submit_durable(
+            [Statement(queries.UPSERT_TRADE, TRADES.values(self._mine(trade))) for trade in trades]
+        )
+
     def record_commission(
         self, exec_id: str, commission_usd: float, pnl_usd: float | None, pnl_pct: float | None
     ) -> None:
         """What is known after the execution; the last report stands. The execution must be recorded before."""
         self._writer.submit(queries.REPORT_COMMISSION, (commission_usd, pnl_usd, pnl_pct, exec_id))
+
+    def replace_trade(self, stand_in: TradeRow, trade: TradeRow) -> None:
+        """`trade` takes the place of as many shares of the row `stand_in`, which goes when nothing of it is left."""
+        removal = Statement(queries.REMOVE_TRADE, (stand_in.exec_id,))
+        if trade.quantity < stand_in.quantity:
+            removal = Statement(queries.SHRINK_TRADE, (trade.quantity, stand_in.exec_id))
+        self._writer.submit_durable([removal, Statement(queries.UPSERT_TRADE, TRADES.values(self._mine(trade)))])
 
     def commit_intents(self, intents: Sequence[IntentRow]) -> Future[None]:
         """All of `intents` or none, on disk when the future completes: send no order before. RecordsFailed."""
@@ -166,6 +170,13 @@ class TradingHistory:
         database = {"sqlite_cache_mb": limits.cache_mb, "sqlite_mmap_mb": limits.mmap_mb}
         self._writer.submit(queries.SET_META, (CONFIGURATION_KEY + self.bot, json_text({**values, **database})))
 
+    def record_day_marks(self, session_date: str, marks: Mapping[str, Any]) -> None:
+        """What of a session no execution tells, for a later run of it. The last one stands."""
+        self._writer.submit(
+            queries.SET_META,
+            (f"{DAY_MARKS_KEY}{self.bot}.{self.mode}", json_text({"session_date": session_date, **marks})),
+        )
+
     def bind_account(self, account_id: str) -> None:
         """Tie the database to an account, once and for all. Raises HaltTrading when it belongs to another.
 
@@ -181,72 +192,6 @@ class TradingHistory:
     def flush(self) -> Future[None]:
         """Completes when all before it is committed; fails with RecordsFailed if a row was lost."""
         return self._writer.flush()
-
-    # Reading
-
-    def account_id(self) -> str | None:
-        """The account this database belongs to; None before `bind_account`."""
-        found = self._read(queries.SELECT_META, [ACCOUNT_KEY])
-        return found[0]["value"] if found else None
-
-    def trades(self, session_date: str | None = None, bot: str | None = None) -> list[TradeRow]:
-        """Executions in the order of time; None: of all sessions, of all bots."""
-        return self._select(TRADES, {"session_date": session_date, "bot": bot}, order=queries.IN_ORDER_OF_TIME)
-
-    def ledger(self, session_date: str, bot: str | None = None) -> list[TradeRow]:
-        """What the positions and results of a session follow from, in the order of time.
-
-        The executions of `bot` (its own when None) since it was last flat before the session, of every symbol that it
-        owns or traded in the session. Executions of later sessions must not be there.
-        """
-        who = [self.mode, bot or self.bot]
-        owned = self._read(queries.SELECT_HELD, who)
-        traded = self._read(queries.SELECT_SYMBOLS, [self.mode, session_date, bot or self.bot])
-        symbols = {row["symbol"]: None for row in (*owned, *traded)}  # in a fixed order
-        found = [row for symbol in symbols for row in self._since_flat(symbol, session_date, who)]
-        return TRADES.rows(sorted(found, key=lambda row: (row["timestamp"], row["trade_id"])))
-
-    def trades_between(self, start: datetime, end: datetime) -> list[TradeRow]:
-        """Executions of all bots from `start` up to, not including, `end`, in the order of time."""
-        found = self._read(queries.SELECT_BETWEEN, [utc_text(start), utc_text(end), self.mode])
-        return TRADES.rows(found)
-
-    def latest_trades(self, symbol: str, limit: int = 20) -> list[TradeRow]:
-        """The last executions in `symbol` of all bots, the newest first."""
-        return TRADES.rows(self._read(queries.SELECT_LATEST, [symbol, self.mode, limit]))
-
-    def health_between(self, start: datetime, end: datetime) -> list[HealthRow]:
-        """Samples of all agents from `start` up to, not including, `end`, in the order of time."""
-        found = self._read(queries.SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
-        return AGENT_HEALTH.rows(found)
-
-    def open_intents(self, bot: str | None = None) -> list[IntentRow]:
-        """Intents of `bot` (its own when None) of which an order may exist, in the order of their making."""
-        found = self._read(queries.SELECT_OPEN_INTENTS, [self.mode, bot or self.bot])
-        return ORDER_INTENTS.rows(found)
-
-    def intent(self, intent_id: str) -> IntentRow | None:
-        """One intent of any state; None when there is none of this id."""
-        found = self._read(queries.SELECT_INTENT, [intent_id, self.mode])
-        return next(iter(ORDER_INTENTS.rows(found)), None)
-
-    def highest_order_id(self, client_id: int) -> int:
-        """The highest order id that this client id ever used here; 0 when it used none."""
-        highest = self._highest_order_ids
-        if client_id not in highest:  # asked once: reconnecting must not depend on a database that works
-            found = self._read(queries.SELECT_HIGHEST_ORDER_ID, [client_id])
-            highest[client_id] = max(found[0][0] or 0, highest.get(client_id, 0))
-        return highest[client_id]
-
-    def open_positions(self, bot: str | None = None) -> list[PositionRow]:
-        """Shares still owned by `bot`, or by every bot when None, by symbol."""
-        return self._select(OPEN_POSITIONS, {"bot": bot}, order="symbol, bot")
-
-    def round_trips(self, session_date: str | None = None, bot: str | None = None) -> list[RoundTripRow]:
-        """Closed round trips, in the order of their closing; a trip belongs to the session that closed it."""
-        return self._select(
-            ROUND_TRIPS, {"session_date": session_date, "bot": bot}, order="closed_at, opened_at, symbol"
-        )
 
     # Upkeep
 
@@ -269,7 +214,7 @@ class TradingHistory:
     def close(self) -> None:
         """Write what waits and close the file. Raises RecordsFailed, after that, when a row was lost."""
         with self._reading:
-            self._reader.close()  # first: the last connection folds the write-ahead log away
+            self._connection.close()  # first: the last connection folds the write-ahead log away
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -289,41 +234,21 @@ class TradingHistory:
             return row
         return replace(row, bot=row.bot or self.bot, mode=row.mode or self.mode)
 
-    def _select(self, table: Table[FoundT], conditions: dict[str, str | None], *, order: str) -> list[FoundT]:
-        wanted = {"mode": self.mode, **{name: value for name, value in conditions.items() if value is not None}}
-        found = self._read(queries.selection(table, tuple(wanted), order), list(wanted.values()))
-        return table.rows(found)
-
-    def _since_flat(self, symbol: str, session_date: str, who: Sequence[str]) -> Iterator[sqlite3.Row]:
-        """From the newest execution back to the first after which, before the session, something was owned."""
-        with self._reading:
-            for row in self._reader.execute(queries.SELECT_BACKWARDS, [symbol, *who]):
-                if row["owned"] == 0 and row["session_date"] != session_date:
-                    return
-                yield row
-
-    def _read(self, query: str, parameters: Sequence[Any]) -> list[sqlite3.Row]:
-        """All rows of `query`, once what was recorded before is committed (whether it could be or not)."""
+    def _catch_up(self) -> None:
+        """Wait until what was recorded before is committed (whether it could be or not). Raises Retryable."""
         writer = self._writer
         if not writer.is_idle and not writer.is_stuck and not wait([writer.flush()], CATCH_UP_LIMIT_S).done:
             raise Retryable(f"{self.path}: the writer is {CATCH_UP_LIMIT_S:.0f} s behind")
-        try:
-            with self._reading:
-                return self._reader.execute(query, parameters).fetchall()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.ProgrammingError):
-                raise
-            raise RecordsFailed(f"{self.path}: cannot be read: {error}") from error
 
-    def _take_up_journals(self, connection: sqlite3.Connection) -> FallbackJournal:
+    def _take_up_journals(self, connection: sqlite3.Connection, path: Path, bot: str) -> FallbackJournal:
         """Check the file, merge what earlier programs could not write, and begin a journal of this program."""
         directory, reserve_mb = self._settings.fallback_dir, self._settings.records_reserve_mb
         try:
-            refuse_damaged(connection, self.path)
-            merge_leftovers(connection, self.path, directory)
-            return claim_journal(self.path, self.bot, directory, reserve_mb=reserve_mb)
+            refuse_damaged(connection, path)
+            merge_leftovers(connection, path, directory)
+            return claim_journal(path, bot, directory, reserve_mb=reserve_mb)
         except sqlite3.Error as error:
-            raise opening_fault(self.path, error) from error
+            raise opening_fault(path, error) from error
         except OSError as error:
             raise Misconfigured(f"{error.filename or directory}: no fallback journal here: {error.strerror}") from error
 

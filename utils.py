@@ -25,14 +25,16 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
 SECRET_SUFFIXES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+STANDARDS = ("OTEL_",)  # prefixes of variables that a standard defines and its own library reads
 SHORTEST_REDACTED = 8  # characters; shorter values would blank ordinary words
-QUIET_LOGGERS = ("ib_insync", "eventkit")  # they log each message of the wire at INFO
+QUIET_LOGGERS = ("ib_insync", "ib_async", "eventkit")  # they log each message of the wire at INFO
 HANDLER_NAMES = ("utils.stderr", "utils.file")  # ours, replaced when the set-up is repeated
 
 S = TypeVar("S", bound="BaseModel")
@@ -52,9 +54,6 @@ class Retryable(TradingError):
 
 class HaltTrading(TradingError):
     """A safety rule ended the program: kill switch, loss limit, account mismatch, broken invariant."""
-
-
-# --- settings ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +141,8 @@ def load_settings(settings_class: type[S], environment: Environment) -> S:
 def unknown_variables(environment: Environment, settings_classes: Sequence[type[BaseModel]]) -> list[str]:
     """One line per variable that looks like a setting but is none, with the nearest known name.
 
-    Looked at are all variables of the `.env` file, and those of the process that start with one of a class's
-    `ENV_PREFIXES: ClassVar[tuple[str, ...]]`.
+    Looked at are all variables of the `.env` file but those of other programs' standards, and those of the process
+    that start with one of a class's `ENV_PREFIXES: ClassVar[tuple[str, ...]]`.
     """
     from difflib import get_close_matches
 
@@ -151,7 +150,7 @@ def unknown_variables(environment: Environment, settings_classes: Sequence[type[
     prefixes = tuple(prefix for each in settings_classes for prefix in getattr(each, "ENV_PREFIXES", ()))
     candidates = [*environment.file, *sorted(name for name in environment.process if name.startswith(prefixes))]
     lines = []
-    for name in dict.fromkeys(each for each in candidates if each not in known):
+    for name in dict.fromkeys(each for each in candidates if each not in known and not each.startswith(STANDARDS)):
         nearest = get_close_matches(name.upper(), known, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         lines.append(f"{name} ({environment.origin(name)}) is not a setting{hint}")
@@ -197,23 +196,17 @@ def _bounds(info: FieldInfo) -> str:
     return "; allowed " * bool(bounds) + " and ".join(f"{sign} {bound}" for sign, bound in bounds.items())
 
 
-# --- logging ----------------------------------------------------------------------------------------------------
-
-
 def setup_logging(
     log_file: Path | None,
     level: int | str = logging.WARNING,
     *,
-    json: bool = False,
     secrets: Iterable[str] | None = None,
-    quiet: Iterable[str] = QUIET_LOGGERS,
     file_only: Iterable[str] = (),
 ) -> None:
     """Readable lines to stderr from `level`, and to `log_file` from INFO (from `level` if that is lower). UTC.
 
-    `json` writes one JSON object per line to both. `secrets` (default: those of `read_environment()`) are blanked
-    in messages and exception texts. Loggers in `quiet` are held at WARNING, those in `file_only` never reach stderr.
-    A repeated call replaces the set-up.
+    `secrets` (default: those of `read_environment()`) are blanked in messages and exception texts. Loggers of
+    QUIET_LOGGERS are held at WARNING, those in `file_only` never reach stderr. A repeated call replaces the set-up.
     Raises Misconfigured on an unknown level or a file that cannot be written.
     """
     if isinstance(level, str):
@@ -221,7 +214,7 @@ def setup_logging(
         if level.upper() not in levels:
             raise Misconfigured(f"log level {level!r} is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
         level = levels[level.upper()]
-    redact = _Redact(read_environment().secrets() if secrets is None else secrets)
+    redact = _Redact(Redaction(read_environment().secrets() if secrets is None else secrets))
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     handlers[0].setLevel(level)
     unseen = frozenset(file_only)
@@ -240,20 +233,33 @@ def setup_logging(
     for handler, name in zip(handlers, HANDLER_NAMES, strict=False):
         handler.name = name
         handler.addFilter(redact)
-        handler.setFormatter(_JsonLines() if json else _PlainLines())
+        handler.setFormatter(_PlainLines())
         root.addHandler(handler)
     root.setLevel(min(handler.level for handler in handlers))
-    for name in quiet:
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Redaction:
+    """Blanks secrets in texts, also as they stand in a URL."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = {secret for secret in secrets if len(secret) >= SHORTEST_REDACTED}
+        written = known | {form for secret in known for form in (quote(secret), quote_plus(secret), quote(secret, ""))}
+        self._secrets = sorted(written, key=lambda secret: (-len(secret), secret))  # a secret may hold another
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
 class _Redact(logging.Filter):
     """Blanks secrets in a record before any handler formats it."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, blank: Redaction) -> None:
         super().__init__()
-        long_enough = {secret for secret in secrets if len(secret) >= SHORTEST_REDACTED}
-        self._secrets = sorted(long_enough, key=lambda secret: (-len(secret), secret))  # a secret may hold another
+        self._blank = blank
 
     def filter(self, record: logging.LogRecord) -> bool:
         try:
@@ -267,35 +273,21 @@ class _Redact(logging.Filter):
         record.stack_info = self._blank(record.stack_info) if record.stack_info else None
         return True
 
-    def _blank(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
 
 class _PlainLines(logging.Formatter):
-    """`2025-11-28T14:31:07.123Z WARNING broker.connection: text`."""
+    """`2025-11-28T14:31:07.123Z WARNING broker.connection: text`, and `trace=...` where a decision is traced."""
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-
-class _JsonLines(_PlainLines):
-    """One object per line: time, level, logger, message, and exception where there is one."""
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s%(trace)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
-        line["message"] = record.getMessage()
-        if record.exc_text:
-            line["exception"] = record.exc_text
-        return json.dumps(line, ensure_ascii=False)
-
-
-# --- JSON files -------------------------------------------------------------------------------------------------
+        trace_id = getattr(record, "trace_id", "")
+        record.trace = f" trace={trace_id}" if trace_id else ""
+        return super().format(record)
 
 
 def write_json_atomically(path: Path, value: Any) -> None:

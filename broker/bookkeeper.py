@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from broker import codes
+from broker import codes, journey
+from broker.account_shares import AccountShares
+from broker.earlier_fills import EarlierFills
 from broker.order_desk import OrderDesk
+from broker.session_record import SessionRecord, recorded
+from broker.tracked_orders import Tracked, TrackedOrders
+from broker.values import BrokerPosition, FilledOrder
 from observability import TradingHistory
 from records.intent_log import IntentLog
-from records.rows import DecisionKind, IntentRow, TradeRow
-from records.trade_rows import decision_row, trade_row
-from trading.book import PendingEntry, Recorded, SessionBook
+from records.rows import DecisionKind
+from telemetry.instruments import FILLS, REJECTS
+from telemetry.metering import measure
+from trading.book import PendingEntry, SessionBook
 from trading.brackets import LiveBracket
 from trading.judgement import Judgement
-from trading.money import money_from_usd, money_to_usd, price_from_usd
 from trading.orders import (
     TERMINAL,
     Action,
@@ -22,12 +27,13 @@ from trading.orders import (
     IntentState,
     OrderIntent,
     OrderReport,
+    OrderTerms,
     Reason,
     Role,
     follow,
 )
 from trading.reconcile import IntentFact
-from trading.rules import Rule, rule_name
+from trading.rules import Rule
 from trading.strategy import Market, Parameters
 from trading.sync import Adoption
 
@@ -35,7 +41,6 @@ log = logging.getLogger(__name__)
 
 
 PATIENCE_S = 30  # the broker tells fees and order states within this time, or it is asked
-UNHEARD = (IntentState.CREATED, IntentState.SENT, IntentState.UNKNOWN)
 
 
 class Bookkeeper:
@@ -59,95 +64,113 @@ class Bookkeeper:
         self.book = book
         self.parameters = parameters
         self.orders: OrderDesk
-        self.brackets: dict[str, LiveBracket] = {}  # symbol -> the orders of its position
+        self.on_entry_over: Callable[[], None] = lambda: None
+        self.on_refused: Callable[[str, str], None] = lambda symbol, why: None  # the broker will not let it be bought
+        self.tracked = TrackedOrders(history, intents, parameters)
+        self.shares = AccountShares()
+        self.record = SessionRecord(history, session_date, market_of, new_id)
+        self.earlier = EarlierFills(history, self.record, book, self.tracked)
         self.warnings: list[str] = []
         self.executions = 0
         self.foreign = 0
-        self.decisions = 0
-        self.external: dict[str, float] = {}  # symbol -> shares at the broker that no ledger of ours owns
-        self.missing: dict[str, int] = {}  # symbol -> shares of the ledger that the broker does not have: never to sell
         self.reasons: dict[str, Reason] = {}  # intent_id -> why it sells now, where that is not its role's reason
+        self.on_doubt: Callable[[str, str], None] = lambda _intent_id, _why: None  # the broker must be asked, and why
         self._history = history
         self._intents = intents
-        self._session_date = session_date
-        self._market_of = market_of
-        self._new_id = new_id
         self._unpaid: dict[str, int] = {}  # exec_id -> second of an execution whose fee nobody reported yet
+        self._early_sales: dict[str, str] = {}  # exec_id -> symbol of sales whose purchase may still be told
         self._uncovered: dict[str, None] = {}  # exec_ids of our sales of shares that the ledger did not own
         self._foreign_ids: dict[str, None] = {}  # exec_ids that were counted as foreign
-        self._by_id: dict[str, tuple[OrderIntent, LiveBracket]] = {}  # intent_id -> intent and its bracket
+
+    @property
+    def brackets(self) -> dict[str, LiveBracket]:
+        """Symbol -> the orders of its position."""
+        return self.tracked.brackets
+
+    @property
+    def decisions(self) -> int:
+        """How many judgements, exits and adoptions are on record."""
+        return self.record.decisions
 
     def track(self, intents: tuple[OrderIntent, ...]) -> LiveBracket:
         """Follow the orders of one bracket from now on. Call it before they are sent."""
-        bracket = LiveBracket.of(intents, self.parameters)
-        self.brackets[bracket.symbol] = bracket
-        for intent in intents:
-            self._by_id[intent.intent_id] = (intent, bracket)
-        return bracket
+        return self.tracked.track(intents)
 
     def restore(self) -> None:
         """Take up what earlier runs of this bot left: positions, today's results, orders that may be alive."""
-        ledger = self._history.ledger(self._session_date)
+        day = self.record.session_date
+        ledger = self._history.ledger(day)
         self.book.restore(
-            [_recorded(row) for row in ledger if row.session_date != self._session_date],
-            [_recorded(row) for row in ledger if row.session_date == self._session_date],
+            [recorded(row) for row in ledger if row.session_date != day],
+            [recorded(row) for row in ledger if row.session_date == day],
         )
-        legs: dict[str, list[IntentRow]] = {}  # bracket_id -> its intents that may be alive
-        for intent in self._history.open_intents(self._history.bot):
-            legs.setdefault(intent.bracket_id or intent.intent_id, []).append(intent)
-        for rows in legs.values():
-            self._restore_bracket(rows)
+        self.tracked.restore()
 
     # Reconciliation
 
     def intent_facts(self) -> list[IntentFact]:
         """All intents that may still do something, for reconciliation."""
-        return [
-            IntentFact(intent_id, intent.symbol, leg.state, intent.quantity, self._intents.written_s(intent_id))
-            for intent_id, (intent, bracket) in self._by_id.items()
-            if not (leg := bracket.legs[intent.role]).is_over
-        ]
+        return self.tracked.facts()
 
     def on_resolved(self, intent_id: str, state: IntentState) -> None:
         """What reconciliation found out about an intent. An entry that still works takes its capital."""
-        intent, bracket = self._by_id[intent_id]
-        leg = bracket.legs[intent.role]
+        known = self.tracked.get(intent_id)
+        assert known is not None
+        intent, leg = known.intent, known.leg
         leg.state = follow(leg.state, state)
         if intent.role is not Role.ENTRY:
             return
         if leg.is_over:
-            self.book.drop_pending(intent.symbol, intent_id)
-            self.fit_exits(bracket)
+            self._end_entry(known.bracket)
         elif intent.symbol not in self.book.pending:
             self.book.pending[intent.symbol] = PendingEntry(intent_id, leg.quantity - leg.filled, leg.limit_price)
+
+    def look_back(self, stocks: Sequence[BrokerPosition], filled: Mapping[str, FilledOrder], now_s: int) -> None:
+        """Executions of earlier sessions that nobody will tell any more; what cannot be explained stops entries.
+
+        `filled` maps intents to what the broker's orders say.
+        """
+        found = self.earlier.explain({position.symbol: position for position in stocks}, filled, now_s)
+        for line in found.booked:
+            self.warn(line)
+        for line in found.doubts:
+            self.stop_entries(line)
 
     def on_positions(self, held: Mapping[str, float]) -> None:
         """The account's net stock positions, read twice alike: what is beyond the ledger is external.
 
         Fewer shares than the ledger owns stop entries, and exits shrink so that nothing can go short.
         """
-        self.external = {symbol: quantity for symbol, quantity in held.items() if symbol not in self.book.positions}
-        for symbol, position in self.book.positions.items():
+        for symbol in self.shares.compare(held, self.book.positions):
             there = held.get(symbol, 0.0)
-            self.external[symbol] = max(there - position.quantity, 0.0)
-            self.missing[symbol] = max(position.quantity - max(int(there), 0), 0)
-            if there < position.quantity:
-                self.stop_entries(
-                    f"{there:g} {symbol} at the broker, {position.quantity} in the ledger: "
-                    "shares are missing, entries stop, nothing is traded to repair it"
-                )
-                self._shrink_exits(symbol, max(int(there), 0))
+            self.stop_entries(
+                f"{there:g} {symbol} at the broker, {self.book.positions[symbol].quantity} in the ledger: "
+                "shares are missing, entries stop, nothing is traded to repair it"
+            )
+            self._shrink_exits(symbol, max(int(there), 0))
 
     def doubt(self, now_s: int) -> str:
         """What the broker should have told by now and has not: a fee, or what became of an order. Empty: nothing."""
+        for symbol in self._early_sales.values():
+            return f"{symbol}: more was sold than the ledger owns"
         for exec_id, at_s in self._unpaid.items():
             if now_s - at_s > PATIENCE_S:
                 return f"no fee was reported for execution {exec_id}"
-        for intent_id, (intent, bracket) in self._by_id.items():
-            state = bracket.legs[intent.role].state
-            if state in UNHEARD and now_s - self._intents.written_s(intent_id) > PATIENCE_S:
-                return f"{intent.symbol}: nobody said what became of its {intent.role} order"
-        return ""
+        for symbol, entry in self.book.pending.items():
+            known = self.tracked.get(entry.intent_id)
+            if known is not None and known.leg.is_over:
+                return f"{symbol}: its entry is over and not all of its executions were told"
+        intent = self.tracked.unheard_of(now_s, PATIENCE_S)
+        return f"{intent.symbol}: nobody said what became of its {intent.role} order" if intent else ""
+
+    def owed_shares(self, symbol: str) -> int:
+        """Shares that the entry of a symbol reported as filled and whose executions nobody told yet.
+
+        They are at the broker, not in the ledger: their exits rest, and the symbol is not entered again.
+        """
+        bracket = self.brackets.get(symbol)
+        entry = bracket.legs.get(Role.ENTRY) if bracket is not None else None
+        return max(entry.filled - self.book.filled_by(entry.intent.intent_id)[0], 0) if entry is not None else 0
 
     @property
     def is_owed_fees(self) -> bool:
@@ -160,17 +183,21 @@ class Bookkeeper:
         self.warn(why)
 
     def record_judgement(
-        self, symbol: str, kind: DecisionKind, judgement: Judgement, market: Market | None, now_s: int
+        self,
+        symbol: str,
+        kind: DecisionKind,
+        judgement: Judgement,
+        market: Market | None,
+        now_s: int,
+        look: journey.Look = journey.UNTRACED,
     ) -> str:
-        """Put one decision on record; returns its id."""
-        decision_id = self._new_id()
-        self._record(decision_id, symbol, kind, rule_name(judgement.rule), judgement, market, now_s)
-        return decision_id
+        """Note one decision for the record, until `record.write`; returns its id."""
+        return self.record.judgement(symbol, kind, judgement, market, now_s, look)
 
     def adopt(self, adoption: Adoption, now_s: int) -> None:
         """Take shares that nobody's ledger explains into this one, at the broker's average cost, without a fee."""
         execution = ExecutionReport(
-            exec_id=f"sync-{self._session_date}-{adoption.symbol}-{now_s}",
+            exec_id=f"sync-{self.record.session_date}-{adoption.symbol}-{now_s}",
             order_ref="",
             symbol=adoption.symbol,
             action=Action.BUY,
@@ -181,97 +208,111 @@ class Bookkeeper:
             perm_id=0,
         )
         self.book.on_execution(execution, Reason.SYNC)
-        self._history.record_trade(
-            trade_row(
-                execution,
-                session_date=self._session_date,
-                reason=Reason.SYNC,
-                closing=None,
-                market=None,
-                parameters=self.parameters,
-            )
-        )
-        self._history.record_commission(execution.exec_id, 0.0, None, None)
         adopted = Judgement(Rule.APPROVED, 0.0, 0.0, adoption.quantity)
-        self.record_judgement(adoption.symbol, "sync", adopted, None, now_s)
+        decision_id = self.record_judgement(adoption.symbol, "sync", adopted, None, now_s)
+        self.record.write()
+        self.record.trade(execution, Reason.SYNC, None, self.parameters, trace=decision_id)
+        self.record.fee(execution.exec_id, 0, None)
 
     # Reports of the broker
 
     def on_execution(self, execution: ExecutionReport) -> None:
         if self.book.knows(execution.exec_id) or execution.exec_id in self._foreign_ids:
             return
-        known = self._find(execution.order_ref)
-        if known is None:
-            self._on_foreign(execution)
+        if self.earlier.is_earlier(execution):
+            if warning := self.earlier.on_execution(execution):
+                self.warn(warning)
             return
+        known = self.tracked.find(execution.order_ref)
+        with journey.fill(execution, known.intent if known else None):
+            if known is None:
+                self._on_foreign(execution)
+            else:
+                self._on_own(execution, known)
+
+    def _on_own(self, execution: ExecutionReport, known: Tracked) -> None:
+        """An execution of one of our orders."""
         intent, bracket = known
         owned = self.book.symbol_state(execution.symbol).quantity
         if execution.action is Action.SELL and execution.quantity > owned:
+            if self._may_be_early(execution):
+                return  # it comes again, behind its purchase, when the broker is asked for all executions
             self.stop_entries(
                 f"{execution.symbol}: {execution.quantity} sold by our {intent.role} order, {owned} owned by the ledger"
             )
-            self._record_uncovered(execution, intent.reason, bracket)
+            self._record_uncovered(execution, known)
             return
+        self._early_sales.pop(execution.exec_id, None)
         self.executions += 1
         self._unpaid[execution.exec_id] = execution.at_s
         reason = self.reasons.get(intent.intent_id, intent.reason)
         closing = self.book.on_execution(execution, reason)
-        market = self._market_of(execution.symbol)
         if execution.action is Action.BUY:
             bracket.on_bought(execution.quantity, execution.price)
+            if bracket.entry_is_over:
+                self.fit_exits(bracket)
         else:
-            sale = Judgement(Rule.APPROVED, 0.0, 0.0, execution.quantity)
-            self._record(execution.exec_id, execution.symbol, "exit", reason.value, sale, market, execution.at_s)
-        self._history.record_trade(
-            trade_row(
-                execution,
-                session_date=self._session_date,
-                reason=reason,
-                closing=closing,
-                market=market,
-                parameters=bracket.parameters,
-            )
-        )
+            self.record.exit(execution, reason, trace=journey.journey_of(intent))
+        self.record.trade(execution, reason, closing, bracket.parameters, trace=journey.journey_of(intent))
+        measure(FILLS, reason=reason.value)
+        self._believe_late_fill(known)
 
     def on_fee(self, exec_id: str, fee: int) -> None:
-        if not self.book.knows(exec_id):
-            if exec_id in self._uncovered:
-                self._history.record_commission(exec_id, money_to_usd(fee), None, None)
-            return
-        self._unpaid.pop(exec_id, None)
-        closing = self.book.on_fee(exec_id, fee)
-        self._history.record_commission(
-            exec_id,
-            money_to_usd(fee),
-            money_to_usd(closing.pnl) if closing else None,
-            closing.pnl_pct if closing else None,
-        )
+        if self.earlier.knows(exec_id):
+            self.earlier.on_fee(exec_id, fee)
+        elif self.book.knows(exec_id):
+            self._unpaid.pop(exec_id, None)
+            self.record.fee(exec_id, fee, self.book.on_fee(exec_id, fee))
+        elif exec_id in self._uncovered:
+            self.record.fee(exec_id, fee, None)
 
     def on_order(self, report: OrderReport) -> None:
-        known = self._by_id.get(report.order_ref)
+        known = self.tracked.find(report.order_ref)
         if known is None:
             return
         intent, bracket = known
-        was_over = bracket.legs[intent.role].is_over
+        was_over, was_unknown = known.leg.is_over, known.leg.state is IntentState.UNKNOWN
         bracket.on_report(intent.role, report)
-        if was_over and not bracket.legs[intent.role].is_over and self.brackets.get(intent.symbol) is not bracket:
+        if was_over and not known.leg.is_over and self.brackets.get(intent.symbol) is not bracket:
             self.warn(f"{intent.symbol}: a {intent.role} order that was believed gone is alive, it is withdrawn")
             self.orders.cancel(intent.intent_id)
         if report.state is IntentState.REJECTED:
+            measure(REJECTS, role=intent.role.value)
             self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
+            if intent.role is Role.ENTRY:  # no retry loop: as after an exit, the symbol cools down
+                self.book.last_exit_s[intent.symbol] = self._intents.now_s()
+        if known.leg.state is IntentState.UNKNOWN and not was_unknown:
+            self.on_doubt(intent.intent_id, f"{intent.symbol}: the state of its {intent.role} order is unknown")
         if intent.role is Role.ENTRY and report.state in TERMINAL:
-            self.book.drop_pending(intent.symbol, intent.intent_id)
-            self.fit_exits(bracket)
+            self._end_entry(bracket)
+            self.on_entry_over()
+
+    def on_terms(self, terms: OrderTerms) -> None:
+        known = self.tracked.get(terms.order_ref)
+        if known is not None:
+            known.bracket.on_terms(known.intent.role, terms)
 
     def on_message(self, code: int, text: str, order_ref: str) -> None:
-        known = self._by_id.get(order_ref)
-        if known is not None and codes.code(code).policy is not codes.Policy.CANCEL_ANSWER:
-            self.warn(f"{known[0].symbol}: gateway message {code} about its {known[0].role} order: {text}")
+        known, policy = self.tracked.get(order_ref), codes.code(code).policy
+        if policy is codes.Policy.DEGRADE_DATA:
+            self.warn(f"gateway message {code}, {codes.code(code).meaning}: no entries on data that is lost")
+        elif known is not None and policy is not codes.Policy.CANCEL_ANSWER:
+            self.warn(f"{known.intent.symbol}: gateway message {code} about its {known.intent.role} order: {text}")
+            if known.intent.role is Role.ENTRY and code in codes.NOT_FOR_THIS_ACCOUNT:
+                self.on_refused(known.intent.symbol, f"{code} {text}")
+            if policy is codes.Policy.REJECT_ORDER and known.leg.state is IntentState.WORKING:
+                self.on_doubt(known.intent.intent_id, f"{known.intent.symbol}: a change of an order was refused")
+
+    def _end_entry(self, bracket: LiveBracket) -> None:
+        """An entry that can buy no more gives back its capital, but for what the ledger does not have yet."""
+        entry = bracket.legs[Role.ENTRY]
+        self.book.drop_pending(bracket.symbol, entry.intent.intent_id, entry.filled)
+        self.fit_exits(bracket)
 
     def fit_exits(self, bracket: LiveBracket) -> None:
         """Size and prices of the resting exits follow what is owned and what it cost."""
         owned = self.book.symbol_state(bracket.symbol).quantity
-        there = max(owned - self.missing.get(bracket.symbol, 0), 0)
+        there = max(owned - self.shares.missing.get(bracket.symbol, 0), 0)
         for change in bracket.changes(there):
             if self.orders.modify(
                 change.intent_id,
@@ -287,89 +328,55 @@ class Bookkeeper:
             self.warnings.append(text)
             log.warning(text)
 
-    def _record(
-        self,
-        decision_id: str,
-        symbol: str,
-        kind: DecisionKind,
-        rule: str,
-        judgement: Judgement,
-        market: Market | None,
-        now_s: int,
-    ) -> None:
-        self.decisions += 1
-        self._history.record_decision(
-            decision_row(
-                decision_id=decision_id,
-                now_s=now_s,
-                session_date=self._session_date,
-                symbol=symbol,
-                kind=kind,
-                rule=rule,
-                limit=judgement.limit,
-                actual=judgement.actual,
-                market=market,
-                quantity=judgement.quantity or None,
-            )
-        )
+    def _believe_late_fill(self, known: Tracked) -> None:
+        """An order that was believed dead and filled all the same: its record says so."""
+        intent, leg = known.intent, known.leg
+        if not leg.is_over or leg.state is IntentState.FILLED:
+            return
+        filled, average = self.book.filled_by(intent.intent_id)
+        if filled >= leg.quantity:
+            leg.state = IntentState.FILLED
+        self._intents.filled_late(intent.intent_id, leg.state, filled, average)
 
-    def _record_uncovered(self, execution: ExecutionReport, reason: Reason, bracket: LiveBracket) -> None:
+    def _may_be_early(self, sale: ExecutionReport) -> bool:
+        """Whether the purchase of what was sold may be untold: at a connection reports overtake the answers.
+
+        A sale beyond the ledger is believed when it is told again, and nothing is owed.
+        """
+        is_first = sale.exec_id not in self._early_sales
+        self._early_sales[sale.exec_id] = sale.symbol
+        return is_first or self.owed_shares(sale.symbol) > 0
+
+    def _record_uncovered(self, execution: ExecutionReport, known: Tracked) -> None:
         """A sale beyond what the ledger owns: the record gets all of it, the book what it had."""
+        self._early_sales.pop(execution.exec_id, None)
+        intent, bracket = known
         self._foreign_ids[execution.exec_id] = None
         owned = self.book.symbol_state(execution.symbol).quantity
         if owned:
-            self.book.on_execution(execution._replace(quantity=owned), reason)
+            self.book.on_execution(execution._replace(quantity=owned), intent.reason)
         else:
             self._uncovered[execution.exec_id] = None
-        self._history.record_trade(
-            trade_row(
-                execution,
-                session_date=self._session_date,
-                reason=reason,
-                closing=None,
-                market=self._market_of(execution.symbol),
-                parameters=bracket.parameters,
-            )
-        )
-
-    def _find(self, order_ref: str) -> tuple[OrderIntent, LiveBracket] | None:
-        """The intent behind an order reference: of this run, or on record from an earlier one."""
-        known = self._by_id.get(order_ref)
-        if known is not None or not order_ref:
-            return known
-        row = self._history.intent(order_ref)
-        if row is None or row.bot != self._history.bot:
-            return None
-        self._restore_bracket([row])
-        return self._by_id[order_ref]
+        self.record.trade(execution, intent.reason, None, bracket.parameters, trace=journey.journey_of(intent))
 
     def _on_foreign(self, execution: ExecutionReport) -> None:
         """An execution that none of our orders made. A sale takes external shares first, then ours."""
         self.foreign += 1
         self._foreign_ids[execution.exec_id] = None
         symbol = execution.symbol
-        external = self.external.get(symbol, 0.0)
         if execution.action is Action.BUY:
-            self.external[symbol] = external + execution.quantity
+            self.shares.bought_by_others(symbol, execution.quantity)
             return
-        from_external = min(max(int(external), 0), execution.quantity)
-        self.external[symbol] = external - from_external
-        ours = min(execution.quantity - from_external, self.book.symbol_state(symbol).quantity)
+        beyond = self.shares.sold_by_others(symbol, execution.quantity)
+        if execution.order_ref and self._history.intent(execution.order_ref) is not None:
+            return  # another bot sold its own
+        ours = min(beyond, self.book.symbol_state(symbol).quantity)
         if ours <= 0:
             return
         self.warn(f"{symbol}: {ours} of our shares were sold by somebody else")
         sale = execution._replace(quantity=ours)
         closing = self.book.on_execution(sale, Reason.MANUAL)
-        self._history.record_trade(
-            trade_row(
-                sale,
-                session_date=self._session_date,
-                reason=Reason.MANUAL,
-                closing=closing,
-                market=self._market_of(symbol),
-                parameters=self.parameters,
-            )
-        )
+        self.record.trade(sale, Reason.MANUAL, closing, self.parameters, trace=sale.exec_id)
         self._shrink_exits(symbol, self.book.symbol_state(symbol).quantity)
 
     def _shrink_exits(self, symbol: str, quantity: int) -> None:
@@ -384,45 +391,3 @@ class Bookkeeper:
                 size = leg.filled + quantity
                 if self.orders.modify(leg.intent.intent_id, quantity=size):
                     leg.quantity = size
-
-    def _restore_bracket(self, rows: list[IntentRow]) -> None:
-        intents = tuple(_intent_of(row) for row in rows)
-        bracket = self.track(intents)
-        for row in rows:
-            leg = bracket.legs[Role(row.role)]
-            leg.state = IntentState(row.state)
-            self._intents.adopt(row.intent_id, leg.state, int(row.created_at.timestamp()))
-
-
-def _recorded(row: TradeRow) -> Recorded:
-    execution = ExecutionReport(
-        exec_id=row.exec_id,
-        order_ref=row.order_ref or "",
-        symbol=row.symbol,
-        action=Action(row.action),
-        quantity=row.quantity,
-        price=price_from_usd(row.price_usd),
-        at_s=int(row.timestamp.timestamp()),
-        order_id=row.order_id or 0,
-        perm_id=row.perm_id or 0,
-    )
-    fee = None if row.commission_usd is None else money_from_usd(row.commission_usd)
-    return Recorded(execution, Reason(row.reason), fee)
-
-
-def _intent_of(row: IntentRow) -> OrderIntent:
-    return OrderIntent(
-        intent_id=row.intent_id,
-        bracket_id=row.bracket_id or row.intent_id,
-        role=Role(row.role),
-        reason=Reason(row.reason or Reason.MANUAL),
-        symbol=row.symbol,
-        action=Action(row.action),
-        quantity=row.quantity,
-        order_type=row.order_type,
-        tif=row.tif,
-        limit_price=price_from_usd(row.limit_price_usd) if row.limit_price_usd else 0,
-        stop_price=price_from_usd(row.stop_price_usd) if row.stop_price_usd else 0,
-        oca_group=row.oca_group or "",
-        decision_id=row.decision_id or "",
-    )

@@ -6,23 +6,30 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from broker.client_library import IB, Contract
+from broker import journey
+from broker.client_library import IB, AccountValue, Contract
 from broker.codes import Policy, code
-from broker.connection import account_state, choose_account, guard_account, open_connection
+from broker.connection import account_state, choose_account, guard_account, is_free, open_connection
 from broker.connection_state import LinkEvent
 from broker.market_data import MarketData
 from broker.order_desk import OrderDesk
 from broker.settings import BrokerSettings
-from broker.translate import position_from_ib
+from broker.translate import execution_from_ib, position_from_ib, price_from_ib
 from broker.values import AccountState, BrokerListener, BrokerPosition, IntentStore
+from broker.what_if import WhatIf, ask_what_if
 from market_hours import Clock
 from trading.errors import BrokerUnavailable
+from trading.orders import Action
 from utils import HaltTrading
 
 SERVER_BACK = (1101, 1102)
+TOLD_OF_FUNDS = ("AvailableFunds", "DayTradesRemaining", "NetLiquidation", "SettledCash")
+DATA_FARM_BACK = 2104
+TEMPORARY_IDS_FROM = 1_000  # added to the client id while that is taken
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +63,15 @@ class Broker:
         self.heard_at = clock.now()  # when the gateway last said anything
         self.fault: Exception | None = None
         self.data = MarketData(self._ib, settings, clock)
-        self.orders = OrderDesk(self._ib, self.data, store, listener)
+        self.orders = OrderDesk(self._ib, self.data, store, listener, client_id)
         self.on_link: Callable[[LinkEvent], None] = lambda _: None
+        self.on_account: Callable[[AccountState], None] = lambda _: None  # a value that buying power depends on
 
-    async def open(self) -> AccountState:
+    @journey.asks("connect")
+    async def open(self, *, to_watch: bool = False) -> AccountState:
         """Connect anew, choose the account and guard it.
 
+        `to_watch` does so under the one temporary client id: it sees our orders and cannot change them.
         Raises BrokerUnavailable, Misconfigured, and HaltTrading for a live account that is not allowed or an
         account other than that of the first connection.
         """
@@ -69,7 +79,7 @@ class Broker:
         self._ib = self._new_connection()
         self.data.attach(self._ib)
         self.orders.attach(self._ib)
-        await open_connection(self._ib, self._settings, self._client_id)
+        await open_connection(self._ib, self._settings, self.temporary_id if to_watch else self._client_id)
         account_id = choose_account(self._ib.managedAccounts(), self._settings.ib_account)
         if self._account_id and account_id != self._account_id:
             raise HaltTrading(f"the gateway is logged in to {account_id} now; this run trades {self._account_id}")
@@ -79,6 +89,20 @@ class Broker:
         guard_account(account, live_allowed=self._live_allowed)
         self.orders.use_account(account_id)
         return account
+
+    @property
+    def temporary_id(self) -> int:
+        """The client id that is used while ours is taken."""
+        return self._client_id + TEMPORARY_IDS_FROM
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the connection is one under the temporary client id: nothing may be sent on it."""
+        return bool(self._ib.client.clientId == self.temporary_id)
+
+    async def may_return(self) -> bool:
+        """Whether our own client id is free again."""
+        return await is_free(self._settings, self._client_id)
 
     def raise_order_ids(self, highest: int) -> None:
         """Never use an order id at or below `highest`: gateways have handed out ids a second time."""
@@ -110,9 +134,11 @@ class Broker:
     def _new_connection(self) -> IB:
         ib = IB()
         ib.RaiseRequestErrors = True
+        ib.openOrderEvent += self._kept(self.orders.on_open_order)
         ib.orderStatusEvent += self._kept(self.orders.on_order_status)
         ib.execDetailsEvent += self._kept(self.orders.on_execution)
         ib.commissionReportEvent += self._kept(self.orders.on_commission)
+        ib.accountValueEvent += self._kept(self._on_account_value)
         ib.errorEvent += self._kept(self._on_error)
         ib.disconnectedEvent += self._kept(self._on_disconnected)
         ib.updateEvent += self._on_traffic
@@ -121,8 +147,15 @@ class Broker:
     def _drop(self) -> None:
         """Forget the old connection without listening to its end."""
         old, self._ib = self._ib, IB()
-        for event in (old.orderStatusEvent, old.execDetailsEvent, old.commissionReportEvent, old.errorEvent):
+        for event in (
+            old.openOrderEvent,
+            old.orderStatusEvent,
+            old.execDetailsEvent,
+            old.commissionReportEvent,
+            old.errorEvent,
+        ):
             event.clear()
+        old.accountValueEvent.clear()
         old.disconnectedEvent.clear()
         old.updateEvent.clear()
         if old.isConnected():
@@ -139,6 +172,42 @@ class Broker:
         """The account as last reported. Raises BrokerUnavailable when its values are missing."""
         return account_state(self._ib, self._account_id)
 
+    async def what_if(self, symbol: str, quantity: int, limit: int) -> WhatIf:
+        """What an entry would bind. Raises BrokerUnavailable, HistoryUnavailable when there is no answer."""
+        contract = await self.data.contract(symbol)
+        if contract is None:
+            return WhatIf(refusal=f"the gateway knows no stock {symbol}")
+        return await ask_what_if(self._ib, contract, account=self._account_id, quantity=quantity, limit=limit)
+
+    def market_prices(self) -> dict[str, int]:
+        """symbol -> price (1e-4 USD) at which the account's last report valued what it holds."""
+        items = self._ib.portfolio(self._account_id) if self._ib.isConnected() else []
+        return {item.contract.symbol: price_from_ib(item.marketPrice) for item in items}
+
+    async def sells_of_others(self, is_ours: Callable[[str], bool]) -> dict[str, float]:
+        """symbol -> shares in working sell orders that no bot of ours made, asked for now. Raises BrokerUnavailable."""
+        try:
+            trades = await asyncio.wait_for(self._ib.reqAllOpenOrdersAsync(), self._settings.ib_request_timeout_s)
+        except (ConnectionError, TimeoutError) as error:
+            raise BrokerUnavailable(f"open orders could not be read: {error or 'no answer'}") from error
+        selling: dict[str, float] = {}
+        for trade in trades:
+            if trade.order.action == "SELL" and not trade.isDone() and not is_ours(trade.order.orderRef):
+                symbol = trade.contract.symbol
+                selling[symbol] = selling.get(symbol, 0.0) + float(trade.order.totalQuantity)
+        return selling
+
+    def unbooked_today(self, is_booked: Callable[[str], bool]) -> dict[str, int]:
+        """symbol -> shares bought less sold by the day's executions that are not on record yet."""
+        net: dict[str, int] = {}
+        for fill in self._ib.fills():
+            report = execution_from_ib(fill)
+            if not is_booked(report.exec_id):
+                sign = 1 if report.action is Action.BUY else -1
+                net[report.symbol] = net.get(report.symbol, 0) + sign * report.quantity
+        return net
+
+    @journey.asks("read positions")
     async def positions(self) -> list[BrokerPosition]:
         """Net positions of the account, asked for now. Raises BrokerUnavailable when there is no answer."""
         try:
@@ -164,17 +233,27 @@ class Broker:
 
         return run
 
+    def _on_account_value(self, value: AccountValue) -> None:
+        if value.tag not in TOLD_OF_FUNDS or value.account != self._account_id or self._closing:
+            return
+        with suppress(BrokerUnavailable):  # the first values of a new connection: they are read when all are there
+            self.on_account(self.account())
+
     def _on_error(self, request_id: int, number: int, text: str, contract: Contract | None) -> None:
         known = code(number)
         if known.policy is Policy.IGNORE or self._closing:
             return
-        trade = self._ib.wrapper.trades.get((self._client_id, request_id))
+        trade = self._ib.wrapper.trades.get((self._ib.client.clientId, request_id))
         symbol = contract.symbol if contract else ""
         log.info("gateway %s %s (%s) %s", number, known.meaning, symbol or request_id, text)
         if known.policy is Policy.DEGRADE_CONNECTION:
             self.on_link(LinkEvent.SERVER_LOST)
         elif number in SERVER_BACK:
             self.on_link(LinkEvent.SERVER_BACK)
+        elif known.policy is Policy.DEGRADE_DATA:
+            self.data.distrust(symbol)
+        elif number == DATA_FARM_BACK:
+            self.data.renew_all_quotes()
         self._listener.on_message(number, text, trade.order.orderRef if trade else "")
         if trade is not None:
             self.orders.on_message(trade, number, text)

@@ -110,6 +110,9 @@ CODES: dict[int, Code] = {  # IB's message code -> what it means and what is don
     10349: Code(Policy.LOG, "time in force was set by a preset, the order lives"),
 }
 
+# The account may not buy this stock (now): asking again every five seconds would change nothing.
+NOT_FOR_THIS_ACCOUNT = (201, 203, 460)
+
 UNKNOWN_CODE = Code(Policy.LOG, "unknown code")
 
 

@@ -4,6 +4,7 @@ DISCONNECTED  no socket; the next attempt waits for its back-off
 CONNECTING    a socket is being opened and logged in
 SYNCING       logged in; executions, orders and positions are being read, nothing may trade
 READY         entries and exits may be sent
+WATCHING      our client id is taken: logged in under a temporary one, which sees our orders and cannot change them
 DEGRADED      socket alive, IBKR behind it is not: nothing is sent, resting orders work at the exchange
 HALTED        given up for this session: entries stay off, connecting goes on so that exits can be watched
 """
@@ -20,6 +21,7 @@ class Link(StrEnum):
     CONNECTING = "connecting"
     SYNCING = "syncing"
     READY = "ready"
+    WATCHING = "watching"
     DEGRADED = "degraded"
     HALTED = "halted"
 
@@ -29,6 +31,7 @@ class LinkEvent(StrEnum):
 
     ATTEMPT = "attempt"  # the back-off is over
     OPENED = "opened"  # socket open and logged in
+    OPENED_TO_WATCH = "opened_to_watch"  # logged in under the temporary client id
     FAILED = "failed"  # the attempt failed
     SYNCED = "synced"  # executions, orders and positions agree with the ledger
     SOCKET_LOST = "socket_lost"
@@ -46,6 +49,10 @@ TRANSITIONS: dict[tuple[Link, LinkEvent], Link] = {  # (state, event) -> next st
     (Link.CONNECTING, LinkEvent.OPENED): Link.SYNCING,
     (Link.CONNECTING, LinkEvent.FAILED): Link.DISCONNECTED,
     (Link.CONNECTING, LinkEvent.SOCKET_LOST): Link.DISCONNECTED,
+    (Link.CONNECTING, LinkEvent.OPENED_TO_WATCH): Link.WATCHING,
+    (Link.WATCHING, LinkEvent.ATTEMPT): Link.CONNECTING,
+    (Link.WATCHING, LinkEvent.FAILED): Link.DISCONNECTED,
+    (Link.WATCHING, LinkEvent.SOCKET_LOST): Link.DISCONNECTED,
     (Link.SYNCING, LinkEvent.SYNCED): Link.READY,
     (Link.SYNCING, LinkEvent.FAILED): Link.DISCONNECTED,
     (Link.SYNCING, LinkEvent.SOCKET_LOST): Link.DISCONNECTED,

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from math import isnan
 
+from broker import journey
 from broker.client_library import IB, BarDataList, Contract, RequestError, Stock, Ticker
 from broker.settings import BrokerSettings
 from broker.translate import bar_from_ib, epoch_s, quote_from_ib
 from broker.values import Quote
 from market_hours import Clock
+from telemetry import tracing
 from trading.bars import Bar
 from trading.errors import BrokerUnavailable, HistoryUnavailable
 from trading.matching import BAR_SECONDS
@@ -93,6 +95,8 @@ class MarketData:
         self._tickers: dict[str, Ticker] = {}  # symbol -> its subscription
         self._shown_before: dict[str, tuple[float, ...]] = {}  # symbol -> what its former subscription showed last
         self._minutes: dict[str, MinuteBars] = {}  # symbol -> its bars today
+        self._distrusted: dict[str, None] = {}  # symbols whose data the gateway called lost, until their next tick
+        self._heard_ns: dict[str, int] = {}  # symbol -> wall time of its latest tick, for traces; empty without them
 
     def _now_s(self) -> int:
         return int(self._clock.now().timestamp())
@@ -172,6 +176,24 @@ class MarketData:
         """The latest quote; an empty one before the first tick."""
         return self._quotes.get(symbol, NO_QUOTE)
 
+    def distrust(self, symbol: str = "") -> None:
+        """The gateway says that the data of a symbol, or of all, is lost: nothing is entered on until the next tick."""
+        for each in [symbol] if symbol else self._tickers:
+            self._distrusted[each] = None
+
+    def is_trusted(self, symbol: str) -> bool:
+        """Whether the latest quote came after the last word that data is lost."""
+        return symbol not in self._distrusted
+
+    def renew_all_quotes(self) -> None:
+        """A data farm is back: what it lost is asked for again."""
+        for symbol in list(self._distrusted):
+            self.renew_quotes(symbol)
+
+    def heard_ns(self, symbol: str) -> int:
+        """Wall time at which the latest quote arrived, for traces only; 0 while nobody listens."""
+        return self._heard_ns.get(symbol, 0)
+
     def flush_bars(self) -> None:
         """Hand on bars that ended without a newer message. Called at agent instants."""
         now_s = self._now_s()
@@ -220,6 +242,7 @@ class MarketData:
         self._minutes.clear()
         self._tickers.clear()
         self._quotes.clear()
+        self._distrusted.clear()
         self._shown_before.clear()
 
     def _leave(self, symbol: str, ticker: Ticker) -> None:
@@ -236,10 +259,14 @@ class MarketData:
         if before is not None and _repeats(_shown(ticker), before):
             return
         self._shown_before.pop(contract.symbol, None)
+        self._distrusted.pop(contract.symbol, None)
+        if tracing.is_on():
+            self._heard_ns[contract.symbol] = tracing.now_ns()
         self._quotes[contract.symbol] = quote_from_ib(
             ticker.bid, ticker.ask, ticker.last, ticker.halted, ticker.marketDataType, self._now_s()
         )
 
+    @journey.asks("read history")
     async def _history(self, symbol: str, duration: str, bar_size: str, *, keep_up_to_date: bool) -> BarDataList:
         contract = await self.contract(symbol)
         if contract is None:

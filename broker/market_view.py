@@ -6,12 +6,13 @@ from datetime import date
 
 from broker.market_data import MarketData
 from trading.bars import Bar
-from trading.errors import HistoryUnavailable
+from trading.errors import BrokerUnavailable, HistoryUnavailable
 from trading.indicators import AtrState, MinuteIndicators, atr_pct
 from trading.strategy import Market
 from trading.watchlist import ATR_CALENDAR_DAYS, atr_of
 
 NO_ATR = AtrState()
+LOST_S = 86_400  # the age of a quote that the gateway called lost: more than any limit
 
 
 class MarketView:
@@ -24,6 +25,8 @@ class MarketView:
         self._daily_atr = daily_atr
         self._indicators: dict[str, MinuteIndicators] = {}  # symbol -> minute indicators since the open
         self._atr: dict[str, AtrState] = {}  # symbol -> daily ATR
+        self._closes: dict[str, int] = {}  # symbol -> close of its last session, 1e-4 USD
+        self._held: dict[str, None] = {}  # symbols beside the watchlist that only their quotes are followed of
         self._unfollowed: dict[str, None] = {}  # symbols whose minute bars could not be followed yet, in order
 
     async def follow(self, symbol: str) -> str:
@@ -31,7 +34,9 @@ class MarketView:
         self._indicators[symbol] = MinuteIndicators()
         self._atr[symbol] = NO_ATR
         try:
-            self._atr[symbol] = atr_of(await self._data.daily_bars(symbol, self._session_date, ATR_CALENDAR_DAYS))
+            days = await self._data.daily_bars(symbol, self._session_date, ATR_CALENDAR_DAYS)
+            self._atr[symbol] = atr_of(days)
+            self._closes[symbol] = days[-1].close if days else 0
             if not await self._data.follow_minutes(symbol, self._open_s, self.on_bar):
                 self._unfollowed[symbol] = None
             await self._data.follow_quotes(symbol)
@@ -39,10 +44,25 @@ class MarketView:
             return str(error)
         return ""
 
+    async def follow_held(self, symbol: str) -> str:
+        """Quotes of a symbol that is owned but not on the watchlist; what cannot be had in words, else empty."""
+        if symbol in self._indicators or symbol in self._held:
+            return ""
+        try:
+            await self._data.follow_quotes(symbol)
+        except (HistoryUnavailable, BrokerUnavailable) as error:
+            return f"{error}: its open loss is not seen yet"
+        self._held[symbol] = None
+        return ""
+
+    def reference_price(self, symbol: str) -> int:
+        """The last price, before the first one the last session's close; 0 while nothing is known."""
+        return self._data.quote(symbol).last or self._closes.get(symbol, 0)
+
     @property
     def symbols(self) -> tuple[str, ...]:
         """What is followed, in the order of following."""
-        return tuple(self._indicators)
+        return (*self._indicators, *self._held)
 
     @property
     def unfollowed(self) -> tuple[str, ...]:
@@ -72,7 +92,7 @@ class MarketView:
             indicators.vwap,
             indicators.rsi_now,
             atr_pct(atr, quote.last),
-            now_s - quote.at_s,
+            now_s - quote.at_s if self._data.is_trusted(symbol) else LOST_S,
             quote.halted,
             quote.delayed,
         )

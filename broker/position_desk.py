@@ -32,6 +32,7 @@ class PositionDesk:
         parameters: Parameters,
         eod_s: int,
         market_of: Callable[[str], Market | None],
+        never_trade: Sequence[str] = (),
     ) -> None:
         self._keeper = keeper
         self._orders = orders
@@ -39,6 +40,7 @@ class PositionDesk:
         self._parameters = parameters
         self._eod_s = eod_s
         self._market_of = market_of
+        self._never_trade = tuple(never_trade)
         self._breached_since_s: dict[str, int] = {}  # symbol -> first instant at or under its stop
         self._tries: dict[str, int] = {}  # intent_id of a target -> times it was re-priced to close
 
@@ -60,7 +62,8 @@ class PositionDesk:
 
     async def protect(self) -> None:
         """Give every owned position resting exits, or fit the live ones to what is owned now."""
-        for symbol in list(self._keeper.book.positions):
+        self._leave_never_traded_alone()
+        for symbol in self._ours():
             bracket = self._keeper.brackets.get(symbol)
             if bracket is not None and bracket.has_live(Role.CLOSE):
                 continue
@@ -81,6 +84,7 @@ class PositionDesk:
                 fill_price=self._keeper.book.price_paid(symbol),
                 parameters=self._parameters,
                 eod_s=self._eod_s,
+                decision_id=bracket.decision_id if bracket is not None else "",
             )
             self._keeper.track(legs)
             await self._orders.place(legs)
@@ -98,14 +102,31 @@ class PositionDesk:
             return
         await self.protect()
         self._withdraw_orphans()
-        for symbol in list(self._keeper.book.positions):
+        for symbol in self._ours():
             if self._is_breached(symbol, now_s):
                 self._keeper.warn(f"{symbol}: the stop at the broker did not trigger, closing")
                 await self.close(symbol, Reason.STOP_LOSS)
 
+    def _ours(self) -> list[str]:
+        """Symbols of which this bot owns shares and may sell them."""
+        return [symbol for symbol in self._keeper.book.positions if symbol not in self._never_trade]
+
+    def _leave_never_traded_alone(self) -> None:
+        """Shares in the ledger that NEVER_TRADE came to name: no order of ours stays at work on them."""
+        for symbol in self._never_trade:
+            position, bracket = self._keeper.book.positions.get(symbol), self._keeper.brackets.get(symbol)
+            if position is None:
+                continue
+            self._keeper.warn(f"NEVER_TRADE names {symbol}: {position.quantity} shares of the ledger are left alone")
+            for leg in bracket.live_exits()[:1] if bracket is not None else ():  # the rest of its group goes with it
+                self._keeper.warn(f"{symbol}: the exits that rested are withdrawn, nothing protects it any more")
+                self._orders.cancel(leg.intent.intent_id)
+
     def _withdraw_orphans(self) -> None:
         """Exits of shares that are gone would go short: cancel them."""
         for symbol, bracket in self._keeper.brackets.items():
+            if self._keeper.owed_shares(symbol):
+                continue  # not gone: not told yet
             if bracket.entry_is_over and symbol not in self._keeper.book.positions:
                 for leg in bracket.live_exits()[:1]:  # the rest of its group goes with it
                     self._keeper.warn(f"{symbol}: an exit was left without shares, it is withdrawn")
@@ -123,7 +144,7 @@ class PositionDesk:
 
     async def sweep(self, now_s: int) -> None:
         """Close what is still owned, unless its time exit is selling it."""
-        for symbol in list(self._keeper.book.positions):
+        for symbol in self._ours():
             bracket = self._keeper.brackets.get(symbol)
             selling = bracket is not None and bracket.has_live(Role.TIME_EXIT)
             if not selling or now_s >= self._eod_s + TIME_EXIT_PATIENCE_S:
@@ -136,7 +157,7 @@ class PositionDesk:
         sold at market. Called at every instant until the position is gone; it never sells beside a live order.
         """
         bracket = self._keeper.brackets.get(symbol)
-        if bracket is not None and bracket.has_live(Role.CLOSE):
+        if symbol in self._never_trade or (bracket is not None and bracket.has_live(Role.CLOSE)):
             return
         if bracket is not None and bracket.live_exits():
             if not self._take_now(bracket, reason):
@@ -155,6 +176,7 @@ class PositionDesk:
             quantity=quantity,
             order_type="MKT",
             tif="DAY",
+            decision_id=bracket.decision_id if bracket is not None else "",
         )
         self._keeper.track((intent,))
         await self._orders.place((intent,))

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from broker.bookkeeper import Bookkeeper
+from broker.order_desk import OrderFacts
+from broker.values import BrokerPosition
 from market_hours import Clock
 from records.intent_log import IntentLog
 from trading.errors import BrokerUnavailable
@@ -33,13 +35,18 @@ class Reconciler:
         self._keeper = keeper
         self._intents = intents
         self._clock = clock
+        self._has_looked_back = False
 
     async def run(self) -> None:
         """Until nothing is unknown. Raises BrokerUnavailable when the broker does not answer."""
-        await self._resolve_intents()
-        await self._compare_positions()
+        facts = await self._resolve_intents()
+        positions = await self._agreed_positions()
+        if not self._has_looked_back:
+            self._keeper.look_back(positions, facts.filled, int(self._clock.now().timestamp()))
+            self._has_looked_back = True
+        self._keeper.on_positions({position.symbol: position.quantity for position in positions})
 
-    async def _resolve_intents(self) -> None:
+    async def _resolve_intents(self) -> OrderFacts:
         """Ask until every intent is explained. One that is nowhere is only believed gone after agreeing reads.
 
         An order that the broker had acknowledged needs more of them: its answer may be late, and exits that are
@@ -67,18 +74,17 @@ class Reconciler:
                 self._intents.resolved(found.intent_id, state, found.why)
                 self._keeper.on_resolved(found.intent_id, state)
             if not waiting:
-                return
+                return facts
             await self._clock.sleep_until(self._clock.now() + UNKNOWN_GRACE)
 
-    async def _compare_positions(self) -> None:
-        """Two agreeing reads before the ledger is judged: a fill can fall between two answers."""
+    async def _agreed_positions(self) -> list[BrokerPosition]:
+        """The account's stocks. Two reads must agree before the ledger is judged: a fill can fall between them."""
         previous = await self._broker.positions()
         for _ in range(MOST_READS):
             await self._clock.sleep_until(self._clock.now() + PAUSE)
             latest = await self._broker.positions()
             if latest == previous:
-                self._keeper.on_positions({p.symbol: p.quantity for p in latest if p.is_stock})
-                return
+                return [position for position in latest if position.is_stock]
             self._broker.orders.replay_executions()
             previous = latest
         raise BrokerUnavailable("positions kept changing while they were read")

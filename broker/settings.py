@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -18,6 +18,9 @@ class BrokerSettings(BaseModel):
 
     ib_host: str = Field("127.0.0.1", description="host of IB Gateway or TWS", min_length=1)
     ib_port: int = Field(4001, description="port of IB Gateway or TWS", ge=1, le=65_535)
+    ib_client_library: Literal["ib_insync", "ib_async"] = Field(
+        "ib_insync", description="client of the TWS protocol; ib_async needs `make ib_async` once"
+    )
     ib_account: str = Field("", description="account to trade, needed when the login has several")
     ib_connect_timeout_s: float = Field(
         15.0, description="limit for the connection and its first answers", ge=1, le=120
@@ -26,6 +29,10 @@ class BrokerSettings(BaseModel):
     ib_history_at_once: int = Field(20, description="historical requests in flight, IB allows 50", ge=1, le=50)
     ib_restart_time: time | None = Field(
         None, description="daily restart of the gateway in New York time, such as 23:45; nothing is sent around it"
+    )
+
+    ib_lock_folder: str = Field(
+        "", description="folder of the locks that keep two programs off one account; empty: the user's own"
     )
 
     @field_validator("ib_restart_time")

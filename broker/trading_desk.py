@@ -8,32 +8,40 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
+from broker.account_lock import hold_account
 from broker.bookkeeper import Bookkeeper
 from broker.broker import Broker
+from broker.funds_desk import FundsDesk
 from broker.market_view import MarketView
 from broker.position_desk import PositionDesk
 from broker.reconcile import Reconciler
 from broker.settings import BrokerSettings
+from broker.split_desk import SplitDesk
 from broker.supervisor import Supervisor
 from broker.values import AccountState
 from market_hours import Clock, Session
-from observability import TradingHistory
+from observability import SIMULATED, TradingHistory
+from operating_system import FileLock
 from records.intent_log import IntentLog
-from trading.book import SessionBook
+from trading.book import DayMarks, SessionBook
+from trading.errors import BrokerUnavailable
+from trading.money import notional
 from trading.orders import OrderIntent
 from trading.risk import SymbolState
 from trading.settings import SafetySettings
 from trading.strategy import Market, Parameters
-from trading.sync import SyncPolicy
-from utils import Misconfigured
+from trading.sync import SyncPolicy, bound_shares
+from utils import Misconfigured, TradingError
 
 log = logging.getLogger(__name__)
 
 DOUBTFUL_INSTANTS = 2
 ASK_AGAIN_S = 60
 DOUBT_EVERY_S = 15
+CONFIRM_EVERY, CONFIRMATIONS = timedelta(milliseconds=500), 3
 SETTLE_LIMIT = timedelta(minutes=2)
 
 
@@ -71,9 +79,15 @@ class TradingDesk:
         self._clock = clock
         self._history = history
         self._asked_s = 0  # when a doubt last led to a synchronisation
+        self._is_restored = False  # from the record, once per run
+        self._session_date = session.date.isoformat()
+        self._marks: DayMarks | None = None  # of this session, as on record; None before its open
+        self._asked_about_s: dict[str, int] = {}  # intent_id -> when its state last led to a synchronisation
         self._doubts = 0  # instants in a row at which the broker held fewer shares than the ledger
+        self.fault: TradingError | None = None  # of the connection, such as another account after a reconnect
+        self._lock: FileLock | None = None  # of the account, once connected
         self.account = AccountState("", 0, 0)
-        day = session.date.isoformat()
+        day = self._session_date
         self.intents = IntentLog(history, now=clock.now, await_off_loop=clock.off_loop, session_date=lambda: day)
         self.keeper = Bookkeeper(
             history=history,
@@ -88,10 +102,22 @@ class TradingDesk:
             options.broker, clock, self.intents, self.keeper, options.client_id, live_allowed=options.live
         )
         self.keeper.orders = self.broker.orders
+        self.keeper.on_refused = self.refuse
+        self._funds = FundsDesk(self.broker, book, self.keeper.warn, self.refuse)
+        self._splits = SplitDesk(self.broker, history, session, clock, new_id)
+        self.keeper.on_doubt = self._on_doubt
         self.view = MarketView(self.broker.data, session.date, session.open_s, daily_atr=options.daily_atr)
         self.positions = PositionDesk(
-            self.keeper, self.broker.orders, new_id, parameters, int(session.eod.timestamp()), self.market
+            self.keeper,
+            self.broker.orders,
+            new_id,
+            parameters,
+            int(session.eod.timestamp()),
+            self.market,
+            options.safety.never_trade,
         )
+        self._entry_over = asyncio.Event()
+        self.keeper.on_entry_over = self._entry_over.set
         self._reconciler = Reconciler(self.broker, self.keeper, self.intents, clock)
         self.supervisor = Supervisor(
             self.broker,
@@ -112,31 +138,99 @@ class TradingDesk:
         try:
             await self.supervisor.open_first()
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(self.supervisor.run(), name="connection supervisor")
+                beside = (
+                    group.create_task(self._supervise(), name="connection supervisor"),
+                    group.create_task(self._confirm_exits(), name="confirmation of exits"),
+                )
                 try:
                     yield
                 finally:
-                    watching.cancel()
+                    for task in beside:
+                        task.cancel()
         finally:
             self.broker.disconnect()
+            if self._lock is not None:
+                self._lock.release()
+
+    async def _supervise(self) -> None:
+        """Until cancelled. What the connection cannot get over is kept in `fault` and ends the block of `running`."""
+        try:
+            await self.supervisor.run()
+        except TradingError as error:
+            self.fault = error
+            raise
 
     async def _synchronise(self) -> None:
         """After every connection: the broker's truth into the ledger, subscriptions renewed, positions protected."""
-        if not self.account.account_id:
-            self.refresh_account()
+        self.refresh_account()
+        if not self._is_restored:
             if self._options.live and self.account.is_paper:
                 raise Misconfigured(f"--live was given but {self.account.account_id} is a paper account: leave it out")
+            self._hold_account()
             self._history.bind_account(self.account.account_id)
-            self.keeper.restore()
+            await self._restore()
+            self._is_restored = True
         self.broker.raise_order_ids(self._history.highest_order_id(self._options.client_id))
         await self._reconciler.run()
+        if self.broker.is_watching:
+            return  # nothing may be sent
         await self.broker.data.resubscribe()
         await self._protect()
+
+    async def _restore(self) -> None:
+        """Take up what earlier runs left: splits since then, the ledger, and what this session was like so far."""
+        splits = await self._splits.adjust()
+        for words in splits.values():
+            self.keeper.warn(words)
+        self.keeper.restore()
+        book, day = self.keeper.book, self._session_date
+        known = self._history.day_marks(day)
+        self._marks = DayMarks(**known) if known is not None else None
+        book.resume(self._marks or DayMarks(), self._history.entries_tried(day), self._history.refused_symbols(day))
+        self._funds.on_account(self.account)
+        for symbol in splits:
+            if (bracket := self.keeper.brackets.get(symbol)) is not None:
+                bracket.restate(book.symbol_state(symbol).quantity, book.price_paid(symbol))
+
+    def _hold_account(self) -> None:
+        """Keep other programs off the account. A simulated gateway lives inside this one. Raises HaltTrading."""
+        if self._history.mode != SIMULATED and self._lock is None:
+            folder = self._options.broker.ib_lock_folder
+            account_id = self.account.account_id
+            self._lock = hold_account(account_id, self._history.bot, Path(folder) if folder else None)
 
     def refresh_account(self) -> AccountState:
         """The account's values as last reported."""
         self.account = self.broker.account()
+        self._funds.on_account(self.account)
         return self.account
+
+    def equity_before(self) -> int:
+        """Net liquidation without this bot's results of the session, so that both together are the account's now.
+
+        A run that comes later in a session uses what the first one found at the open.
+        """
+        if self._marks is not None:
+            return self._marks.equity_at_open
+        account, book, prices = self.refresh_account(), self.keeper.book, self.broker.market_prices()
+        open_pnl = sum(
+            notional(prices[symbol], position.quantity) - position.cost
+            for symbol, position in book.positions.items()
+            if prices.get(symbol, 0) > 0
+        )
+        return account.net_liquidation - book.realised - open_pnl
+
+    async def ask_what_entries_bind(self, symbols: Sequence[str], budget: int) -> None:
+        """Ask for the margin of entries of `budget` (1e-6 USD) where that is not known. Sends no order."""
+        if not self._options.dry_run and self.supervisor.is_ready:
+            await self._funds.ask(symbols, budget, self.view.reference_price)
+
+    def refuse(self, symbol: str, why: str) -> None:
+        """The broker will not let this symbol be bought: no further entry today, and the reason is on record."""
+        if not self.keeper.book.reject(symbol, why):
+            return
+        self.keeper.warn(f"{symbol}: no entry any more today, the broker refused it: {why}")
+        self.keeper.record.refused(symbol, why, int(self._clock.now().timestamp()))
 
     async def take_positions(self, watchlist: Sequence[str]) -> None:
         """Adopt external shares of the watchlist where the policy allows it, and protect all that is owned."""
@@ -144,8 +238,10 @@ class TradingDesk:
         external = safety.external_positions
         if external == "auto":
             external = "adopt" if self.account.is_paper else "ask"
-        policy = SyncPolicy(external, tuple(watchlist), safety.never_trade, self._options.consents)
         held = await self.broker.positions()
+        selling = await self.broker.sells_of_others(lambda reference: self._history.intent(reference) is not None)
+        bound = bound_shares(held, selling)
+        policy = SyncPolicy(external, tuple(watchlist), safety.never_trade, self._options.consents, bound)
         self.positions.sync(held, self.owned_by_others(), policy, int(self._clock.now().timestamp()))
         await self._protect()
 
@@ -155,11 +251,18 @@ class TradingDesk:
             if fault := await self.view.follow(symbol):
                 self.keeper.warn(fault)
 
+    async def follow_positions(self) -> None:
+        """Quotes of what is owned beside the watchlist: its loss counts, and it is closed like the rest."""
+        for symbol in list(self.keeper.book.positions):
+            if fault := await self.view.follow_held(symbol):
+                self.keeper.warn(fault)
+
     def symbol_state(self, symbol: str) -> SymbolState:
         """A symbol as rules see it. While an order of its last position may still act it takes no new entry."""
         state = self.keeper.book.symbol_state(symbol)
         bracket = self.keeper.brackets.get(symbol)
-        if bracket is not None and state.quantity == 0 and (bracket.live_exits() or not bracket.entry_is_over):
+        acts = bracket is not None and (bracket.live_exits() or not bracket.entry_is_over)
+        if state.quantity == 0 and (acts or self.keeper.owed_shares(symbol)):
             return state._replace(pending=True)
         return state
 
@@ -187,6 +290,9 @@ class TradingDesk:
         self.broker.data.flush_bars()
         book = self.keeper.book
         book.mark({symbol: self.broker.data.quote(symbol).bid for symbol in book.positions})
+        if book.marks != self._marks:
+            self._marks = book.marks
+            self._history.record_day_marks(self._session_date, self._marks._asdict())
 
     async def watch(self, now_s: int) -> None:
         """What must hold at every instant: live stops, shares at the broker. Raises BrokerUnavailable."""
@@ -194,7 +300,13 @@ class TradingDesk:
             self.keeper.stop_entries("entries are off: the connection was down too long")
         positions = self.keeper.book.positions
         short = [symbol for symbol, owned in positions.items() if self.broker.orders.held(symbol) < owned.quantity]
-        self._doubts = self._doubts + 1 if short else 0
+        missing = self.keeper.shares.missing
+        found = [symbol for symbol in positions if missing.get(symbol) and symbol not in short]
+        self._doubts = self._doubts + 1 if short or found else 0
+        if self._doubts == DOUBTFUL_INSTANTS and found:
+            log.warning("shares that were missing are at the broker again: %s", ", ".join(found))
+            self.supervisor.ask_for_sync()
+            return
         if self._doubts == DOUBTFUL_INSTANTS:
             log.warning("the broker holds fewer shares than the ledger owns: %s", ", ".join(short))
             self.supervisor.ask_for_sync()
@@ -224,6 +336,29 @@ class TradingDesk:
         """Whether this bot owns nothing and has no entry on its way."""
         return not self.keeper.book.positions and not self.keeper.book.pending
 
+    async def _confirm_exits(self) -> None:
+        """Within two seconds of an entry's end its shares have live exits, or get others: legs can be refused."""
+        while True:
+            await self._entry_over.wait()
+            self._entry_over.clear()
+            for _ in range(CONFIRMATIONS):
+                await self._clock.sleep_until(self._clock.now() + CONFIRM_EVERY)
+                if not self.supervisor.is_ready:
+                    break
+                try:
+                    await self._protect()
+                except BrokerUnavailable as error:
+                    log.warning("%s; reconciliation finds out what became of it", error)
+
+    def _on_doubt(self, intent_id: str, why: str) -> None:
+        """Nobody knows what became of an order: the broker is asked at once, about each order once a minute."""
+        now_s = int(self._clock.now().timestamp())
+        if now_s - self._asked_about_s.get(intent_id, 0) > ASK_AGAIN_S:
+            self._asked_about_s[intent_id] = now_s
+            log.info("%s: asking the broker", why)
+            self.supervisor.ask_for_sync()
+
     async def _protect(self) -> None:
-        if not self._options.dry_run and self._clock.now() < self._session.eod:
+        may_send = not self._options.dry_run and not self.supervisor.restart_is_due
+        if may_send and self._clock.now() < self._session.eod:
             await self.positions.protect()

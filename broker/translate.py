@@ -10,7 +10,7 @@ from broker.values import BrokerPosition, Quote, RestingOrder
 from market_hours import NEW_YORK
 from trading.bars import Bar
 from trading.money import price_to_usd
-from trading.orders import Action, ExecutionReport, IntentState, OrderIntent, OrderReport
+from trading.orders import Action, ExecutionReport, IntentState, OrderIntent, OrderReport, OrderTerms
 
 HALTED = (1, 2)  # tick 49: general halt, volatility pause
 DELAYED = (3, 4)  # market data types delayed and delayed-frozen
@@ -26,6 +26,8 @@ STATES: dict[str, IntentState] = {  # IB's status -> ours
     "Filled": IntentState.FILLED,
     "Inactive": IntentState.REJECTED,
 }
+WARNED = "ValidationError"  # what ib_async calls an order that a message warned of: it is where it was before
+MODIFICATION_FAULTS = (105, 321, 329)  # nobody says whether the order itself lives on
 
 
 def is_set(usd: float) -> bool:
@@ -130,9 +132,12 @@ def report_from_ib(trade: Trade) -> OrderReport:
     An error about an order that was alive may be about its modification: then nobody knows, until the broker says.
     """
     status = trade.orderStatus
-    state = STATES.get(status.status, IntentState.UNKNOWN)
-    detail = status.whyHeld
     error = trade.log[-1].errorCode if trade.log else 0
+    told = status.status
+    if told == WARNED and error not in MODIFICATION_FAULTS:
+        told = next((entry.status for entry in reversed(trade.log) if entry.status != WARNED), WARNED)
+    state = STATES.get(told, IntentState.UNKNOWN)
+    detail = status.whyHeld
     if state is IntentState.CANCELLED and error:
         detail = trade.log[-1].message
         was_alive = any(STATES.get(entry.status) is IntentState.WORKING for entry in trade.log)
@@ -149,7 +154,18 @@ def report_from_ib(trade: Trade) -> OrderReport:
         order_id=trade.order.orderId,
         perm_id=status.permId or trade.order.permId,
         detail=detail,
-        held=status.status == "PreSubmitted",
+        held=told == "PreSubmitted",
+    )
+
+
+def terms_from_ib(trade: Trade) -> OrderTerms:
+    """What a live order asks for."""
+    order = trade.order
+    return OrderTerms(
+        order.orderRef,
+        int(order.totalQuantity),
+        price_from_ib(order.lmtPrice) if order.orderType == "LMT" else 0,
+        price_from_ib(order.auxPrice) if order.orderType == "STP" else 0,
     )
 
 
@@ -174,4 +190,10 @@ def resting_from_ib(trade: Trade) -> RestingOrder:
 
 def position_from_ib(contract: Contract, quantity: float, average_cost: float) -> BrokerPosition:
     """A net position."""
-    return BrokerPosition(contract.symbol, float(quantity), price_from_ib(average_cost), contract.secType == "STK")
+    return BrokerPosition(
+        contract.symbol,
+        float(quantity),
+        price_from_ib(average_cost),
+        is_stock=contract.secType == "STK",
+        is_short_option=contract.secType in ("OPT", "FOP") and quantity < 0,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
-from trading.orders import ExecutionReport, OrderIntent, OrderReport
+from trading.orders import ExecutionReport, OrderIntent, OrderReport, OrderTerms
 
 
 class Quote(NamedTuple):
@@ -20,11 +20,28 @@ class Quote(NamedTuple):
 
 
 class AccountState(NamedTuple):
-    """The account at one instant. Money in 1e-6 USD."""
+    """The account at one instant. Money in 1e-6 USD.
+
+    `settled_cash` is None where the gateway does not tell it. `day_trades_left` is the account's own flag, -1 where
+    it does not limit them.
+    """
 
     account_id: str
     net_liquidation: int
     available_funds: int
+    is_cash: bool = False
+    settled_cash: int | None = None
+    day_trades_left: int = -1
+
+    @property
+    def spendable(self) -> int:
+        """What new positions may bind. A cash account spends settled cash only: it cannot violate good faith.
+
+        IBKR's available funds of a cash account are its settled cash; where both are told, the smaller one counts.
+        """
+        if self.is_cash and self.settled_cash is not None:
+            return min(self.available_funds, self.settled_cash)
+        return self.available_funds
 
     @property
     def is_paper(self) -> bool:
@@ -39,6 +56,14 @@ class BrokerPosition(NamedTuple):
     quantity: float
     average_cost: int
     is_stock: bool
+    is_short_option: bool = False  # on `symbol`: its shares may be what covers it
+
+
+class FilledOrder(NamedTuple):
+    """What an order says it filled. `price` is its average in 1e-4 USD, 0: not told."""
+
+    quantity: int
+    price: int
 
 
 class RestingOrder(NamedTuple):
@@ -63,6 +88,9 @@ class BrokerListener(Protocol):
     def on_order(self, report: OrderReport) -> None:
         """The state of one of our orders changed."""
 
+    def on_terms(self, terms: OrderTerms) -> None:
+        """Size and prices of one of our live orders, as the broker has them."""
+
     def on_execution(self, execution: ExecutionReport) -> None:
         """An execution of any order on the account, once or more often."""
 
@@ -84,3 +112,6 @@ class IntentStore(Protocol):
 
     def reported(self, report: OrderReport) -> None:
         """The broker told the state of an intent."""
+
+    def terms(self, terms: OrderTerms) -> None:
+        """The broker told size and prices of an intent's order."""

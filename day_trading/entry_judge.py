@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from broker.journey import Look
 from broker.trading_desk import TradingDesk
 from market_hours import Session
 from records.rows import DecisionKind
@@ -11,6 +12,7 @@ from trading.book import PendingEntry
 from trading.costs import fee_schedule_on
 from trading.funnel import DecisionFunnel
 from trading.judgement import Judgement, judge_entry
+from trading.money import notional
 from trading.orders import OrderIntent, entry_bracket
 from trading.rules import Rule
 from trading.strategy import Market, Parameters
@@ -50,6 +52,7 @@ class EntryJudge:
         state, free = book.book_state(now_s, 0), book.free_capital
         for symbol in symbols:
             market = desk.view.market(symbol, now_s)
+            look = Look.now(desk.broker.data.heard_ns(symbol))
             judgement = judge_entry(
                 market, desk.symbol_state(symbol), state, budget, free, self._parameters, book.limits, self._rates
             )
@@ -57,16 +60,20 @@ class EntryJudge:
                 judgement = judgement._replace(rule=Rule.DRY_RUN)
             changed = self.funnel.count(symbol, judgement.rule)
             if judgement.rule == Rule.APPROVED:
-                intents = self._bracket(symbol, judgement, market, now_s)
-                book.add_pending(symbol, PendingEntry(intents[0].intent_id, judgement.quantity, judgement.collar))
+                intents = self._bracket(symbol, judgement, market, now_s, look)
+                fees = judgement.capital - notional(judgement.collar, judgement.quantity)
+                entry = PendingEntry(intents[0].intent_id, judgement.quantity, judgement.collar, fees)
+                book.add_pending(symbol, entry)
                 approved.append(intents)
                 state, free = book.book_state(now_s, len(approved)), book.free_capital
             elif changed and (self._records_refusals or judgement.rule == Rule.DRY_RUN):
                 kind: DecisionKind = "enter" if judgement.rule == Rule.DRY_RUN else "deny"
-                desk.keeper.record_judgement(symbol, kind, judgement, market, now_s)
+                desk.keeper.record_judgement(symbol, kind, judgement, market, now_s, look)
         return approved
 
-    def _bracket(self, symbol: str, judgement: Judgement, market: Market, now_s: int) -> tuple[OrderIntent, ...]:
+    def _bracket(
+        self, symbol: str, judgement: Judgement, market: Market, now_s: int, look: Look
+    ) -> tuple[OrderIntent, ...]:
         return entry_bracket(
             new_id=self._new_id,
             symbol=symbol,
@@ -76,5 +83,5 @@ class EntryJudge:
             parameters=self._parameters,
             good_till_s=now_s + ENTRY_LIFETIME_S,
             eod_s=self._eod_s,
-            decision_id=self._desk.keeper.record_judgement(symbol, "enter", judgement, market, now_s),
+            decision_id=self._desk.keeper.record_judgement(symbol, "enter", judgement, market, now_s, look),
         )

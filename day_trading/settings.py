@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
+from day_trading.kill_switch import KillSwitch
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
+from telemetry.settings import TelemetrySettings
 from tools import VendorSettings
+from trading.contradictions import contradictions
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
-from utils import Environment, load_settings
+from utils import Environment, Misconfigured, load_settings
 
 SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields are variables of `.env`
     StrategySettings,
@@ -20,6 +25,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     BrokerSettings,
     VendorSettings,
     PerformanceSettings,
+    TelemetrySettings,
     RecordsSettings,
 )
 
@@ -48,3 +54,10 @@ class DayTraderConfiguration:
             records=load_settings(RecordsSettings, environment),
             vendors=load_settings(VendorSettings, environment),
         )
+
+    def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:
+        """What is wrong with the settings together and with the command line. Raises Misconfigured, in one line."""
+        KillSwitch(Path(self.safety.kill_switch_file)).refuse_nonsense()
+        faults = list(contradictions(self.strategy, self.risk, self.safety, allocation, consents))
+        if faults:
+            raise Misconfigured(" | ".join(faults))

@@ -54,6 +54,7 @@ class Account:
     fees_paid: int = 0
     kind: AccountKind = AccountKind.MARGIN
     unsettled: int = 0  # cash from the day's sales
+    day_trades_left: int = -1  # as the account reports it; nothing here counts it down
     day: date | None = None
 
     def execute(self, symbol: str, side: int, quantity: int, price: int, fees: int) -> int | None:

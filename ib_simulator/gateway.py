@@ -157,7 +157,9 @@ class Gateway:
 
     def keep_journal(self, path: Path | None = None) -> Journal:
         """Write down from now on what really happens at the exchange, in memory or in a file."""
-        self.journal = self.exchange.listener = Journal(self.exchange.listener, self._clock.now, path)
+        self.journal = self.exchange.listener = Journal(
+            self.exchange.listener, self._clock.now, lambda account: self.accounts[account].net_liquidation(), path
+        )
         return self.journal
 
     @property
@@ -201,6 +203,8 @@ class Gateway:
             return
         client.client_id = client_id
         self._clients.append(client)
+        if self.journal is not None:
+            self.journal.on_connected(client_id)
         client.send(
             replies.managed_accounts(list(self.accounts)),
             replies.next_valid_id(self.orders.next_valid_id(client_id)),
@@ -245,6 +249,8 @@ class Gateway:
             self.faults.on_lost(client)
         if client in self._clients:
             self._clients.remove(client)
+            if self.journal is not None and client.client_id is not None:
+                self.journal.on_disconnected(client.client_id)
         self.data.forget(client)
         self._account_service.forget(client)
         self._pnl.forget(client)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
 from ib_simulator.orders import ExchangeListener, Refusal, SimExecution, SimOrder
 from market_hours import utc_from_epoch
@@ -15,15 +15,19 @@ TABLE = """
 CREATE TABLE IF NOT EXISTS journal (
     number INTEGER PRIMARY KEY, at TEXT, event TEXT, perm_id INTEGER, order_ref TEXT, client_id INTEGER,
     order_id INTEGER, account TEXT, symbol TEXT, side INTEGER, quantity INTEGER, filled INTEGER, status TEXT,
-    shares INTEGER, price INTEGER, exec_id TEXT, reason TEXT
+    shares INTEGER, price INTEGER, exec_id TEXT, reason TEXT, order_type TEXT, limit_price INTEGER,
+    stop_price INTEGER, good_after_s INTEGER, oca_group TEXT, parent_perm_id INTEGER, fees INTEGER,
+    net_liquidation INTEGER
 )
 """
 
 
 class JournalEntry(NamedTuple):
-    """One event. `event` is order, modified, execution, cancelled or refused; `at` is ISO-8601 UTC.
+    """One event. `event` is order, modified, execution, cancelled, refused, connected or disconnected.
 
-    `side` is 1 or -1, `quantity` and `filled` are the order's; `shares` and `price` (1e-4 USD) are the execution's.
+    `at` is ISO-8601 UTC. `side` is 1 or -1; `quantity`, `filled` and the terms behind `reason` are the order's, prices
+    in 1e-4 USD (0: none); `shares`, `price` (1e-4 USD) and `fees` (1e-6 USD) are the execution's. `net_liquidation` is
+    the account's at that moment, 1e-6 USD. Of a connection there is the client id alone.
     """
 
     number: int
@@ -43,17 +47,39 @@ class JournalEntry(NamedTuple):
     price: int
     exec_id: str
     reason: str
+    order_type: str
+    limit_price: int
+    stop_price: int
+    good_after_s: int
+    oca_group: str
+    parent_perm_id: int
+    fees: int
+    net_liquidation: int
+
+
+NO_ORDER = {  # field -> its empty value, of those that come after `event`
+    name: kind() for name, kind in list(get_type_hints(JournalEntry).items())[3:]
+}
 
 
 class Journal:
     """Listens between the exchange and `listener`. In memory, or in the SQLite file `path`, which is appended to.
 
+    `net_liquidation_of` tells what an account is worth (1e-6 USD).
+
     An order's entry is written when its state, size or number of shares filled changed, not at every report.
     """
 
-    def __init__(self, listener: ExchangeListener, now: Callable[[], datetime], path: Path | None = None) -> None:
+    def __init__(
+        self,
+        listener: ExchangeListener,
+        now: Callable[[], datetime],
+        net_liquidation_of: Callable[[str], int],
+        path: Path | None = None,
+    ) -> None:
         self._listener = listener
         self._now = now
+        self._net_liquidation_of = net_liquidation_of
         self._states: dict[int, tuple[str, int, int]] = {}  # perm_id -> status, quantity, filled as last written
         self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
         if path is not None:
@@ -61,10 +87,11 @@ class Journal:
             self._database.execute("PRAGMA synchronous = OFF")  # a test's evidence, not its loss
         self._database.execute(TABLE)
 
-    def entries(self, event: str = "", perm_id: int = 0) -> list[JournalEntry]:
-        """All entries in order; of one event and one order when given."""
+    def entries(self, event: str = "", perm_id: int = 0, after: int = 0) -> list[JournalEntry]:
+        """All entries in order; of one event and one order when given, and behind the entry of number `after`."""
         rows = self._database.execute(
-            "SELECT * FROM journal WHERE ? IN ('', event) AND ? IN (0, perm_id) ORDER BY number", (event, perm_id)
+            "SELECT * FROM journal WHERE number > ? AND ? IN ('', event) AND ? IN (0, perm_id) ORDER BY number",
+            (after, event, perm_id),
         )
         return [JournalEntry(*row) for row in rows]
 
@@ -102,6 +129,7 @@ class Journal:
             shares=execution.quantity,
             price=execution.price,
             exec_id=execution.exec_id,
+            fees=execution.fees,
             at=utc_from_epoch(execution.at_s),
         )
         self._listener.on_execution(execution)
@@ -115,6 +143,19 @@ class Journal:
         self._write("refused", order, reason=f"{refusal.code} {refusal.text}")
         self._listener.on_refused(order, refusal)
 
+    # What the gateway reports
+
+    def on_connected(self, client_id: int) -> None:
+        """A client has logged in."""
+        self._write_connection("connected", client_id)
+
+    def on_disconnected(self, client_id: int) -> None:
+        """Its socket is gone."""
+        self._write_connection("disconnected", client_id)
+
+    def _write_connection(self, event: str, client_id: int) -> None:
+        self._insert((self._now().isoformat(), event, *(NO_ORDER | {"client_id": client_id}).values()))
+
     def _write(
         self,
         event: str,
@@ -123,6 +164,7 @@ class Journal:
         shares: int = 0,
         price: int = 0,
         exec_id: str = "",
+        fees: int = 0,
         reason: str = "",
         at: datetime | None = None,
     ) -> None:
@@ -143,5 +185,16 @@ class Journal:
             price,
             exec_id,
             reason,
+            order.order_type,
+            order.limit,
+            order.stop,
+            order.good_after_s,
+            order.oca_group,
+            order.parent.perm_id if order.parent is not None else 0,
+            fees,
+            self._net_liquidation_of(order.account),
         )
+        self._insert(values)
+
+    def _insert(self, values: tuple[object, ...]) -> None:
         self._database.execute(f"INSERT INTO journal VALUES (NULL{', ?' * len(values)})", values)

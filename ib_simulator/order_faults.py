@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PLACE, CANCEL = REQUESTS["placeOrder"], REQUESTS["cancelOrder"]
 REPORTS = frozenset([REPLIES[name] for name in GROUPS["orderReports"]])
 REJECTED = 201
+CANCELLED_ID = 2  # where cancelOrder names its order: a version comes before it
 UNRESOLVED = Refusal(10328, "Connection lost, order data could not be resolved")
 
 
@@ -113,7 +114,7 @@ class OrderFaults:
     def _filled_late(self, client: ClientConnection, fields: list[str]) -> bool:
         active = _first(self._late_fills, client.client_id)
         gateway = self._injector.gateway
-        order = gateway.orders.find(client.client_id or 0, _whole(_field(fields, 1)))
+        order = gateway.orders.find(client.client_id or 0, _whole(_field(fields, CANCELLED_ID)))
         if active is None or not isinstance(active.fault, FillAfterCancel) or order is None or order.is_done:
             return False
         told = _cancelled_status(order)

@@ -10,7 +10,7 @@ from typing import Protocol, Unpack
 from records.rows import IntentChange, IntentRow
 from records.rows import IntentState as StateName
 from trading.money import price_to_usd
-from trading.orders import IntentState, OrderIntent, OrderReport, follow
+from trading.orders import IntentState, OrderIntent, OrderReport, OrderTerms, follow, terms_of
 
 
 class IntentRecords(Protocol):
@@ -43,6 +43,7 @@ class IntentLog:
         self._session_date = session_date
         self._states: dict[str, IntentState] = {}  # intent_id -> state as last written
         self._written_s: dict[str, int] = {}  # intent_id -> epoch second of its commit
+        self._terms: dict[str, OrderTerms] = {}  # intent_id -> size and prices as last written
         self.committed = 0
 
     def commit(self, intents: Sequence[OrderIntent]) -> Awaitable[None]:
@@ -53,6 +54,7 @@ class IntentLog:
         for intent in intents:
             self._states[intent.intent_id] = IntentState.CREATED
             self._written_s[intent.intent_id] = int(now.timestamp())
+            self._terms[intent.intent_id] = terms_of(intent)
         return self._await_off_loop(self._records.commit_intents(rows))
 
     def sent(self, intent_id: str, order_id: int, client_id: int) -> None:
@@ -63,7 +65,9 @@ class IntentLog:
         )
 
     def reported(self, report: OrderReport) -> None:
-        """The broker told the state. An intent of another run is followed from now on."""
+        """The broker told the state of an intent of this run, or of one that was adopted. Others are not ours."""
+        if not self.knows(report.order_ref):
+            return
         state = self._follow(report.order_ref, report.state)
         self._records.update_intent(
             report.order_ref,
@@ -75,16 +79,47 @@ class IntentLog:
             detail=report.detail or None,
         )
 
-    def adopt(self, intent_id: str, state: IntentState, written_s: int) -> None:
+    def terms(self, terms: OrderTerms) -> None:
+        """The broker shows size and prices of a live order; written when they are news."""
+        if self._terms.get(terms.order_ref, terms) == terms:  # no news, or not ours
+            return
+        self._terms[terms.order_ref] = terms
+        state = self._states.get(terms.order_ref, IntentState.UNKNOWN)
+        self._records.update_intent(
+            terms.order_ref,
+            state.value,
+            updated_at=self._now(),
+            quantity=terms.quantity,
+            limit_price_usd=price_to_usd(terms.limit_price) if terms.limit_price else None,
+            stop_price_usd=price_to_usd(terms.stop_price) if terms.stop_price else None,
+        )
+
+    def filled_late(self, intent_id: str, state: IntentState, filled: int, average_price: int) -> None:
+        """An order that was believed dead executed `filled` shares at an average of `average_price` (1e-4 USD)."""
+        self._records.update_intent(
+            intent_id,
+            self._follow(intent_id, state).value,
+            updated_at=self._now(),
+            filled_quantity=filled,
+            avg_fill_price_usd=price_to_usd(average_price),
+            detail="filled after it was believed dead",
+        )
+
+    def adopt(self, intent: OrderIntent, state: IntentState, written_s: int) -> None:
         """An intent of an earlier run, with the state on record."""
-        self._states.setdefault(intent_id, state)
-        self._written_s.setdefault(intent_id, written_s)
+        self._states.setdefault(intent.intent_id, state)
+        self._written_s.setdefault(intent.intent_id, written_s)
+        self._terms.setdefault(intent.intent_id, terms_of(intent))
 
     def resolved(self, intent_id: str, state: IntentState, why: str) -> None:
         """What reconciliation found out; written when it is news."""
         if self._states.get(intent_id) is not state:
             followed = self._follow(intent_id, state)
             self._records.update_intent(intent_id, followed.value, updated_at=self._now(), detail=why)
+
+    def now_s(self) -> int:
+        """The epoch second in which something is written now."""
+        return int(self._now().timestamp())
 
     def written_s(self, intent_id: str) -> int:
         """When the intent was committed; 0 when that is not known."""

@@ -81,7 +81,7 @@ class FallbackJournal:
                 if statement.sql not in sqls:
                     sqls[statement.sql] = len(sqls)
                     lines.append({"sql": statement.sql})
-            lines.append({"entry": number, "rows": [[sqls[sql], list(values)] for sql, values in statements]})
+            lines.append({"entry": number, "rows": [[sqls[sql], list(values)] for sql, values, _ in statements]})
         data = "".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in lines).encode()
         _write(self._file, data + END, self._end)
         os.fsync(self._file.fileno())

@@ -48,6 +48,10 @@ UPSERT_DAILY_METRICS = f"{DAILY_METRICS.insert} ON CONFLICT (session_date, bot, 
     f"{column} = excluded.{column}" for column in DAILY_METRICS.columns
 )
 REPORT_COMMISSION = "UPDATE trades SET commission = ?, pnl = ?, pnl_pct = ? WHERE exec_id = ?"
+REMOVE_TRADE = "DELETE FROM trades WHERE exec_id = ?"
+SHRINK_TRADE = (  # the part of it that another row tells from now on goes with its share of the result
+    "UPDATE trades SET pnl = pnl * (quantity - ?1) / quantity, quantity = quantity - ?1 WHERE exec_id = ?2"
+)
 SET_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 SET_META_ONCE = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
 
@@ -75,6 +79,12 @@ def selection(table: Table[Any], columns: Sequence[str], order: str) -> str:
 
 
 IN_ORDER_OF_TIME = "timestamp, trade_id"
+SELECT_EXECUTION = selection(TRADES, ("exec_id", "mode"), IN_ORDER_OF_TIME)
+SELECT_EXECUTIONS_OF_INTENT = selection(TRADES, ("intent_id", "mode"), IN_ORDER_OF_TIME)
+SELECT_UNBOOKED_INTENTS = (
+    "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date < ? AND filled_quantity > "
+    "(SELECT COALESCE(SUM(quantity), 0) FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
+)
 SELECT_META = "SELECT value FROM meta WHERE key = ?"
 SELECT_SESSION = selection(TRADES, ("mode", "session_date", "bot"), IN_ORDER_OF_TIME)
 SELECT_BETWEEN = f"SELECT * FROM trades WHERE timestamp >= ? AND timestamp < ? AND mode = ? ORDER BY {IN_ORDER_OF_TIME}"
@@ -96,6 +106,15 @@ SELECT_OPEN_INTENTS = (
 SELECT_INTENT = "SELECT * FROM order_intents WHERE intent_id = ? AND mode = ?"
 SELECT_HIGHEST_ORDER_ID = "SELECT MAX(order_id) FROM order_intents WHERE client_id = ? AND order_id IS NOT NULL"
 
+SELECT_ENTRIES_TRIED = (
+    "SELECT symbol, COUNT(*) AS tried FROM order_intents "
+    "WHERE role = 'entry' AND session_date = ? AND bot = ? AND mode = ? GROUP BY symbol ORDER BY symbol"
+)
+SELECT_REFUSED = (
+    "SELECT symbol, detail FROM decisions WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL "
+    "AND session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp DESC"
+)
+
 QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that needs it
     "trades_timestamp": SELECT_BETWEEN,
     "trades_symbol_timestamp": SELECT_LATEST,
@@ -103,4 +122,6 @@ QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that
     "agent_health_timestamp": SELECT_HEALTH,
     "order_intents_open": SELECT_OPEN_INTENTS,
     "order_intents_client_order": SELECT_HIGHEST_ORDER_ID,
+    "order_intents_entries": SELECT_ENTRIES_TRIED,
+    "decisions_refused": SELECT_REFUSED,
 }

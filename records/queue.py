@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from records.faults import RecordsFailed
 from records.statements import Statement
+from telemetry import tracing
+from telemetry.tracing import Link
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ class Commit(NamedTuple):
 
     statements: tuple[Statement, ...]
     future: Future[None]
+    under: Link | None  # the span that it is written for
 
 
 class Errand(NamedTuple):
@@ -78,7 +81,7 @@ class WriteQueue:
         log.warning("%s: %d rows wait to be written; no entries until they are fewer", self.name, PRESSED_FROM)
 
     def add_commit(self, statements: tuple[Statement, ...]) -> Future[None]:
-        commit = Commit(statements, _running())
+        commit = Commit(statements, _running(), tracing.current())
         with self._gate:
             self._add(self._commits, commit)
         return commit.future

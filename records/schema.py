@@ -372,4 +372,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
     ),
     SHARES,
     tuple(f"ALTER TABLE agent_health ADD COLUMN {column}" for column in _HEALTH_COLUMNS),
+    (  # what a later run of the same session asks for when it starts
+        "CREATE INDEX order_intents_entries ON order_intents (session_date, bot, mode) WHERE role = 'entry'",
+        "CREATE INDEX decisions_refused ON decisions (session_date, bot, mode) "
+        "WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL",
+    ),
 )

@@ -10,6 +10,7 @@ from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 from records.faults import STATEMENT_ERRORS, is_of_one_row
+from telemetry.tracing import Link
 
 ROWS_AT_ONCE = (256, 16)  # of one INSERT; a row has some 30 parameters and SQLite takes 32,766
 
@@ -21,6 +22,7 @@ class Statement(NamedTuple):
 
     sql: str
     parameters: Sequence[Any] = ()
+    under: Link | None = None  # the span that it is written for
 
 
 class Refused(NamedTuple):
@@ -30,7 +32,7 @@ class Refused(NamedTuple):
     error: BaseException
 
     def __str__(self) -> str:
-        sql, parameters = self.statement
+        sql, parameters, _ = self.statement
         return f"{' '.join(sql.split()[:3])} ({parameters!r:.200}): {self.error}"
 
 

@@ -14,7 +14,7 @@ from trading.orders import ExecutionReport, Reason
 from trading.strategy import Market, Parameters, vwap_for_report
 
 PRICE_RULES = frozenset({"not_above_vwap"})  # limit and actual are prices in 1e-4 USD
-MONEY_RULES = frozenset({"daily_loss", "drawdown", "capital"})  # in 1e-6 USD
+MONEY_RULES = frozenset({"daily_loss", "drawdown", "capital", "buying_power"})  # in 1e-6 USD
 
 
 class Indicators(TypedDict):
@@ -34,6 +34,7 @@ def trade_row(
     closing: Closing | None,
     market: Market | None,
     parameters: Parameters,
+    trace_id: str | None = None,
 ) -> TradeRow:
     """One execution with the indicators of its moment. Its commission is not known yet."""
     return TradeRow(
@@ -52,6 +53,7 @@ def trade_row(
         pnl_usd=money_to_usd(closing.pnl) if closing else None,
         pnl_pct=closing.pnl_pct if closing else None,
         parameters=parameters._asdict(),
+        trace_id=trace_id,
         **_indicators(market),
     )
 
@@ -69,6 +71,7 @@ def decision_row(
     market: Market | None,
     quantity: int | None = None,
     detail: Mapping[str, Any] | None = None,
+    trace_id: str | None = None,
 ) -> DecisionRow:
     """One judgement with its snapshot; prices and money of the rule in USD. An exit's rule is its reason."""
     scale = 1e-4 if rule in PRICE_RULES else 1e-6 if rule in MONEY_RULES else 1.0
@@ -88,6 +91,7 @@ def decision_row(
         bars=market.bars if market else None,
         quantity=quantity,
         detail=detail,
+        trace_id=trace_id,
         **_indicators(market),
     )
 

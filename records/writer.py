@@ -17,6 +17,9 @@ from records.journal import FallbackJournal
 from records.merging import merge
 from records.queue import Commit, Errand, WriteQueue
 from records.statements import Refused, Statement, perform_all, perform_together
+from telemetry import tracing
+from telemetry.conventions import database_call
+from telemetry.tracing import Link
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +106,7 @@ class Writer:
 
         Raises RecordsFailed when too many rows wait, or after `close`.
         """
-        self._queue.add_row(Statement(statement, parameters))
+        self._queue.add_row(Statement(statement, parameters, tracing.current()))
 
     def submit_durable(self, statements: Sequence[Statement]) -> Future[None]:
         """Write all of `statements` or none, on disk when the future completes. It fails with RecordsFailed."""
@@ -168,6 +171,7 @@ class Writer:
         taken: list[Statement] = []
         refused: list[Refused] = []
         rows = self._queue.next_rows()
+        start_ns = tracing.now_ns()
         try:
             while rows and self._unavailable is None:
                 if not taken:
@@ -178,6 +182,7 @@ class Writer:
             if taken:
                 self._connection.execute("COMMIT")
                 self.rows_written += len(taken) - len(refused)
+                self._tell(taken, refused, start_ns)
         except STATEMENT_ERRORS as error:
             self._give_up(error)
             rows, refused = taken or rows, []
@@ -207,6 +212,7 @@ class Writer:
 
     def _write_durable(self, commit: Commit) -> None:
         if self._unavailable is None:
+            start_ns = tracing.now_ns()
             try:
                 self._begin("FULL")
                 perform_together(self._connection, commit.statements)
@@ -219,6 +225,8 @@ class Writer:
                 self._give_up(error)
             else:
                 commit.future.set_result(None)
+                if commit.under is not None:
+                    self._tell_one(commit.under, commit.statements[0], start_ns, rows=len(commit.statements))
                 return
         try:
             self._journal.append([commit.statements])
@@ -248,6 +256,19 @@ class Writer:
                 failure = RecordsFailed(f"{self.name}: {error}")
                 failure.__cause__ = error
                 errand.future.set_exception(failure)
+
+    def _tell(self, taken: list[Statement], refused: list[Refused], start_ns: int) -> None:
+        """Tell the rows that were written for a span, each with the time of their transaction."""
+        errors = {id(each.statement): each.error for each in refused}
+        for row in taken:
+            if row.under is not None:
+                self._tell_one(row.under, row, start_ns, error=errors.get(id(row)))
+
+    def _tell_one(
+        self, under: Link, row: Statement, start_ns: int, *, rows: int = 1, error: BaseException | None = None
+    ) -> None:
+        name, end_ns = self._path.name, tracing.now_ns()
+        database_call(under, row.sql, namespace=name, start_ns=start_ns, end_ns=end_ns, rows=rows, error=error)
 
     # The database fails, and works again
 

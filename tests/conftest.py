@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
@@ -11,3 +12,12 @@ try:
 finally:
     asyncio.set_event_loop(None)
     _loop.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell what a run survived, where a test says so."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, told in getattr(report, "user_properties", ()):
+                if name == "survived" and report.when == "call":
+                    terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {told}")

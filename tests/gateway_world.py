@@ -42,7 +42,7 @@ from records.rows import TradeRow
 from trading.bars import Bar
 from trading.day_report import DayReport
 from trading.money import price_from_usd
-from trading.orders import Action, ExecutionReport, IntentState, OrderIntent, OrderReport, Reason, Role
+from trading.orders import Action, ExecutionReport, IntentState, OrderIntent, OrderReport, OrderTerms, Reason, Role
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
 
 T = TypeVar("T")
@@ -119,8 +119,15 @@ class HandMadeFeed:
     name = "bars written by hand"
     extended_hours = False
 
-    def __init__(self, minutes: Mapping[str, Sequence[Bar]], days: Mapping[str, Sequence[Bar]] | None = None) -> None:
+    def __init__(
+        self,
+        minutes: Mapping[str, Sequence[Bar]],
+        days: Mapping[str, Sequence[Bar]] | None = None,
+        *,
+        splits: Mapping[str, CorporateAction] | None = None,
+    ) -> None:
         self._minutes = minutes
+        self._splits = splits or {}
         self._days = days if days is not None else {symbol: daily_history() for symbol in minutes}
 
     def symbols(self, session_date: date) -> tuple[str, ...]:
@@ -152,7 +159,7 @@ class HandMadeFeed:
         return tuple(bar for bar in self._days.get(symbol, ()) if first <= _date(bar) < before)
 
     def actions(self, symbol: str) -> tuple[CorporateAction, ...]:
-        return ()
+        return (self._splits[symbol],) if symbol in self._splits else ()
 
     def minute_history(self, symbol: str, before: date, sessions: int) -> tuple[Bar, ...]:
         bars = [bar for bar in self._minutes.get(symbol, ()) if _date(bar) < before]
@@ -172,6 +179,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.orders: list[OrderReport] = []
+        self.terms: list[OrderTerms] = []  # of each reading of all orders
         self.executions: list[ExecutionReport] = []
         self.fees: dict[str, int] = {}  # exec_id -> 1e-6 USD
         self.messages: list[tuple[int, str]] = []  # (code, order reference)
@@ -179,6 +187,9 @@ class Listener:
 
     def on_order(self, report: OrderReport) -> None:
         self.orders.append(report)
+
+    def on_terms(self, terms: OrderTerms) -> None:
+        self.terms.append(terms)
 
     def on_execution(self, execution: ExecutionReport) -> None:
         self.executions.append(execution)
@@ -199,6 +210,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.happened: list[tuple[str, str]] = []  # (what, intent id)
+        self.shown: dict[str, OrderTerms] = {}  # intent id -> what its order asked for last
 
     async def commit(self, intents: Sequence[OrderIntent]) -> None:
         self.happened += [("committed", intent.intent_id) for intent in intents]
@@ -208,6 +220,9 @@ class MemoryStore:
 
     def reported(self, report: OrderReport) -> None:
         self.happened.append((report.state.value, report.order_ref))
+
+    def terms(self, terms: OrderTerms) -> None:
+        self.shown[terms.order_ref] = terms
 
 
 # The world
@@ -362,10 +377,11 @@ def in_world(
     cash_usd: int = 100_000,
     also_listed: Iterable[str] = (),
     other_accounts: tuple[str, ...] = (),
+    **gateway_options: Any,
 ) -> T:
     """Run `main` in a world that begins at `begins` (New York) and goes on with the `following` sessions.
 
-    `also_listed` are symbols that the gateway knows but has no bar of.
+    `also_listed` are symbols that the gateway knows but has no bar of, `gateway_options` those of `GatewayOptions`.
     """
     loop = simulated_loop()
     clock = SimulatedClock(loop, at(begins, session))
@@ -378,7 +394,9 @@ def in_world(
         symbols=tuple(listed),
         prices_from=feed.name,
     )
-    options = GatewayOptions(account_id=account_id, other_accounts=other_accounts, cash=cash_usd * USD)
+    options = GatewayOptions(
+        account_id=account_id, other_accounts=other_accounts, cash=cash_usd * USD, **gateway_options
+    )
 
     async def entry() -> T:
         async with running_gateway(simulated, options) as (gateway, port):

@@ -265,6 +265,23 @@ def test_a_bad_setting_is_told_on_a_closed_day_too(folder: Path) -> None:
     assert line.startswith("RISK_LAST_ENTRY_S=60 (from the environment): ")
 
 
+@pytest.mark.parametrize("arguments", [ALLOCATION, SIMULATE])
+def test_settings_that_contradict_each_other_are_refused_before_anything_is_connected(
+    folder: Path, arguments: tuple[str, ...]
+) -> None:
+    settings = {"RISK_COLLAR_BPS": "90", "RISK_MAX_POSITION_PCT": "50", "KILL_SWITCH_FILE": "STOP"}
+    line = refused(folder, *arguments, settings=settings)
+    assert line.startswith("RISK_COLLAR_BPS=90: with 0.9 % paid above the ask an entry is at its stop as it fills")
+    assert " | RISK_MAX_POSITION_PCT=50: one position cannot be larger than the 25 % of the account" in line
+
+
+def test_a_kill_switch_that_nobody_can_throw_is_refused(folder: Path) -> None:
+    line = refused(folder, *SIMULATE, settings={"KILL_SWITCH_FILE": "nowhere/KILL"})
+    assert line.startswith("KILL_SWITCH_FILE=nowhere/KILL: there is no folder ")
+    (folder / "KILL").mkdir()
+    assert refused(folder, *SIMULATE, settings={}) == "KILL_SWITCH_FILE=KILL is a folder: name a file in it"
+
+
 def test_an_unknown_variable_is_a_warning_that_the_user_sees(folder: Path) -> None:
     (folder / ".env").write_text("WATCHLIST_SIZ=3\n", encoding="utf-8")
     done = run(folder, *SIMULATE)

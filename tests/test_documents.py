@@ -30,12 +30,17 @@ from day_trading.settings import SETTINGS_CLASSES
 from ib_simulator import __main__ as simulator
 from observability import TradingHistory
 from records import __main__ as records
+from records.trade_rows import MONEY_RULES, PRICE_RULES
+from research import __main__ as research
 from tests.test_floors import product_sources
+from trading.rules import Rule, rule_name
+from trading.settings import RiskSettings
 from utils import load_settings, read_environment, unknown_variables
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
+RISK_RULES = ROOT / "Documentation" / "RISK_RULES.md"
 CONFIGURATION = ROOT / "Documentation" / "DAY_TRADER_CONFIGURATION.md"
 GATEWAY = ROOT / "Documentation" / "SIMULATED_GATEWAY.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "Documentation").glob("*.md"))]
@@ -46,12 +51,12 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-SIMULATOR, RECORDS = "-m ib_simulator", "-m records"
+SIMULATOR, RECORDS, RESEARCH = "-m ib_simulator", "-m records", "-m research"
 ENTRIES = {  # what follows `python` -> its command line
     module.__name__ + ".py": module.build_parser()
     for module in (day_trader, main, performance_config)
     if hasattr(module, "build_parser")
-} | {SIMULATOR: simulator.build_parser(), RECORDS: records.build_parser()}
+} | {SIMULATOR: simulator.build_parser(), RECORDS: records.build_parser(), RESEARCH: research.build_parser()}
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
@@ -197,6 +202,51 @@ def test_allowed_text_of_fields_without_bounds(field: FieldInfo, words: str) -> 
     assert allowed_text(field) == words
 
 
+# The table of risk rules
+
+
+class RuleRow(NamedTuple):
+    """A row of the tables of rules."""
+
+    rule: str
+    refuses_when: str
+    setting: str
+    default: str
+    bounds: str
+    unit: str
+
+
+def rule_tables() -> tuple[list[RuleRow], dict[str, tuple[str, str]]]:
+    """RISK_RULES.md: the rows of rules, and setting -> (default, bounds) of what only makes entries smaller."""
+    rules, sizes = [], {}
+    for line in RISK_RULES.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+        if match := re.fullmatch(r"`([a-z_]+)`", cells[0]):
+            rules.append(RuleRow(match[1], *(cell.strip("`") for cell in cells[1:])))
+        elif (match := re.fullmatch(r"`([A-Z_]+)`", cells[0])) and len(cells) == 4:
+            sizes[match[1]] = (cells[1].replace("unset", ""), cells[2])
+    return rules, sizes
+
+
+def test_every_rule_stands_in_the_table_once_in_the_order_of_the_program() -> None:
+    rules, _ = rule_tables()
+    assert [row.rule for row in rules] == [rule_name(rule) for rule in Rule if rule is not Rule.APPROVED]
+    assert [row.rule for row in rules if not row.refuses_when] == []
+
+
+def test_settings_of_the_rules_have_the_defaults_and_bounds_of_the_program() -> None:
+    rules, sizes = rule_tables()
+    told = {row.setting: (row.default, row.bounds) for row in rules if row.setting != "–"} | sizes
+    known = fields()
+    assert told == {name: (default_text(known[name]), allowed_text(known[name])) for name in told}
+    assert {name.upper() for name in RiskSettings.model_fields} <= told.keys()
+
+
+def test_money_in_the_table_is_money_on_record() -> None:
+    rules, _ = rule_tables()
+    assert {row.rule for row in rules if row.unit == "USD"} == MONEY_RULES | PRICE_RULES
+
+
 # Commands, options and queries
 
 
@@ -252,7 +302,12 @@ def test_check_refuses_a_wrong_command(command: str) -> None:
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    return {option for action in parser._actions for option in action.option_strings}
+    """Of the parser and of its commands."""
+    found = {option for action in parser._actions for option in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {option for command in action.choices.values() for option in options_of(command)}
+    return found
 
 
 def test_options_named_in_text_exist() -> None:

@@ -14,9 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = {  # top-level module or package -> floor; imports go down only
     "utils": 0,
+    "operating_system": 0,
     "trading": 1,
     "evidence": 1,
     "market_hours": 1,
+    "telemetry": 1,
     "records": 2,
     "health": 2,
     "portfolio": 2,
@@ -41,7 +43,13 @@ ENTRY_FLOOR = 8  # also each package's __main__.py
 OUTSIDE = frozenset({"tests", "benchmarks", "Documentation", "deploy", "logs", "reports"})  # no product code
 PURE_ROOMS = frozenset({"trading", "evidence"})
 PURE_MAY_IMPORT = frozenset({"numpy", "pydantic", "utils"})  # and the standard library
-OWNED = {"ib_insync": "broker", "eventkit": "broker", "langchain": "llm"}  # library (and its kin) -> its only room
+OWNED = {
+    "ib_insync": "broker",
+    "ib_async": "broker",
+    "eventkit": "broker",
+    "langchain": "llm",
+}  # library (and its kin) -> its only room
+CLIENT_LIBRARIES = ("ib_insync", "ib_async")
 HEAVY = frozenset({"arch", "scipy", "skfolio", "cvxpy", "numba"})  # imported where they are used, never at start
 
 # broker/ takes time from the clock, from bars and from executions, which the gateway stamps
@@ -172,9 +180,9 @@ def wall_clock_reads(source: Source) -> list[str]:
             owner = _name(node.args[0]) if _name(node.func) == "getattr" else ""
             names = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
             faults += [(node.lineno, fault) for name in names if (fault := _clock_fault(str(name), owner))]
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "ib_insync":
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in CLIENT_LIBRARIES:
             faults += [
-                (node.lineno, f"imports {alias.name} of ib_insync")
+                (node.lineno, f"imports {alias.name} of {node.module}")
                 for alias in node.names
                 if alias.name == "sleep" or alias.name in WALL_CLOCK_READERS
             ]
@@ -234,7 +242,8 @@ def test_walk_sees_the_product_and_not_the_tests() -> None:
         (simulator_imports, "ib_simulator/a.py", "from ib_simulator import b", ""),
         (library_imports, "agents.py", "import ib_insync", "only broker/ imports ib_insync"),
         (library_imports, "ib_simulator/a.py", "from eventkit import Event", "only broker/ imports eventkit"),
-        (library_imports, "broker/a.py", "import ib_insync, eventkit", ""),
+        (library_imports, "broker/a.py", "import ib_insync, ib_async, eventkit", ""),
+        (library_imports, "agents.py", "import ib_async", "only broker/ imports ib_async"),
         (library_imports, "agents.py", "def f():\n    import langchain_core.messages", "only llm/"),
         (library_imports, "agents.py", "import langchain", "only llm/"),
         (library_imports, "llm/a.py", "def f():\n    import langchain_deepseek", ""),
@@ -251,7 +260,8 @@ def test_walk_sees_the_product_and_not_the_tests() -> None:
         (wall_clock_reads, "broker/a.py", "key = attrgetter('time')", "....time"),
         (wall_clock_reads, "broker/a.py", "ib.setTimeout(60)", "ib.setTimeout"),
         (wall_clock_reads, "broker/a.py", "util.schedule(when, job)", "util.schedule"),
-        (wall_clock_reads, "broker/a.py", "from ib_insync.util import sleep", "imports sleep of ib_insync"),
+        (wall_clock_reads, "broker/a.py", "from ib_insync.util import sleep", "imports sleep of ib_insync.util"),
+        (wall_clock_reads, "broker/a.py", "from ib_async import sleep", "imports sleep of ib_async"),
         (wall_clock_reads, "broker/a.py", "util.sleep(1)", "util.sleep"),
         (wall_clock_reads, "broker/a.py", "self._ib.sleep(1)", "_ib.sleep"),
         (wall_clock_reads, "broker/a.py", "x = datetime.now(UTC)", "datetime.now"),

@@ -6,14 +6,17 @@ The days are those of `test_simulated_day`: 249 shares bought at 9:50:40 for 100
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 
 import pytest
 
 import day_trader
 from day_trading.kill_switch import KillSwitch
+from day_trading.signals import obey_signals
 from tests.gateway_world import HandMadeFeed, Played, World, at, in_world, minute, run_until, warm_up, what_is_left
 from tests.simulated_runs import run
+from tests.terminal import run as run_in_terminal
 from utils import HaltTrading, TradingError
 
 BOUGHT = ("09:50:40", "AAA", "BUY", 249, 100.21, "entry")
@@ -95,3 +98,45 @@ def test_file_that_cannot_be_read_stops_entries(tmp_path: Path) -> None:
     assert KillSwitch(tmp_path).order() == "stop"  # a folder
     assert KillSwitch(tmp_path / "absent").order() == ""
     assert KillSwitch(tmp_path / "absent" / "below").order() == ""
+
+
+# The console and signals
+
+
+@pytest.mark.parametrize(("arguments", "order"), [(("--kill",), "stop"), (("--kill", "flatten"), "flatten")])
+def test_the_console_throws_the_switch_of_the_programs_in_its_folder(
+    tmp_path: Path, arguments: tuple[str, ...], order: str
+) -> None:
+    done = run_in_terminal(tmp_path, *arguments, settings={"KILL_SWITCH_FILE": "STOP"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert KillSwitch(tmp_path / "STOP").order() == order
+    assert done.stdout.startswith(f"{tmp_path / 'STOP'} is written")
+
+
+def test_the_console_refuses_an_order_that_there_is_not(tmp_path: Path) -> None:
+    done = run_in_terminal(tmp_path, "--kill", "everything")
+    assert done.returncode == 2
+    assert list(tmp_path.glob("KILL")) == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no SIGUSR1")
+@pytest.mark.parametrize(("name", "sold"), [("SIGUSR1", "time_exit"), ("SIGUSR2", "manual")])
+def test_signals_throw_the_switch(tmp_path: Path, name: str, sold: str) -> None:
+    async def main(world: World) -> tuple[Played, TradingError | None]:
+        with world.history() as history:
+            trader = world.trader(history)
+            obey_signals(asyncio.get_running_loop(), trader)
+
+            async def send() -> None:
+                await world.until("10:00")
+                signal.raise_signal(getattr(signal, name))
+
+            async with asyncio.TaskGroup() as group:
+                group.create_task(send())
+                report = await run_until(world, trader, ["AAA"])
+        return what_is_left(world, report), trader.fault
+
+    day, fault = in_world(main, FEED, tmp_path)
+    assert [(row.action, row.reason) for row in day.trades] == [("BUY", "entry"), ("SELL", sold)]
+    assert f"kill switch: {name}, no more entries" in day.report.warnings
+    assert isinstance(fault, HaltTrading)

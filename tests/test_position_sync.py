@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from ib_simulator.client import ClientConnection
 from ib_simulator.orders import SimOrder
+from ib_simulator.replies_account import position, position_end
+from ib_simulator.request_types import ReqPositions
+from ib_simulator.wire_order import WireContract
 from observability import TradingHistory
 from records.rows import TradeRow
 from tests.gateway_world import (
     LIVE,
     MONDAY,
+    PAPER,
     USD,
     HandMadeFeed,
     Played,
@@ -248,6 +254,97 @@ def test_a_dry_run_sends_no_order_for_what_it_finds(tmp_path: Path) -> None:
     )
     assert day.intents == []
     assert day.held == {"AAA": 100}
+
+
+def test_shares_in_somebodys_sell_order_are_not_adopted(tmp_path: Path) -> None:
+    async def main(world: World) -> Played:
+        world.hold("AAA", 100, 99.50)
+        other = world.broker(client_id=9)
+        await other.open()
+        sale = replace(market_order("AAA", 40, Action.SELL), order_type="LMT", limit_price=1_100_000, tif="GTC")
+        await other.orders.place([sale])
+        with world.history() as history:
+            report = await run_until(world, world.trader(history), ["AAA"], "09:52")
+        other.disconnect()
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": quiet()}), tmp_path)
+    assert (day.trades, day.intents, day.held) == ([], [], {"AAA": 100})
+    assert day.report.warnings == (
+        "100 AAA at the broker, 0 in the ledger: 40 of them are in sell orders of somebody else, left alone",
+    )
+
+
+def test_shares_under_a_short_option_are_not_adopted(tmp_path: Path) -> None:
+    def with_option(client: ClientConnection, _request: ReqPositions) -> None:
+        contract = WireContract(con_id=77, symbol="AAA", sec_type="OPT", currency="USD", right="C", strike=105.0)
+        stock = WireContract(con_id=78, symbol="AAA", sec_type="STK", currency="USD")
+        client.send(position(PAPER, contract, -1, 120.0), position(PAPER, stock, 100, 99.50), position_end())
+
+    def prepare(world: World) -> None:
+        world.hold("AAA", 100, 99.50)
+        world.answer(ReqPositions, with_option)
+
+    day = play_day(HandMadeFeed({"AAA": quiet()}), tmp_path, prepare=prepare, stop_at="09:52")
+    assert (day.trades, day.intents) == ([], [])
+    words = "100 AAA at the broker, 0 in the ledger: 1 short options are written on it, left alone"
+    assert words in day.report.warnings
+
+
+def test_shares_that_never_trade_came_to_name_are_left_with_no_order_of_ours(tmp_path: Path) -> None:
+    async def main(world: World) -> Played:
+        with world.history() as history:
+            await run_until(world, world.trader(history), ["AAA", "BBB"], "10:00")
+            safety = SafetySettings(never_trade=("AAA",))
+            report = await run_until(world, world.trader(history, safety=safety, flatten_on_exit=True), ["AAA", "BBB"])
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": entered(RISE), "BBB": entered()}), tmp_path)
+    assert [(row.symbol, row.action) for row in day.trades] == [("AAA", "BUY"), ("BBB", "BUY"), ("BBB", "SELL")]
+    assert (day.held, day.resting) == ({"AAA": 124}, [])
+    assert "NEVER_TRADE names AAA: 124 shares of the ledger are left alone" in day.report.warnings
+    assert "AAA: the exits that rested are withdrawn, nothing protects it any more" in day.report.warnings
+
+
+def test_symbols_shared_with_another_bot_stay_apart_over_a_restart(tmp_path: Path) -> None:
+    async def main(world: World) -> Played:
+        world.hold("AAA", 40, 99.50)
+        safety = SafetySettings(shared_symbols="share")
+        with TradingHistory(world.database, bot="weekly", mode="simulated") as weekly:
+            weekly.record_trade(bought_by_the_weekly_bot(40))
+        with world.history() as history:
+            await run_until_killed(world, world.trader(history, safety=safety), ["AAA"], "10:00")
+            await world.until("10:05")
+            report = await run_until(world, world.trader(history, safety=safety), ["AAA"])
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": entered(RISE)}), tmp_path)
+    ours = [(row.action, row.quantity, row.reason) for row in day.trades if row.bot == "day_trader"]
+    assert ours == [("BUY", 249, "entry"), ("SELL", 249, "profit_target")]
+    assert (day.held, day.resting) == ({"AAA": 40}, [])
+
+
+# Positions beside the watchlist
+
+
+@pytest.mark.parametrize(("fall", "latched"), [(97.00, True), (99.50, False)])
+def test_the_open_loss_of_a_position_beside_the_watchlist_counts(tmp_path: Path, fall: float, latched: bool) -> None:
+    """BBB was bought by an earlier run and is on no list today; 249 shares fall by 3.21, and 500 may be lost."""
+    drop = [minute("09:40", fall, fall, fall, fall, 0)]
+    bars = [bar for bar in warm_up() if bar.start_s < drop[0].start_s]
+
+    async def main(world: World) -> Played:
+        with world.history() as history:
+            world.hold("BBB", 249, 100.21)
+            history.record_trade(replace(bought_by_the_weekly_bot(249), symbol="BBB", reason="entry", price_usd=100.21))
+            history.flush().result()
+            safety = SafetySettings(external_positions="ignore")
+            report = await run_until(world, world.trader(history, safety=safety), ["AAA"], "10:00")
+        return what_is_left(world, report)
+
+    feed = HandMadeFeed({"AAA": entered(), "BBB": [*bars, *drop]})
+    day = in_world(main, feed, tmp_path)
+    assert ("daily_loss" in day.report.funnel["AAA"]) == latched
 
 
 # Shares that are not there any more

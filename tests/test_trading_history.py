@@ -178,13 +178,15 @@ READERS: dict[str, Callable[[TradingHistory], object]] = {  # performance index 
     "agent_health_timestamp": lambda history: history.health_between(OPEN, OPEN),
     "order_intents_open": lambda history: history.open_intents(),
     "order_intents_client_order": lambda history: history.highest_order_id(2),
+    "order_intents_entries": lambda history: history.entries_tried(DAY),
+    "decisions_refused": lambda history: history.refused_symbols(DAY),
 }
 
 
 @pytest.mark.parametrize("index", QUERY_OF_INDEX)
 def test_a_reader_runs_the_query_that_its_index_is_there_for(history: TradingHistory, path: Path, index: str) -> None:
     seen: list[str] = []
-    history._reader.set_trace_callback(seen.append)  # statements with their parameters filled in
+    history._connection.set_trace_callback(seen.append)  # statements with their parameters filled in
     READERS[index](history)
     assert re.fullmatch(r"('[^']*'|\d+)".join(map(re.escape, QUERY_OF_INDEX[index].split("?"))), seen[-1])
     with closing(open_for_reading(path)) as reader:

@@ -9,18 +9,38 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from trading.day_money import Marked, free_capital, marked, pause_end, unrealised
+from trading.funds import BuyingPower
 from trading.ledger import Position, bought, sold, with_fee
-from trading.money import MONEY_PER_PRICE_UNIT, notional
+from trading.money import BPS, MONEY_PER_PRICE_UNIT, notional
 from trading.orders import Action, ExecutionReport, Reason
 from trading.risk import BookState, RiskLimits, SymbolState
 
+REPORT_LAG_BPS = 50  # of the equity: how far the account's own figure may be behind prices between two reports
+
 
 class PendingEntry(NamedTuple):
-    """An entry on its way to the broker or working there. `collar` in 1e-4 USD."""
+    """An entry on its way to the broker or working there. `collar` in 1e-4 USD, `fees` in 1e-6 USD."""
 
     intent_id: str
     quantity: int
     collar: int
+    fees: int = 0
+
+    @property
+    def capital(self) -> int:
+        """The most that it may still cost, in 1e-6 USD."""
+        return notional(self.collar, self.quantity) + self.fees
+
+
+class DayMarks(NamedTuple):
+    """What of a session its executions do not tell. Money in 1e-6 USD."""
+
+    equity_at_open: int = 0
+    peak: int = 0
+    trough: int = 0
+    loss_latched: bool = False
+    drawdown_latched: bool = False
 
 
 class Recorded(NamedTuple):
@@ -94,21 +114,32 @@ class SessionBook:
     unrealised: int = 0  # at bid, at the last mark
     peak: int = 0  # of realised + unrealised at marks
     trough: int = 0  # deepest fall below the peak, <= 0
+    rejected: dict[str, str] = field(default_factory=dict)  # symbol -> why the broker refused an entry today
+    buying_power: BuyingPower = field(default_factory=BuyingPower)
     _open_trips: dict[str, _Trip] = field(default_factory=dict)
     _executions: dict[str, ExecutionReport] = field(default_factory=dict)  # exec_id -> execution
     _sales: dict[str, _Sale] = field(default_factory=dict)  # exec_id -> sale
     _fees: dict[str, int] = field(default_factory=dict)  # exec_id -> fee counted
     _trip_of: dict[str, _Trip] = field(default_factory=dict)  # exec_id -> its round trip
+    _earlier: dict[str, None] = field(default_factory=dict)  # exec_ids whose results are not of this session
 
     def add_pending(self, symbol: str, entry: PendingEntry) -> None:
         """An approved entry: its capital is taken from now on."""
         self.pending[symbol] = entry
         self.entries[symbol] = self.entries.get(symbol, 0) + 1
 
-    def drop_pending(self, symbol: str, intent_id: str) -> None:
-        """The entry reached a terminal state; what it bought is in the position."""
+    def drop_pending(self, symbol: str, intent_id: str, filled: int = 0) -> None:
+        """The entry reached a terminal state; what it bought is in the position.
+
+        Of `filled` shares those whose executions are not here yet keep their capital taken.
+        """
         entry = self.pending.get(symbol)
-        if entry is not None and entry.intent_id == intent_id:
+        if entry is None or entry.intent_id != intent_id:
+            return
+        here = sum(known.quantity for known in self._executions.values() if known.order_ref == intent_id)
+        if (to_come := filled - here) > 0:
+            self.pending[symbol] = entry._replace(quantity=min(to_come, entry.quantity))
+        else:
             del self.pending[symbol]
 
     def knows(self, exec_id: str) -> bool:
@@ -129,6 +160,7 @@ class SessionBook:
             trip.bought_for += notional(execution.price, execution.quantity)
             self._trip_of[execution.exec_id] = trip
             self.positions[symbol] = bought(position, execution.quantity, execution.price)
+            self.buying_power.on_bought(symbol, notional(execution.price, execution.quantity))
             self._shrink_pending(execution)
             return None
         sale = sold(position, execution.quantity, execution.price)
@@ -144,9 +176,34 @@ class SessionBook:
             trip.closed_s = execution.at_s
             del self._open_trips[symbol]
             del self.positions[symbol]
-            self.last_exit_s[symbol] = execution.at_s
-            self.round_trips.append((symbol, trip))
+            if reason is not Reason.SYNC:  # shares that a split replaced were not traded
+                self.last_exit_s[symbol] = execution.at_s
+                self.round_trips.append((symbol, trip))
+                self.buying_power.day_trades_made += symbol in self.entries
         return self._closing(execution.exec_id)
+
+    def on_earlier_execution(self, execution: ExecutionReport, reason: Reason) -> Closing | None:
+        """Count an execution of an earlier session: shares and their cost change, this session's results do not."""
+        realised, trips = self.realised, len(self.round_trips)
+        last_exit_s = self.last_exit_s.get(execution.symbol)
+        closing = self.on_execution(execution, reason)
+        self.realised = realised
+        del self.round_trips[trips:]
+        if last_exit_s is None:
+            self.last_exit_s.pop(execution.symbol, None)
+        self._earlier[execution.exec_id] = None
+        return closing
+
+    def note(self, execution: ExecutionReport) -> None:
+        """Know an execution from now on, and book nothing of it."""
+        self._executions[execution.exec_id] = execution
+
+    def filled_by(self, order_ref: str) -> tuple[int, int]:
+        """Shares that an order executed, of those counted here, and their average price (1e-4 USD)."""
+        told = [execution for execution in self._executions.values() if execution.order_ref == order_ref]
+        shares = sum(execution.quantity for execution in told)
+        value = sum(execution.quantity * execution.price for execution in told)
+        return shares, value // shares if shares else 0
 
     def on_fee(self, exec_id: str, fee: int) -> Closing | None:
         """Count commission and fees (1e-6 USD) of a known execution. A sale returns its corrected result.
@@ -159,35 +216,51 @@ class SessionBook:
         trip = self._trip_of[exec_id]
         fee, self._fees[exec_id] = fee - self._fees.get(exec_id, 0), fee
         trip.fees += fee
+        is_earlier = exec_id in self._earlier
         if execution.action is Action.SELL:
-            self.realised -= fee
+            self.realised -= 0 if is_earlier else fee
             self._sales[exec_id].pnl -= fee
             return self._closing(exec_id)
         position = self.positions.get(execution.symbol)
         if position is not None and self._open_trips.get(execution.symbol) is trip:
             self.positions[execution.symbol] = with_fee(position, fee)
-        else:  # the shares are gone already: the fee was late
+        elif not is_earlier:  # the shares are gone already: the fee was late
             self.realised -= fee
         return None
 
     def restore(self, earlier: Iterable[Recorded], today: Iterable[Recorded]) -> None:
         """Count what earlier runs recorded, oldest first: of `earlier` sessions only what is still owned, then `today`.
 
-        `earlier` must begin where its symbols were flat. The result is that of a run that never ended, but for
-        entries that were tried and not filled.
+        `earlier` must begin where its symbols were flat. The result is that of a run that never ended, once `resume`
+        has added what executions do not tell.
         """
         for recorded in earlier:
             self._count_again(recorded)
         self.realised = 0
         self.round_trips.clear()
         self.last_exit_s.clear()
-        entered: dict[tuple[str, str], None] = {}  # (symbol, order reference) of today's entries
         for recorded in today:
             self._count_again(recorded)
-            if recorded.reason is Reason.ENTRY:
-                entered[recorded.execution.symbol, recorded.execution.order_ref] = None
-        for symbol, _ in entered:
-            self.entries[symbol] = self.entries.get(symbol, 0) + 1
+        self.buying_power = BuyingPower()
+
+    def resume(self, marks: DayMarks, entries: Mapping[str, int], rejected: Mapping[str, str]) -> None:
+        """Take up what an earlier run of the same session knew: its marks, entries tried, refusals of the broker."""
+        self.equity_at_open = marks.equity_at_open
+        self.peak, self.trough = marks.peak, marks.trough
+        self.loss_latched, self.drawdown_latched = marks.loss_latched, marks.drawdown_latched
+        self.entries = dict(entries)
+        self.rejected = dict(rejected)
+
+    @property
+    def marks(self) -> DayMarks:
+        """What of the day no execution tells: a later run of the session needs it."""
+        return DayMarks(self.equity_at_open, self.peak, self.trough, self.loss_latched, self.drawdown_latched)
+
+    def reject(self, symbol: str, why: str) -> bool:
+        """The broker refused an entry: no further one in this symbol today. True when that is news."""
+        is_news = symbol not in self.rejected
+        self.rejected.setdefault(symbol, why)
+        return is_news
 
     def price_paid(self, symbol: str) -> int:
         """Average price (1e-4 USD, rounded up) of the shares bought since `symbol` was last flat; 0 when it is."""
@@ -199,16 +272,11 @@ class SessionBook:
 
         A symbol without a bid keeps its cost as its value.
         """
-        self.unrealised = 0
-        for symbol, position in self.positions.items():
-            bid = bids.get(symbol, 0)
-            if bid > 0:
-                self.unrealised += notional(bid, position.quantity) - position.cost
-        pnl = self.pnl
-        self.peak = max(self.peak, pnl)
-        self.trough = min(self.trough, pnl - self.peak)
-        self.loss_latched = self.loss_latched or pnl <= -self.limits.max_daily_loss
-        self.drawdown_latched = self.drawdown_latched or self.peak - pnl >= self.limits.max_drawdown
+        self.unrealised = sum(unrealised(position, bids.get(symbol, 0)) for symbol, position in self.positions.items())
+        before = Marked(0, self.peak, self.trough, self.loss_latched, self.drawdown_latched)
+        after = marked(before, self.pnl, self.limits.max_daily_loss, self.limits.max_drawdown)
+        self.peak, self.trough = after.peak, after.trough
+        self.loss_latched, self.drawdown_latched = after.loss_latched, after.drawdown_latched
 
     @property
     def pnl(self) -> int:
@@ -217,11 +285,22 @@ class SessionBook:
 
     @property
     def free_capital(self) -> int:
-        """What entries may still take: allocation × (equity at open + day's P&L) − positions − pending."""
-        capital = (self.equity_at_open + self.pnl) * self.allocation_ppm // 1_000_000
-        capital -= sum(position.cost for position in self.positions.values())
-        capital -= sum(notional(entry.collar, entry.quantity) for entry in self.pending.values())
-        return max(capital, 0)
+        """What entries may still take: allocation × net liquidation − positions − pending.
+
+        Net liquidation is equity at the open + the day's P&L, and never more than the account's own figure by more
+        than what that one lags behind: other bots, withdrawals and foreign positions change it too.
+        """
+        reported = self.buying_power.reported.net_liquidation + self.equity_at_open * REPORT_LAG_BPS // BPS
+        committed = sum(position.cost for position in self.positions.values())
+        committed += sum(entry.capital for entry in self.pending.values())
+        pnl = min(self.pnl, reported - self.equity_at_open)
+        return free_capital(self.equity_at_open, pnl, self.allocation_ppm, committed)
+
+    @property
+    def _day_trades_begun(self) -> int:
+        """Positions and entries of today, each a day trade once it is sold, and those that the account may not know."""
+        held = sum(1 for symbol in self.positions if symbol in self.entries)
+        return held + len(self.pending.keys() - self.positions.keys()) + self.buying_power.day_trades_made
 
     def book_state(self, now_s: int, entries_this_tick: int) -> BookState:
         """The account as rules see it now."""
@@ -235,6 +314,9 @@ class SessionBook:
             loss_latched=self.loss_latched,
             drawdown_latched=self.drawdown_latched,
             entries_stopped=bool(self.entries_stopped or self.entries_paused),
+            available_funds=self.buying_power.available({s: entry.capital for s, entry in self.pending.items()}),
+            day_trades_left=self.buying_power.reported.day_trades_left,
+            day_trades_begun=self._day_trades_begun,
         )
 
     def symbol_state(self, symbol: str) -> SymbolState:
@@ -245,6 +327,8 @@ class SessionBook:
             pending=symbol in self.pending,
             entries=self.entries.get(symbol, 0),
             last_exit_s=self.last_exit_s.get(symbol, 0),
+            rejected=symbol in self.rejected,
+            margin_ppm=self.buying_power.margin_of(symbol),
         )
 
     def closed_round_trips(self) -> tuple[RoundTrip, ...]:
@@ -270,7 +354,7 @@ class SessionBook:
         owned = self.positions.get(execution.symbol, Position()).quantity
         if execution.action is Action.SELL and execution.quantity > owned:
             if owned == 0:
-                self._executions[execution.exec_id] = execution
+                self.note(execution)
                 return
             execution = execution._replace(quantity=owned)
         self.on_execution(execution, recorded.reason)
@@ -288,13 +372,14 @@ class SessionBook:
 
     def _pause_until_s(self) -> int:
         """End of the pause after a streak of losing round trips; 0 when there is none."""
-        streak = self.limits.loss_streak
-        if len(self.round_trips) < streak:
-            return 0
-        last = [trip for _, trip in self.round_trips[-streak:]]
-        if any(trip.sold_for - trip.bought_for - trip.fees >= 0 for trip in last):
-            return 0
-        return last[-1].closed_s + self.limits.loss_streak_pause_s
+        limits = self.limits
+        losses = 0
+        for _, trip in reversed(self.round_trips[-limits.loss_streak :]):
+            if trip.sold_for - trip.bought_for - trip.fees >= 0:
+                break
+            losses += 1
+        last_closed_s = self.round_trips[-1][1].closed_s if self.round_trips else 0
+        return pause_end(losses, last_closed_s, limits.loss_streak, limits.loss_streak_pause_s)
 
     def _closing(self, exec_id: str) -> Closing:
         sale = self._sales[exec_id]

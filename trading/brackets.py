@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from trading.matching import entry_stop_price, entry_target_price
-from trading.orders import TERMINAL, IntentState, OrderIntent, OrderReport, Role, follow
+from trading.orders import TERMINAL, IntentState, OrderIntent, OrderReport, OrderTerms, Role, follow
 from trading.strategy import Parameters
 
 
@@ -35,6 +35,11 @@ class Leg:
     filled: int = 0
     held: bool = True  # not at the exchange yet: a stop that has not triggered
 
+    @classmethod
+    def of(cls, intent: OrderIntent) -> Leg:
+        """The leg as it was decided, before any report."""
+        return cls(intent, intent.quantity, limit_price=intent.limit_price, stop_price=intent.stop_price)
+
     @property
     def is_over(self) -> bool:
         return self.state in TERMINAL
@@ -53,12 +58,13 @@ class LiveBracket:
     @classmethod
     def of(cls, intents: Iterable[OrderIntent], parameters: Parameters) -> LiveBracket:
         """The bracket of these intents, none of them reported yet."""
-        legs = {
-            intent.role: Leg(intent, intent.quantity, limit_price=intent.limit_price, stop_price=intent.stop_price)
-            for intent in intents
-        }
+        legs = {intent.role: Leg.of(intent) for intent in intents}
         symbol = next(iter(legs.values())).intent.symbol
         return cls(symbol=symbol, parameters=parameters, legs=legs)
+
+    def join(self, intent: OrderIntent) -> None:
+        """An order of this bracket that was not followed until now."""
+        self.legs.setdefault(intent.role, Leg.of(intent))
 
     def on_report(self, role: Role, report: OrderReport) -> None:
         """A leg's state as the broker tells it."""
@@ -69,10 +75,24 @@ class LiveBracket:
         if report.filled + report.remaining > 0 and not leg.is_over:
             leg.quantity = report.filled + report.remaining
 
+    def on_terms(self, role: Role, terms: OrderTerms) -> None:
+        """What a leg asks for now, as the broker tells it: also after a modification that it refused."""
+        leg = self.legs[role]
+        leg.quantity, leg.limit_price, leg.stop_price = terms.quantity, terms.limit_price, terms.stop_price
+
     def on_bought(self, quantity: int, price: int) -> None:
         """The entry executed."""
         self.bought += quantity
         self.bought_value += quantity * price
+
+    def restate(self, owned: int, price: int) -> None:
+        """The position is `owned` shares bought for `price` each from now on, as after a split: exits follow it."""
+        self.bought, self.bought_value = owned, owned * price
+
+    @property
+    def decision_id(self) -> str:
+        """The decision that all of its orders stem from; empty where there was none."""
+        return next(iter(self.legs.values())).intent.decision_id
 
     @property
     def entry_is_over(self) -> bool:

@@ -28,6 +28,7 @@ def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
         _funnel_lines(report),
         _left_lines(report),
         [
+            *_connection_lines(report),
             *(_labelled("warning", warning) for warning in report.warnings),
             _labelled("ended", f"{report.ended_at.astimezone(zone):%H:%M}, {report.ended_because}"),
             _labelled("day log", log_path),
@@ -145,6 +146,10 @@ def _left_lines(report: DayReport) -> list[str]:
             texts.append("NO STOP RESTS")
         lines.append(f"  {symbol:<7}{owned_shares:>8,} shares   {', '.join(texts)}")
     return lines
+
+
+def _connection_lines(report: DayReport) -> list[str]:
+    return [_labelled("connection", f"restored {_count(report.reconnects, 'time')}")] if report.reconnects else []
 
 
 def _order_text(order: Mapping[str, Any], owned: int) -> str:

@@ -18,6 +18,10 @@ class BrokerUnavailable(Retryable):
     """The gateway cannot be reached or did not answer in time: entries stop, resting exits stay."""
 
 
+class ClientIdTaken(BrokerUnavailable):
+    """The gateway believes that this client id is connected already (code 326)."""
+
+
 class HistoryUnavailable(Retryable):
     """The broker delivered no bars for a request; `code` is IB's error code, 0 when it did not answer."""
 

@@ -121,6 +121,11 @@ class OrderIntent:
     decision_id: str = ""
 
 
+def terms_of(intent: OrderIntent) -> OrderTerms:
+    """What an intent asks for before anything was modified."""
+    return OrderTerms(intent.intent_id, intent.quantity, intent.limit_price, intent.stop_price)
+
+
 class ExecutionReport(NamedTuple):
     """One execution as the broker reported it. Price in 1e-4 USD, `at_s` in epoch seconds."""
 
@@ -150,6 +155,15 @@ class OrderReport(NamedTuple):
     perm_id: int
     detail: str = ""
     held: bool = False
+
+
+class OrderTerms(NamedTuple):
+    """What an order asks for now, as the broker shows it. Prices in 1e-4 USD, 0: none."""
+
+    order_ref: str
+    quantity: int
+    limit_price: int
+    stop_price: int
 
 
 def exit_legs(

@@ -31,15 +31,19 @@ class Rule(IntEnum):
     ENTRIES_PER_SYMBOL = 34
     OPEN_POSITIONS = 35
     ENTRIES_PER_TICK = 36
+    REJECTED_BY_BROKER = 37
+    DAY_TRADES = 38
     # market condition
     STALE_QUOTE = 40
     DELAYED_DATA = 41
     HALTED = 42
     SPREAD = 43
+    LIMIT_STATE = 44
     # size and capital
     ZERO_SHARES = 50
     CAPITAL = 51
     ROUND_TRIP_COST = 52
+    BUYING_POWER = 53
     DRY_RUN = 60
 
 

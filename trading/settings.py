@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trading.money import BPS, MONEY_UNITS_PER_USD
-from trading.risk import RiskLimits
+from trading.risk import RiskLimits, money_share
 from trading.strategy import Parameters
 from trading.watchlist import SYMBOL
 
@@ -83,6 +83,12 @@ class RiskSettings(BaseModel):
     risk_max_daily_loss_pct: float = Field(2.0, description="stop entries for the session at this loss", gt=0, le=20)
     risk_max_drawdown_pct: float = Field(3.0, description="stop entries at this fall from the peak", gt=0, le=30)
     risk_max_order_value_usd: float = Field(50_000.0, description="largest single entry", gt=0, le=10_000_000)
+    risk_max_position_pct: float | None = Field(
+        None,
+        description="largest position in a symbol, percent of the account; unset: the allocation",
+        gt=0,
+        le=100,
+    )
     risk_max_open_positions: int = Field(10, description="positions and pending entries at once", ge=1, le=100)
     risk_max_entries_per_session: int = Field(50, description="entries in a session", ge=1, le=1_000)
     risk_max_entries_per_symbol: int = Field(5, description="entries in a symbol and session", ge=1, le=100)
@@ -97,12 +103,15 @@ class RiskSettings(BaseModel):
     risk_max_volume_share_pct: float = Field(10.0, description="entry size as a share of the last minute", gt=0, le=10)
     risk_collar_bps: int = Field(10, description="most an entry pays above the ask", ge=0, le=100)
 
-    def limits(self, capital: int) -> RiskLimits:
-        """The limits of a session that may use `capital` (1e-6 USD)."""
+    def limits(self, capital: int, equity: int = 0) -> RiskLimits:
+        """The limits of a session that may use `capital` of an account worth `equity` (1e-6 USD)."""
+        largest = round(self.risk_max_order_value_usd * MONEY_UNITS_PER_USD)
+        if self.risk_max_position_pct is not None:
+            largest = min(largest, round(equity * self.risk_max_position_pct / 100))
         return RiskLimits(
-            max_daily_loss=round(capital * self.risk_max_daily_loss_pct / 100),
-            max_drawdown=round(capital * self.risk_max_drawdown_pct / 100),
-            max_order_value=round(self.risk_max_order_value_usd * MONEY_UNITS_PER_USD),
+            max_daily_loss=money_share(capital, self.risk_max_daily_loss_pct),
+            max_drawdown=money_share(capital, self.risk_max_drawdown_pct),
+            max_order_value=largest,
             max_open_positions=self.risk_max_open_positions,
             max_entries_per_session=self.risk_max_entries_per_session,
             max_entries_per_symbol=self.risk_max_entries_per_symbol,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from trading.costs import BUY, FeeSchedule, fill_fees
 from trading.matching import MIN_VOLUME_BUDGET
-from trading.money import BPS, notional, tick_size
+from trading.money import BPS, floor_to_tick, notional
 
 
 def symbol_budget(equity: int, allocation_ppm: int, symbols: int) -> int:
@@ -16,9 +17,7 @@ def symbol_budget(equity: int, allocation_ppm: int, symbols: int) -> int:
 
 def collar_price(ask: int, collar_bps: int) -> int:
     """The most an entry may pay a share: ask plus collar, rounded down to the tick, never below the ask."""
-    raw = ask * (BPS + collar_bps) // BPS
-    tick = tick_size(raw)
-    return max(raw // tick * tick, ask)
+    return max(floor_to_tick(ask * (BPS + collar_bps) // BPS), ask)
 
 
 def entry_quantity(
@@ -32,3 +31,11 @@ def entry_quantity(
     money = min(budget, max_order_value, free_capital)
     by_volume = max(MIN_VOLUME_BUDGET, minute_volume * volume_share_bps // BPS)
     return max(min(money // cost, by_volume), 0)
+
+
+def quantity_with_fees(quantity: int, collar: int, free_capital: int, rates: FeeSchedule) -> int:
+    """`quantity`, or fewer shares where the capital (1e-6 USD) would not pay the entry's fees as well."""
+    fees = fill_fees(BUY, quantity, collar, 0, rates)
+    if notional(collar, quantity) + fees <= free_capital:
+        return quantity
+    return max((free_capital - fees) // notional(collar, 1), 0)

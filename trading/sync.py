@@ -17,6 +17,8 @@ class HeldPosition(Protocol):
     def average_cost(self) -> int: ...
     @property
     def is_stock(self) -> bool: ...
+    @property
+    def is_short_option(self) -> bool: ...
 
 
 class Adoption(NamedTuple):
@@ -28,12 +30,16 @@ class Adoption(NamedTuple):
 
 
 class SyncPolicy(NamedTuple):
-    """Who may be adopted. `consents`: symbol -> shares that the user agreed to, for the policy `ask`."""
+    """Who may be adopted. `consents`: symbol -> shares that the user agreed to, for the policy `ask`.
+
+    `bound`: symbol -> why its external shares serve somebody's orders or options already.
+    """
 
     external: str  # adopt, ask, ignore or halt
     watchlist: tuple[str, ...]
     never_trade: tuple[str, ...] = ()
     consents: Mapping[str, int] = {}
+    bound: Mapping[str, str] = {}
 
 
 class SyncPlan(NamedTuple):
@@ -51,7 +57,7 @@ def plan_sync(
 
     `owned` and `of_others` map symbols to the shares of this bot and of the other bots. Shares beyond both are
     external: adopted when their symbol is on the watchlist and the policy allows it; shorts, fractions, other
-    instruments and symbols that are never traded are not. Missing shares are only warned of.
+    instruments, symbols that are never traded and shares that are bound are not. Missing shares are only warned of.
     """
     adoptions: list[Adoption] = []
     warnings: list[str] = []
@@ -89,8 +95,25 @@ def _refusal(symbol: str, extra: float, policy: SyncPolicy) -> str:
         return "not on the watchlist, left alone"
     if extra < 0 or extra != int(extra):
         return "not whole long shares, left alone"
+    if symbol in policy.bound:
+        return f"{policy.bound[symbol]}, left alone"
     if policy.external == "ask" and policy.consents.get(symbol, 0) != int(extra):
         return f"left alone; to hand them over start with --adopt {symbol}:{int(extra)}"
     if policy.external == "ignore":
         return "left alone, as EXTERNAL_POSITIONS=ignore says"
     return ""
+
+
+def bound_shares(held: Sequence[HeldPosition], selling: Mapping[str, float]) -> dict[str, str]:
+    """symbol -> why external shares are not free: short options written on them, or sell orders of somebody else."""
+    words = {
+        position.symbol: f"{-position.quantity:g} short options are written on it"
+        for position in held
+        if position.is_short_option
+    }
+    words |= {
+        symbol: f"{shares:g} of them are in sell orders of somebody else"
+        for symbol, shares in selling.items()
+        if symbol not in words
+    }
+    return words

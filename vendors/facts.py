@@ -36,6 +36,7 @@ class Answer(Generic[T]):
     age_s: float = 0.0
     missing: tuple[str, ...] = ()
     dropped_rows: int = 0
+    unanswered: bool = False  # somebody who may know did not answer
 
     @property
     def is_known(self) -> bool:

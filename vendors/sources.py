@@ -12,10 +12,11 @@ from market_hours import Clock
 from trading.bars import Bar
 from trading.errors import HistoryUnavailable
 from vendors.facts import Answer, Need
-from vendors.failures import VendorError
+from vendors.failures import VendorError, VendorUnavailable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+NO_ANSWER = 0  # code of a HistoryUnavailable: the broker said nothing
 
 DailyBars = Callable[[str, date, int], Awaitable[list[Bar]]]  # (symbol, session date, calendar days before it)
 
@@ -64,6 +65,7 @@ class Sources:
         """The first source's answer that is not empty. `empty` is the value when there is none."""
         missing: list[str] = []
         dropped = 0
+        unanswered = False
         for source in self.sources:
             question = source.needs.get(need)
             if question is None:
@@ -71,6 +73,7 @@ class Sources:
             try:
                 found = await question(*arguments)
             except (VendorError, HistoryUnavailable) as error:
+                unanswered |= isinstance(error, VendorUnavailable) or getattr(error, "code", None) == NO_ANSWER
                 kind = error.failure if isinstance(error, VendorError) else type(error).__name__
                 self.failures[f"{source.name} {kind}"] += 1
                 missing.append(f"{kind}: {error}" if isinstance(error, VendorError) else f"{source.name}: {error}")
@@ -88,7 +91,7 @@ class Sources:
             missing.append(f"{source.name} {need}: nothing" + f", {found.dropped_rows} rows dropped" * bool(dropped))
         if not missing:
             missing.append(f"{need}: no source is set up")
-        return Answer(value=empty, source="", missing=tuple(missing), dropped_rows=dropped)
+        return Answer(value=empty, source="", missing=tuple(missing), dropped_rows=dropped, unanswered=unanswered)
 
     async def close(self) -> None:
         for source in self.sources:

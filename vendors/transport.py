@@ -10,6 +10,7 @@ import aiohttp
 from yarl import URL
 
 from market_hours import Clock
+from telemetry.conventions import http_call
 from vendors.failures import MalformedReply, VendorUnavailable
 
 MOST_BYTES = 64 * 1024 * 1024  # the whole market's day is 5 MB
@@ -44,7 +45,10 @@ class Transport:
         words = ""
         try:
             async with self._clock.outside(limit_s):
-                return await self._get(endpoint, url)
+                with http_call("GET", str(url.with_query(None))) as call:
+                    received = await self._get(endpoint, url)
+                    call.status = received.status
+                return received
         except TimeoutError:
             words = f"no whole reply within {limit_s:.1f} s"
         except aiohttp.ClientPayloadError:

@@ -148,16 +148,47 @@ def test_a_fee_of_an_execution_nobody_counted_is_ignored(kept: Kept) -> None:
     assert kept.keeper.book.realised == 0
 
 
-def test_a_sale_of_more_than_is_owned_is_recorded_whole_and_stops_entries(kept: Kept) -> None:
+def test_a_sale_of_more_than_is_owned_is_recorded_whole_and_stops_entries_once_it_is_told_again(kept: Kept) -> None:
     kept.executed("b", kept.entry, 100, 1_002_100)
     kept.executed("s", kept.stop, 249, 994_000)
+    assert kept.keeper.doubt(OPEN_S) == "AAA: more was sold than the ledger owns"
+    assert kept.keeper.book.entries_stopped == ""
+    kept.executed("s", kept.stop, 249, 994_000)
+    assert "sold" not in kept.keeper.doubt(OPEN_S)
     assert kept.keeper.book.positions == {}
     assert [row[:2] for row in kept.trades()] == [("b", 100), ("s", 249)]
     assert kept.keeper.book.entries_stopped == "AAA: 249 sold by our stop order, 100 owned by the ledger"
     assert kept.keeper.warnings == [kept.keeper.book.entries_stopped]
 
 
+def test_a_sale_that_overtakes_the_answer_about_its_purchase_is_booked_behind_it(kept: Kept) -> None:
+    # As after a crash: the entry filled while nobody listened, its target fills between connection and answers.
+    kept.executed("s", kept.stop, 249, 994_000)
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    kept.executed("s", kept.stop, 249, 994_000)
+    assert kept.keeper.book.positions == {}
+    assert [row[:2] for row in kept.trades()] == [("b", 249), ("s", 249)]
+    assert kept.keeper.warnings == []
+    assert "sold" not in kept.keeper.doubt(OPEN_S)
+
+
+def test_a_fill_whose_execution_is_not_told_keeps_its_capital_and_is_asked_for(kept: Kept) -> None:
+    free = kept.keeper.book.free_capital
+    kept.reported(kept.entry, IntentState.FILLED, 249)
+    assert kept.keeper.owed_shares("AAA") == 249
+    assert kept.keeper.book.free_capital == free
+    assert kept.keeper.doubt(OPEN_S) == "AAA: its entry is over and not all of its executions were told"
+    kept.executed("s", kept.stop, 249, 994_000)  # its stop was hit meanwhile: not to be booked before the purchase
+    kept.executed("s", kept.stop, 249, 994_000)
+    assert kept.trades() == []
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    kept.executed("s", kept.stop, 249, 994_000)
+    assert (kept.keeper.owed_shares("AAA"), kept.keeper.book.positions, kept.keeper.book.pending) == (0, {}, {})
+    assert [row[:2] for row in kept.trades()] == [("b", 249), ("s", 249)]
+
+
 def test_the_fee_of_a_sale_without_shares_is_on_record(kept: Kept) -> None:
+    kept.executed("s", kept.stop, 249, 994_000)
     kept.executed("s", kept.stop, 249, 994_000)
     kept.keeper.on_fee("s", 1_250_000)
     assert [(row[0], row[1], row[2]) for row in kept.trades()] == [("s", 249, 1.25)]
@@ -243,6 +274,7 @@ def test_messages_about_our_orders_are_named_once_and_answers_to_cancels_never(k
     kept.keeper.on_message(2103, "farm", "")
     assert kept.keeper.warnings == [
         "AAA: gateway message 399 about its stop order: will not be placed until the open",
+        "gateway message 2103, market data farm disconnected: no entries on data that is lost",
     ]
 
 

@@ -14,7 +14,7 @@ def test_ready_is_reached_only_from_a_synchronisation_that_agreed() -> None:
     assert into_ready == [(Link.SYNCING, LinkEvent.SYNCED)]
 
 
-@pytest.mark.parametrize("state", [Link.CONNECTING, Link.SYNCING, Link.READY, Link.DEGRADED])
+@pytest.mark.parametrize("state", [Link.CONNECTING, Link.SYNCING, Link.READY, Link.WATCHING, Link.DEGRADED])
 def test_a_lost_socket_always_means_disconnected(state: Link) -> None:
     assert next_link(state, LinkEvent.SOCKET_LOST) is Link.DISCONNECTED
 
@@ -32,3 +32,8 @@ def test_an_event_without_meaning_leaves_the_state() -> None:
 
 def test_connecting_goes_on_after_entries_were_given_up() -> None:
     assert next_link(Link.HALTED, LinkEvent.ATTEMPT) is Link.CONNECTING
+
+
+def test_a_temporary_client_id_only_watches_and_is_left_through_a_new_connection() -> None:
+    leaving = {event: state for (before, event), state in TRANSITIONS.items() if before is Link.WATCHING}
+    assert set(leaving.values()) == {Link.CONNECTING, Link.DISCONNECTED}

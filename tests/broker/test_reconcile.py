@@ -6,8 +6,6 @@ The days are those of `test_simulated_day`: 249 shares bought at 9:50:40 for 100
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,10 +16,10 @@ from broker.broker import Broker
 from broker.order_desk import OrderFacts
 from broker.reconcile import MOST_READS, Reconciler
 from broker.values import BrokerPosition
-from ib_simulator.fault_kinds import Drop, FillAfterCancel, Lose, LoseAcknowledgement, Restart
-from ib_simulator.journal import JournalEntry
+from ib_simulator.fault_kinds import Drop, Lose, LoseAcknowledgement, Restart
 from ib_simulator.orders import SimOrder
 from records.intent_log import IntentLog
+from tests.faulty_day import BOUGHT, ONE_ENTRY, RISE, entered, play, trade_beside
 from tests.gateway_world import (
     MONDAY,
     HandMadeFeed,
@@ -29,83 +27,14 @@ from tests.gateway_world import (
     World,
     at,
     in_world,
-    market_order,
-    minute,
     run_until,
     warm_up,
     what_is_left,
 )
-from trading.bars import Bar
 from trading.errors import BrokerUnavailable
 from trading.orders import Action, entry_bracket
-from trading.settings import RiskSettings, SafetySettings
+from trading.settings import SafetySettings
 from trading.strategy import Parameters
-
-BOUGHT = ("09:50:40", "AAA", "BUY", 249, 100.21, "entry")
-ONE_ENTRY = RiskSettings(risk_max_entries_per_symbol=1)
-RISE = minute("11:30", 101.00, 102.00, 100.90, 101.90, 6_000)  # 101.62 is passed at 11:30:40
-
-
-def entered(*bars: Bar) -> list[Bar]:
-    """The morning in which 249 shares are bought, and what comes after."""
-    return [*warm_up(), minute("09:50", 100.00, 100.20, 99.98, 100.18, 6_000), *bars]
-
-
-@dataclass(kw_only=True)
-class Faulty:
-    """A day on which something happened, and what the exchange knows of it."""
-
-    day: Played
-    journal: list[JournalEntry]
-    seen: dict[str, list[SimOrder]] = field(default_factory=dict)  # New York time -> what rested then
-
-    def orders(self) -> list[str]:
-        """Order references of everything that ever arrived at the exchange, each once."""
-        return list(dict.fromkeys(entry.order_ref for entry in self.journal if entry.client_id == 2))
-
-    def sizes(self, clock_text: str) -> list[tuple[str, int]]:
-        return [(order.order_type, order.quantity) for order in self.seen[clock_text]]
-
-
-def play(
-    folder: Path,
-    happens: Callable[[World], Awaitable[Any]],
-    *bars: Bar,
-    stop_at: str = "",
-    look_at: tuple[str, ...] = (),
-    **options: Any,
-) -> Faulty:
-    """A day during which `happens` runs beside the trader."""
-
-    async def main(world: World) -> Faulty:
-        journal = world.gateway.keep_journal()
-        seen: dict[str, list[SimOrder]] = {}
-
-        async def look() -> None:
-            for clock_text in look_at:
-                await world.until(clock_text)
-                seen[clock_text] = [order for order in world.resting() if order.client_id == 2]
-
-        with world.history() as history:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(look())
-                beside = group.create_task(cast(Any, happens(world)))
-                report = await run_until(world, world.trader(history, **options), ["AAA"], stop_at)
-                beside.cancel()
-        return Faulty(day=what_is_left(world, report), journal=journal.entries(), seen=seen)
-
-    return in_world(main, HandMadeFeed({"AAA": entered(*bars)}), folder)
-
-
-async def trade_beside(world: World, clock_text: str, quantity: int, action: Action) -> None:
-    """Somebody else's order at market."""
-    await world.until(clock_text)
-    other = world.broker(client_id=9)
-    await other.open()
-    await other.orders.place([market_order("AAA", quantity, action)])
-    await asyncio.sleep(5)
-    other.disconnect()
-
 
 # Intents
 
@@ -297,6 +226,9 @@ class Keeper:
     def intent_facts(self) -> list[Any]:
         return []
 
+    def look_back(self, stocks: Any, filled: Any, now_s: int) -> None:
+        """Nothing happened before."""
+
     def on_positions(self, held: dict[str, float]) -> None:
         self.believed.append(held)
 
@@ -331,27 +263,3 @@ def test_positions_that_never_come_to_rest_are_no_agreement(tmp_path: Path) -> N
     with pytest.raises(BrokerUnavailable, match="positions kept changing"):
         reconciled(tmp_path, answers)
     assert answers.reads == MOST_READS + 1
-
-
-# What comes late
-
-
-def test_a_fill_after_a_confirmed_cancel_is_believed_and_its_shares_are_protected(tmp_path: Path) -> None:
-    # The minute's volume is taken: the entry of 9:50:40 works. Told to stop, the trader cancels it; that is confirmed,
-    # and three seconds later it turns out that it had been filled.
-    async def main(world: World) -> Played:
-        world.faults().fire(FillAfterCancel(count=1, report_after_s=3, client=2))
-        options: dict[str, Any] = {"risk": ONE_ENTRY, "safety": SafetySettings(external_positions="ignore")}
-        with world.history() as history:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(trade_beside(world, "09:50:20", 600, Action.BUY))
-                await run_until(world, world.trader(history, **options), ["AAA"], "09:50:45")
-            assert [order for order in world.resting() if order.client_id == 2] == []
-            await world.until("09:55")
-            report = await run_until(world, world.trader(history, **options), ["AAA"], "09:56")
-        return what_is_left(world, report)
-
-    day = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
-    assert [row[1:4] for row in day.told()] == [("AAA", "BUY", 249)]
-    assert day.report.positions_left == {"AAA": 249}
-    assert [(order.order_type, order.quantity) for order in day.resting] == [("STP", 249), ("LMT", 249), ("MKT", 249)]

@@ -25,14 +25,13 @@ from tests.gateway_world import (
     at,
     in_world,
     minute,
-    rows,
     run_until,
     second,
     warm_up,
     what_is_left,
 )
-from trading.errors import BrokerUnavailable
-from utils import HaltTrading, Misconfigured
+from trading.errors import BrokerUnavailable, ClientIdTaken
+from utils import HaltTrading, Misconfigured, TradingError
 
 OTHER_ACCOUNT = "DU1000002"
 RISING = [*warm_up(), minute("09:50", 100.00, 100.20, 99.98, 100.18, 6_000)]  # bought at 9:50:40
@@ -157,6 +156,107 @@ def test_a_client_id_that_is_still_taken_is_tried_again_under_the_same_number(tm
     watched, clients = in_world(main, FEED, tmp_path)
     assert clients == [2]
     assert seconds_after("11:00:30", watched.first(Link.READY, "11:00")) <= 5
+
+
+def test_a_client_id_that_stays_taken_is_watched_from_one_temporary_id_until_it_is_free(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[Watched, dict[str, list[int | None]], list[str]]:
+        faults, seen = world.faults(), {}
+        journal = world.gateway.keep_journal()
+        await world.until("10:59")
+        supervisor = Watched(world)
+        async with supervisor.running():
+            await world.until("11:00")
+            faults.fire(ClientIdInUse(client=2, seconds=600))
+            faults.fire(Drop())
+            for clock_text in ("11:01", "11:05", "11:09:59", "11:10:20"):
+                await world.until(clock_text)
+                seen[clock_text] = [client.client_id for client in world.gateway.clients]
+        return supervisor, seen, [entry.event for entry in journal.entries("order")]
+
+    watched, clients, orders = in_world(main, FEED, tmp_path)
+    assert clients == {"11:01": [1002], "11:05": [1002], "11:09:59": [1002], "11:10:20": [2]}
+    watching_from = seconds_after("11:00", watched.first(Link.WATCHING, "11:00"))
+    assert 20 <= watching_from <= 45
+    reads = [moment for moment in watched.syncs if at("11:01") <= moment <= at("11:09")]
+    assert len(reads) > 100  # every few seconds for eight minutes
+    assert seconds_after("11:10", watched.first(Link.READY, "11:00")) <= 5
+    assert "our client id is taken by another program: watching under 1002" in watched.warnings
+    assert orders == []
+
+
+def test_while_only_watching_fills_are_booked_and_nothing_is_sent(tmp_path: Path) -> None:
+    rise = minute("11:30", 101.00, 102.00, 100.90, 101.90, 6_000)  # the target of 101.62 is passed at 11:30:40
+
+    async def main(world: World) -> tuple[Played, list[str]]:
+        journal = world.gateway.keep_journal()
+
+        async def steal() -> None:
+            await world.until("11:28")
+            world.faults().fire(ClientIdInUse(client=2))
+            world.faults().fire(Drop(client=2))
+
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(steal())
+                report = await run_until(world, world.trader(history), ["AAA"], "11:33")
+        return what_is_left(world, report), [
+            entry.at for entry in journal.entries() if entry.client_id != 2 and entry.perm_id
+        ]
+
+    day, sent_by_others = in_world(main, HandMadeFeed({"AAA": [*RISING, rise]}), tmp_path)
+    assert [row[1:] for row in day.told()] == [
+        ("AAA", "BUY", 249, 100.21, "entry"),
+        ("AAA", "SELL", 249, 101.62, "profit_target"),
+    ]
+    assert len(day.intents) == 4
+    assert sent_by_others == []
+    assert (day.report.positions_left, day.report.resting_orders) == ({}, ())
+    assert "our client id is taken by another program: watching under 1002" in day.report.warnings
+    assert {intent["role"]: intent["state"] for intent in day.intents}["target"] == "filled"
+
+
+def test_own_orders_are_seen_from_the_temporary_id(tmp_path: Path) -> None:
+    async def main(world: World) -> Played:
+        async def steal() -> None:
+            await world.until("10:30")
+            world.faults().fire(ClientIdInUse(client=2))
+            world.faults().fire(Drop(client=2))
+
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(steal())
+                report = await run_until(world, world.trader(history), ["AAA"], "10:32")
+        return what_is_left(world, report)
+
+    day = in_world(main, FEED, tmp_path)
+    assert day.report.resting_orders is not None
+    assert [(order["order_type"], order["client_id"]) for order in day.report.resting_orders] == [
+        ("STP", 2),
+        ("LMT", 2),
+        ("MKT", 2),
+    ]
+
+
+def test_the_first_connection_waits_for_a_client_id_that_a_dead_run_still_holds(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[float, list[int | None]]:
+        world.faults().fire(ClientIdInUse(client=2, seconds=20))
+        began = world.clock.now()
+        supervisor = Watched(world)
+        async with supervisor.running():
+            return (world.clock.now() - began).total_seconds(), [client.client_id for client in world.gateway.clients]
+
+    waited_s, clients = in_world(main, FEED, tmp_path)
+    assert 20 <= waited_s <= 25
+    assert clients == [2]
+
+
+def test_a_client_id_that_stays_taken_at_the_start_is_one_line(tmp_path: Path) -> None:
+    async def main(world: World) -> None:
+        world.faults().fire(ClientIdInUse(client=2))
+        await Watched(world).open_first()
+
+    with pytest.raises(ClientIdTaken, match="client id 2 is already in use"):
+        in_world(main, FEED, tmp_path)
 
 
 def test_a_synchronisation_that_fails_is_followed_by_a_new_connection(tmp_path: Path) -> None:
@@ -323,8 +423,8 @@ def test_after_giving_up_no_entry_is_sent(tmp_path: Path) -> None:
 # Another account
 
 
-def test_a_gateway_that_comes_back_with_another_account_halts_the_run(tmp_path: Path) -> None:
-    async def main(world: World) -> None:
+def test_a_gateway_that_comes_back_with_another_account_halts_the_run_and_the_day_is_told(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[TradingError | None, Played]:
         announce(world, [PAPER])
         with world.history() as history:
             trader = world.trader(history)
@@ -336,13 +436,16 @@ def test_a_gateway_that_comes_back_with_another_account_halts_the_run(tmp_path: 
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(switch())
-                await run_until(world, trader, ["AAA"])
+                report = await run_until(world, trader, ["AAA"])
+        return trader.fault, what_is_left(world, report)
 
-    words = f"the gateway is logged in to {OTHER_ACCOUNT} now; this run trades {PAPER}"
-    with pytest.raises(HaltTrading, match=words):
-        in_world(main, FEED, tmp_path, other_accounts=(OTHER_ACCOUNT,))
-    states = rows(tmp_path / "history.db", "SELECT role, state FROM order_intents")
-    assert {row["state"] for row in states if row["role"] != "entry"} == {"working"}  # the exits rest on
+    fault, day = in_world(main, FEED, tmp_path, other_accounts=(OTHER_ACCOUNT,))
+    assert isinstance(fault, HaltTrading)
+    assert str(fault) == f"the gateway is logged in to {OTHER_ACCOUNT} now; this run trades {PAPER}"
+    assert (day.report.ended_because, day.report.account_id) == (str(fault), PAPER)
+    assert (day.report.executions, day.report.positions_left) == (1, {"AAA": 249})
+    assert day.report.resting_orders is None  # it could not be asked
+    assert {row["state"] for row in day.intents if row["role"] != "entry"} == {"working"}  # the exits rest on
 
 
 def announce(world: World, accounts: list[str]) -> None:

@@ -454,10 +454,10 @@ def test_a_fill_comes_after_the_cancel_was_confirmed() -> None:
     async def scenario(loop: SimulatedTimeLoop) -> None:
         async with simulated_gateway(loop, _planned(10, 0, FillAfterCancel(report_after_s=5))) as (gw, port, clock):
             client = await _ready(port, clock)
-            client.place(1, "AAA", "BUY", 100, "LMT", 1.0)
+            client.place(7, "AAA", "BUY", 100, "LMT", 1.0)
             await asyncio.sleep(1)
             client.take()
-            client.cancel(1)
+            client.cancel(7)
             await asyncio.sleep(1)
             told = client.take()
             assert [message[0] for message in told] == ["3", "4"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from records.intent_log import IntentLog
 from records.rows import IntentRow
-from trading.orders import IntentState, OrderIntent, OrderReport, entry_bracket
+from trading.orders import IntentState, OrderIntent, OrderReport, OrderTerms, entry_bracket
 from trading.strategy import Parameters
 
 NOW = datetime(2026, 9, 28, 13, 50, 40, 500_000, tzinfo=UTC)
@@ -45,6 +46,11 @@ def records() -> Records:
 @pytest.fixture
 def log(records: Records) -> IntentLog:
     return IntentLog(records, now=lambda: NOW, await_off_loop=asyncio.wrap_future, session_date=lambda: "2026-09-28")
+
+
+def intent(intent_id: str) -> OrderIntent:
+    """A stop of some earlier run."""
+    return replace(bracket()[1], intent_id=intent_id)
 
 
 def bracket() -> tuple[OrderIntent, ...]:
@@ -145,31 +151,31 @@ def test_a_fill_after_a_cancel_is_believed(log: IntentLog, records: Records) -> 
 
 
 def test_an_intent_of_an_earlier_run_goes_on_from_its_state_on_record(log: IntentLog, records: Records) -> None:
-    log.adopt("old", IntentState.WORKING, WRITTEN_S)
+    log.adopt(intent("old"), IntentState.WORKING, WRITTEN_S)
     log.reported(report(IntentState.SENT, "old"))
     log.reported(report(IntentState.CANCELLED, "old"))
     assert states(records) == ["working", "cancelled"]
 
 
-def test_adopting_does_not_overrule_what_was_reported(log: IntentLog, records: Records) -> None:
+def test_adopting_again_does_not_overrule_what_was_reported(log: IntentLog, records: Records) -> None:
+    log.adopt(intent("old"), IntentState.WORKING, WRITTEN_S)
     log.reported(report(IntentState.FILLED, "old", filled=249))
-    log.adopt("old", IntentState.WORKING, WRITTEN_S)
+    log.adopt(intent("old"), IntentState.WORKING, WRITTEN_S)
     log.reported(report(IntentState.WORKING, "old"))
     assert states(records) == ["filled", "filled"]
 
 
-def test_an_intent_nobody_told_about_begins_as_unknown(log: IntentLog, records: Records) -> None:
-    assert not log.knows("stranger")
-    log.reported(report(IntentState.UNKNOWN, "stranger"))
+def test_an_order_of_another_program_has_no_row_to_write(log: IntentLog, records: Records) -> None:
+    """Its reference may be anything: an update of a row that is not there would be lost, and count as a fault."""
     log.reported(report(IntentState.WORKING, "stranger"))
-    assert states(records) == ["unknown", "working"]
-    assert log.knows("stranger")
+    assert not log.knows("stranger")
+    assert records.updates == []
 
 
 def test_when_an_intent_was_written_is_known_of_this_run_and_of_earlier_ones(log: IntentLog, records: Records) -> None:
     commit(log, records, bracket())
-    log.adopt("old", IntentState.WORKING, WRITTEN_S)
-    log.adopt("id2", IntentState.WORKING, WRITTEN_S)  # its own commit stands
+    log.adopt(intent("old"), IntentState.WORKING, WRITTEN_S)
+    log.adopt(intent("id2"), IntentState.WORKING, WRITTEN_S)  # its own commit stands
     assert [log.written_s(intent_id) for intent_id in ("id2", "old", "stranger")] == [
         int(NOW.timestamp()),
         WRITTEN_S,
@@ -194,3 +200,23 @@ def test_a_fill_after_an_intent_was_declared_expired_is_believed(log: IntentLog,
     log.resolved("id2", IntentState.EXPIRED, "not known to the broker after 10 s")
     log.reported(report(IntentState.FILLED, filled=249))
     assert states(records) == ["expired", "filled"]
+
+
+def test_a_modification_is_written_with_its_new_terms_and_only_once(log: IntentLog, records: Records) -> None:
+    commit(log, records, bracket())
+    log.terms(OrderTerms("id3", 249, 0, 994_000))  # the stop as it was decided
+    assert records.updates == []
+    for _ in range(2):
+        log.terms(OrderTerms("id3", 100, 0, 993_900))
+    log.terms(OrderTerms("of-another-bot", 5, 0, 0))
+    changes = {"quantity": 100, "limit_price_usd": None, "stop_price_usd": 99.39}
+    assert records.updates == [("id3", "created", changes)]
+
+
+def test_a_fill_of_an_order_believed_dead_is_written_with_its_average(log: IntentLog, records: Records) -> None:
+    commit(log, records, bracket())
+    log.reported(report(IntentState.CANCELLED))
+    log.filled_late("id2", IntentState.FILLED, 249, 1_002_100)
+    assert states(records) == ["cancelled", "filled"]
+    assert records.updates[-1][2]["filled_quantity"] == 249
+    assert records.updates[-1][2]["avg_fill_price_usd"] == 100.21

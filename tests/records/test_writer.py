@@ -16,6 +16,8 @@ from records.faults import RecordsFailed
 from records.journal import FallbackJournal
 from records.statements import Statement
 from records.writer import Writer
+from telemetry import tracing
+from tests.heard import listening
 
 INSERT = "INSERT INTO meta (key, value) VALUES (?, ?)"
 UPDATE = "UPDATE meta SET value = ? WHERE key = ?"
@@ -304,3 +306,26 @@ def test_work_on_the_connection_is_done_after_all_rows_before_it(writer: Writer)
     with pytest.raises(RecordsFailed, match="no such table"):
         writer.run(lambda connection: connection.execute("SELECT * FROM absent")).result(LIMIT_S)
     assert writer.healthy
+
+
+def test_a_row_is_told_under_the_span_it_was_written_for(writer: Writer) -> None:
+    with listening() as heard:
+        with tracing.span("fill"):
+            writer.submit(INSERT, ("traced", "1"))
+            writer.submit_durable([Statement(INSERT, ("durable", "1")), Statement(INSERT, ("durable 2", "1"))])
+        writer.submit(INSERT, ("untraced", "1"))
+        writer.flush().result(LIMIT_S)
+    rows = heard.named("INSERT meta")
+    assert [heard.above(row) for row in rows] == [["fill"], ["fill"]]
+    assert [row.attributes.get("db.operation.batch.size") for row in rows] in ([None, 2], [2, None])
+    assert {row.attributes["db.namespace"] for row in rows} == {"history.db"}
+
+
+def test_a_refused_row_is_told_with_its_error(writer: Writer) -> None:
+    with listening() as heard:
+        with tracing.span("fill"):
+            writer.submit(UPDATE, ("1", "no such key"))
+        with pytest.raises(RecordsFailed):
+            writer.flush().result(LIMIT_S)
+    (row,) = heard.named("UPDATE meta")
+    assert (row.error, row.attributes["error.type"]) == ("ValueError", "ValueError")

@@ -22,6 +22,7 @@ from tests.trading.examples import (
 )
 from trading.book import PendingEntry, Recorded, RoundTrip, SessionBook
 from trading.costs import BUY, SELL, fill_fees
+from trading.funds import Funds
 from trading.indicators import VwapState
 from trading.judgement import judge_entry
 from trading.ledger import Position
@@ -255,7 +256,6 @@ def test_what_earlier_runs_of_the_day_recorded_counts_as_if_this_run_had_seen_it
     assert book.knows("b")
     assert book.positions == {"AAA": Position(6, 600_600_000)}
     assert book.realised == 2_600_000
-    assert book.symbol_state("AAA").entries == 1
     assert book.price_paid("AAA") == 1_000_000
     book.on_execution(execution("t", Action.SELL, 6, 1_010_000, at_s=OPEN_S + 120), Reason.STOP_LOSS)
     (trip,) = book.closed_round_trips()
@@ -271,15 +271,74 @@ def test_a_loss_of_an_earlier_run_of_the_day_latches_here(book: SessionBook) -> 
     assert book.loss_latched
 
 
-def test_two_executions_of_one_order_are_one_entry_and_adopted_shares_are_none(book: SessionBook) -> None:
-    today = [
-        Recorded(execution("b1", Action.BUY, 4, 1_000_000, ref="e"), Reason.ENTRY, 0),
-        Recorded(execution("b2", Action.BUY, 6, 1_000_000, ref="e"), Reason.ENTRY, 0),
-        Recorded(execution("sync", Action.BUY, 5, 1_000_000), Reason.SYNC, 0),
-    ]
-    book.restore([], today)
+def test_a_later_run_of_the_day_has_the_marks_entries_and_refusals_of_the_former(book: SessionBook) -> None:
+    former = session_book()
+    former.add_pending("AAA", PendingEntry("e1", 10, 1_000_000))
+    former.drop_pending("AAA", "e1")  # it did not fill: tried all the same
+    former.reject("BBB", "no permission")
+    former.realised = 400 * USD
+    former.mark({})
+    former.realised = -360 * USD  # 760 under the day's peak of 400: more than the 750 allowed
+    former.mark({})
+    former.realised = 0
+    former.mark({})
+    book.resume(former.marks, former.entries, former.rejected)
+    book.mark({})
+    assert (book.loss_latched, book.drawdown_latched) == (False, True)
+    assert (book.peak, book.trough) == (400 * USD, -760 * USD)
     assert book.symbol_state("AAA").entries == 1
-    assert book.positions["AAA"].quantity == 15
+    assert book.symbol_state("BBB").rejected
+    assert book.book_state(OPEN_S, 0) == former.book_state(OPEN_S, 0)
+
+
+def test_executions_that_are_late_keep_the_capital_of_their_entry(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e1", 10, 1_000_000))
+    free = book.free_capital
+    book.drop_pending("AAA", "e1", filled=4)  # filled, says its state; the executions are on their way
+    assert book.free_capital == free + 600 * USD
+    assert book.symbol_state("AAA").pending
+    book.on_execution(execution("b", Action.BUY, 4, 1_000_000, ref="e1"), Reason.ENTRY)
+    assert (book.free_capital, book.pending) == (free + 600 * USD, {})
+
+
+def test_capital_is_never_more_than_the_account_is_worth(book: SessionBook) -> None:
+    # another bot lost 20,000: a quarter of (80,000 + 0.5 % of 100,000 for what the report may lag behind)
+    assert book.free_capital == 25_000 * USD
+    book.buying_power.on_report(Funds(net_liquidation=80_000 * USD))
+    assert book.free_capital == 20_125 * USD
+
+
+def test_shares_that_cost_more_than_the_allocation_leave_no_capital(book: SessionBook) -> None:
+    book.on_execution(execution("sync", Action.BUY, 1_000, 300_000), Reason.SYNC)  # 30,000 adopted, 25,000 allowed
+    assert book.free_capital == 0
+
+
+def test_available_funds_are_those_of_the_report_less_what_came_after_it(book: SessionBook) -> None:
+    book.buying_power.margin_ppm["AAA"] = 250_000
+    book.buying_power.on_report(Funds(available=10_000 * USD))
+    book.add_pending("AAA", PendingEntry("e1", 100, 1_000_000))  # a quarter of 10,000
+    assert book.book_state(OPEN_S, 0).available_funds == 7_500 * USD
+    book.on_execution(execution("b", Action.BUY, 100, 1_000_000, ref="e1"), Reason.ENTRY)
+    book.add_pending("BBB", PendingEntry("e2", 10, 1_000_000))  # no what-if: all of its 1,000
+    assert book.book_state(OPEN_S, 0).available_funds == 6_500 * USD
+    book.buying_power.on_report(Funds(available=7_490 * USD))
+    assert book.book_state(OPEN_S, 0).available_funds == 6_490 * USD
+
+
+def test_day_trades_are_positions_and_entries_of_today_and_what_the_account_does_not_count_yet(
+    book: SessionBook,
+) -> None:
+    book.buying_power.on_report(Funds(day_trades_left=3))
+    book.on_execution(execution("old", Action.BUY, 5, 1_000_000, symbol="OLD", at_s=OPEN_S - 86_400), Reason.ENTRY)
+    for symbol in ("AAA", "BBB"):
+        book.add_pending(symbol, PendingEntry(symbol, 10, 1_000_000))
+    book.on_execution(execution("b", Action.BUY, 10, 1_000_000, ref="AAA"), Reason.ENTRY)
+    state = book.book_state(OPEN_S, 0)
+    assert (state.day_trades_left, state.day_trades_begun) == (3, 2)
+    book.on_execution(execution("s", Action.SELL, 10, 1_000_000), Reason.STOP_LOSS)
+    assert book.book_state(OPEN_S, 0).day_trades_begun == 2
+    book.buying_power.on_report(Funds(day_trades_left=2))
+    assert book.book_state(OPEN_S, 0).day_trades_begun == 1
 
 
 def test_of_earlier_sessions_only_what_is_still_owned_counts(book: SessionBook) -> None:
@@ -371,7 +430,7 @@ def test_capital_is_never_promised_twice(steps: list[tuple[str, int, str, int]])
         if step == "enter":
             book.mark(bids)
             market = WANTED._replace(
-                last=price, bid=price - 100, ask=price + 100, minute_volume=volume, vwap=VwapState(3, 1)
+                last=price, bid=price - 100, ask=price + 100, minute_volume=volume, vwap=VwapState(3 * price - 3, 1)
             )
             state = book.book_state(BOOK.now_s, 0)
             judgement = judge_entry(
@@ -386,9 +445,10 @@ def test_capital_is_never_promised_twice(steps: list[tuple[str, int, str, int]])
             )
             if judgement.rule == Rule.APPROVED:
                 approvals += 1
-                book.add_pending(symbol, PendingEntry(exec_id, judgement.quantity, judgement.collar))
+                fees = judgement.capital - notional(judgement.collar, judgement.quantity)
+                book.add_pending(symbol, PendingEntry(exec_id, judgement.quantity, judgement.collar, fees))
                 taken = sum(held.cost for held in book.positions.values())
-                taken += sum(notional(entry.collar, entry.quantity) for entry in book.pending.values())
+                taken += sum(entry.capital for entry in book.pending.values())
                 assert taken <= (book.equity_at_open + book.pnl) * book.allocation_ppm // 1_000_000
         elif step == "fill" and pending:
             quantity = max(pending.quantity - volume % 7, 1)

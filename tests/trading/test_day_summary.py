@@ -173,3 +173,9 @@ def test_a_broker_that_could_not_be_asked_is_not_called_flat() -> None:
     book.on_execution(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY)
     lost = lines_of(report_of(book, resting_orders=None))
     assert "at broker     unknown, it could not be asked; the ledger has 10 AAA" in lost
+
+
+def test_a_connection_that_had_to_be_restored_is_told_and_an_unbroken_one_is_not() -> None:
+    assert "connection    restored 1 time" in lines_of(report_of(session_book(), reconnects=1))
+    assert "connection    restored 3 times" in lines_of(report_of(session_book(), reconnects=3))
+    assert not any(line.startswith("connection") for line in lines_of(report_of(session_book())))

@@ -32,8 +32,8 @@ def judge(
 
 
 def test_an_approval_says_how_many_shares_at_what_most() -> None:
-    # collar 340.54 * 1.001 = 340.88; 2,500 / 340.88 = 7.33
-    assert judge() == Judgement(Rule.APPROVED, 0.0, 0.0, quantity=7, collar=3_408_800)
+    # collar 340.54 * 1.001 = 340.88; 2,500 / 340.88 = 7.33; 7 * 340.88 + 1.000021 of fees = 2,387.160021
+    assert judge() == Judgement(Rule.APPROVED, 0.0, 0.0, quantity=7, collar=3_408_800, capital=2_387_160_021)
 
 
 def test_free_capital_limits_an_entry() -> None:

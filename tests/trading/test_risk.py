@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.trading.examples import BOOK, CLOSE_S, FLAT, LIMITS, RATES, USD, WANTED
-from trading.risk import check_book, check_market, check_size, check_symbol
+from trading.indicators import VwapState
+from trading.risk import check_book, check_funds, check_market, check_price_band, check_size, check_symbol
 from trading.rules import Rule, Verdict, approved
 
 NOW_S = BOOK.now_s
@@ -24,6 +25,8 @@ NOW_S = BOOK.now_s
         ({"entries": 50}, Verdict(Rule.ENTRIES_PER_SESSION, 50.0, 50.0)),
         ({"open_positions": 10}, Verdict(Rule.OPEN_POSITIONS, 10.0, 10.0)),
         ({"entries_this_tick": 5}, Verdict(Rule.ENTRIES_PER_TICK, 5.0, 5.0)),
+        ({"day_trades_left": 0}, Verdict(Rule.DAY_TRADES, 0.0, 1.0)),
+        ({"day_trades_left": 2, "day_trades_begun": 2}, Verdict(Rule.DAY_TRADES, 2.0, 3.0)),
     ],
 )
 def test_the_book_refuses_at_each_limit(change: dict[str, Any], verdict: Verdict) -> None:
@@ -38,6 +41,8 @@ def test_the_book_refuses_at_each_limit(change: dict[str, Any], verdict: Verdict
         {"entries": 49},
         {"open_positions": 9},
         {"entries_this_tick": 4},
+        {"day_trades_left": 2, "day_trades_begun": 1},
+        {"day_trades_left": -1, "day_trades_begun": 40},
     ],
 )
 def test_the_book_approves_just_inside_each_limit(change: dict[str, Any]) -> None:
@@ -56,6 +61,7 @@ def test_at_most_five_entries_start_at_one_instant() -> None:
         ({"pending": True}, Verdict(Rule.ENTRY_PENDING, 0.0, 1.0)),
         ({"last_exit_s": NOW_S - 299}, Verdict(Rule.COOL_DOWN, 300.0, 299.0)),
         ({"entries": 5}, Verdict(Rule.ENTRIES_PER_SYMBOL, 5.0, 5.0)),
+        ({"rejected": True}, Verdict(Rule.REJECTED_BY_BROKER, 0.0, 1.0)),
         ({"last_exit_s": NOW_S - 300, "entries": 4}, approved()),
         ({}, approved()),
     ],
@@ -80,6 +86,36 @@ def test_a_symbol_is_judged_by_its_own_day(change: dict[str, Any], verdict: Verd
 )
 def test_data_must_be_fresh_live_and_payable(change: dict[str, Any], rule: Rule) -> None:
     assert check_market(WANTED._replace(**change), LIMITS).rule == rule
+
+
+@pytest.mark.parametrize(
+    ("average", "last", "rule"),
+    [
+        (1_000_000, 1_049_900, Rule.APPROVED),
+        (1_000_000, 1_050_000, Rule.LIMIT_STATE),  # 5 % above
+        (1_000_000, 950_000, Rule.LIMIT_STATE),  # 5 % below
+        (25_000, 29_900, Rule.APPROVED),  # under 3 USD the band is 20 %
+        (25_000, 30_000, Rule.LIMIT_STATE),
+        (4_000, 6_900, Rule.APPROVED),  # under 0.75 USD it is 75 %
+        (4_000, 7_000, Rule.LIMIT_STATE),
+    ],
+)
+def test_no_entry_where_a_price_band_may_be_near(average: int, last: int, rule: Rule) -> None:
+    market = WANTED._replace(vwap=VwapState(3 * average * 20_000, 20_000), last=last)
+    assert check_price_band(market).rule == rule
+    assert check_market(market._replace(bid=last - 1, ask=last), LIMITS).rule == rule
+
+
+def test_the_distance_to_the_average_is_told_in_basis_points() -> None:
+    market = WANTED._replace(vwap=VwapState(3 * 1_000_000 * 20_000, 20_000), last=1_060_000)
+    assert check_price_band(market) == Verdict(Rule.LIMIT_STATE, 500.0, 600.0)
+
+
+def test_an_entry_binds_what_the_what_if_said_and_no_more_than_is_there() -> None:
+    assert check_funds(10_000 * USD, 250_000, 2_500 * USD) == approved()
+    assert check_funds(10_000 * USD, 250_000, 2_499 * USD) == Verdict(Rule.BUYING_POWER, 2_499.0 * USD, 2_500.0 * USD)
+    assert check_funds(10_000_000 * USD, 1_000_000, 10_000_000 * USD) == approved()  # the largest order there is
+    assert check_funds(1, 1_000_000, -1) == Verdict(Rule.BUYING_POWER, -1.0, 0.0)  # nothing is there at all
 
 
 def test_a_refused_spread_is_told_in_basis_points() -> None:

@@ -84,6 +84,12 @@ def test_every_limit_is_taken_over_in_its_own_unit() -> None:
     )
 
 
+def test_a_position_is_capped_by_its_share_of_the_account() -> None:
+    settings = load(RiskSettings, RISK_MAX_POSITION_PCT="5")
+    assert settings.limits(25_000 * USD, 100_000 * USD).max_order_value == 5_000 * USD
+    assert settings.limits(500_000 * USD, 2_000_000 * USD).max_order_value == 50_000 * USD  # the other cap is smaller
+
+
 def test_limits_are_integers() -> None:
     settings = load(RiskSettings, RISK_MAX_DAILY_LOSS_PCT="1.1", RISK_MAX_VOLUME_SHARE_PCT="3.3")
     limits = settings.limits(33_333_333_333)
@@ -105,6 +111,8 @@ def test_limits_are_integers() -> None:
         (StrategySettings, "WATCHLIST_SIZE", "0"),
         (RiskSettings, "RISK_MAX_DAILY_LOSS_PCT", "0"),
         (RiskSettings, "RISK_MAX_DAILY_LOSS_PCT", "21"),
+        (RiskSettings, "RISK_MAX_POSITION_PCT", "0"),
+        (RiskSettings, "RISK_MAX_POSITION_PCT", "101"),
         (RiskSettings, "RISK_MAX_OPEN_POSITIONS", "0"),
         (RiskSettings, "RISK_COOL_DOWN_S", "59"),
         (RiskSettings, "RISK_LAST_ENTRY_S", "599"),

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trading.examples import PROPERTY, USD
+from tests.trading.examples import PROPERTY, RATES, USD
 from trading.money import notional
-from trading.sizing import collar_price, entry_quantity, symbol_budget
+from trading.sizing import collar_price, entry_quantity, quantity_with_fees, symbol_budget
 
 PLENTY = 10**15
 
@@ -72,3 +72,11 @@ def test_an_entry_is_as_large_as_its_bounds_allow_and_no_larger(
     assert 0 <= quantity <= shares
     assert notional(collar, quantity) <= money
     assert quantity == shares or notional(collar, quantity + 1) > money
+
+
+def test_fees_are_part_of_what_an_entry_may_cost() -> None:
+    # 25 shares at 100.00 are all of 2,500; the fee of 1.000075 is not there any more
+    assert quantity_with_fees(25, 1_000_000, 2_501_000_075, RATES) == 25
+    assert quantity_with_fees(25, 1_000_000, 2_501_000_074, RATES) == 24
+    assert quantity_with_fees(0, 1_000_000, 0, RATES) == 0
+    assert quantity_with_fees(1, 1_000_000, 100 * USD, RATES) == 0

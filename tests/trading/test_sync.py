@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from trading.sync import Adoption, SyncPlan, SyncPolicy, plan_sync
+from trading.sync import Adoption, SyncPlan, SyncPolicy, bound_shares, plan_sync
 
 
 class Held(NamedTuple):
@@ -15,6 +15,7 @@ class Held(NamedTuple):
     quantity: float
     average_cost: int = 1_000_000
     is_stock: bool = True
+    is_short_option: bool = False
 
 
 ADOPT = SyncPolicy("adopt", ("AAA", "BBB"))
@@ -136,3 +137,19 @@ def test_a_short_in_a_symbol_that_the_ledger_owns_is_missing_shares() -> None:
 def test_symbols_are_planned_in_the_brokers_order() -> None:
     plan = plan_sync({}, {}, [Held("BBB", 1), Held("AAA", 2)], ADOPT)
     assert [adoption.symbol for adoption in plan.adoptions] == ["BBB", "AAA"]
+
+
+def test_shares_that_serve_somebodys_orders_or_options_are_left_alone() -> None:
+    option = Held("AAA", -2.0, is_stock=False, is_short_option=True)
+    bound = bound_shares([Held("AAA", 200.0), option, Held("BBB", 100.0)], {"BBB": 40.0, "CCC": 5.0})
+    plan = plan_sync({}, {}, [Held("AAA", 200.0), Held("BBB", 100.0)], ADOPT._replace(bound=bound))
+    assert plan.adoptions == ()
+    assert plan.warnings == (
+        "200 AAA at the broker, 0 in the ledger: 2 short options are written on it, left alone",
+        "100 BBB at the broker, 0 in the ledger: 40 of them are in sell orders of somebody else, left alone",
+    )
+
+
+def test_not_even_a_consent_frees_them() -> None:
+    plan = plan_sync({}, {}, [Held("AAA", 100)], policy("ask", {"AAA": 100})._replace(bound={"AAA": "bound"}))
+    assert (plan.adoptions, len(plan.warnings)) == ((), 1)

@@ -1,0 +1,159 @@
+"""Questions to the database of a history, each answered by rows of one mode."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from records import queries
+from records.faults import RecordsFailed
+from records.queries import AGENT_HEALTH, OPEN_POSITIONS, ORDER_INTENTS, ROUND_TRIPS, TRADES
+from records.rows import HealthRow, IntentRow, PositionRow, RoundTripRow, TradeRow
+from records.tables import Table, utc_text
+
+DAY_MARKS_KEY = "day_marks."  # of `meta`; behind it bot and mode, the value is that of the latest session
+ACCOUNT_KEY = "account_id"
+
+FoundT = TypeVar("FoundT")
+
+
+class HistoryReader:
+    """Reads what `mode` has on record; `bot` is whose is meant where none is named. Any thread may ask.
+
+    Each question raises RecordsFailed when the file cannot be read.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, bot: str, mode: str) -> None:
+        self.path = path
+        self.bot = bot
+        self.mode = mode
+        self._connection = connection
+        self._reading = threading.Lock()
+        self._highest_order_ids: dict[int, int] = {}  # client id -> its highest order id on record
+
+    def _catch_up(self) -> None:
+        """Called before each question: a history that is written, too, waits here for its own rows."""
+
+    def account_id(self) -> str | None:
+        """The account this database belongs to; None before `bind_account`."""
+        found = self._read(queries.SELECT_META, [ACCOUNT_KEY])
+        return found[0]["value"] if found else None
+
+    def trades(self, session_date: str | None = None, bot: str | None = None) -> list[TradeRow]:
+        """Executions in the order of time; None: of all sessions, of all bots."""
+        return self._select(TRADES, {"session_date": session_date, "bot": bot}, order=queries.IN_ORDER_OF_TIME)
+
+    def ledger(self, session_date: str, bot: str | None = None) -> list[TradeRow]:
+        """What the positions and results of a session follow from, in the order of time.
+
+        The executions of `bot` (its own when None) since it was last flat before the session, of every symbol that it
+        owns or traded in the session. Executions of later sessions must not be there.
+        """
+        who = [self.mode, bot or self.bot]
+        owned = self._read(queries.SELECT_HELD, who)
+        traded = self._read(queries.SELECT_SYMBOLS, [self.mode, session_date, bot or self.bot])
+        symbols = {row["symbol"]: None for row in (*owned, *traded)}  # in a fixed order
+        found = [row for symbol in symbols for row in self._since_flat(symbol, session_date, who)]
+        return TRADES.rows(sorted(found, key=lambda row: (row["timestamp"], row["trade_id"])))
+
+    def trade(self, exec_id: str) -> TradeRow | None:
+        """One execution; None when it is not on record."""
+        found = self._read(queries.SELECT_EXECUTION, [exec_id, self.mode])
+        return TRADES.rows(found)[0] if found else None
+
+    def trades_of(self, intent_id: str) -> list[TradeRow]:
+        """The executions of one intent, in the order of time."""
+        found = self._read(queries.SELECT_EXECUTIONS_OF_INTENT, [intent_id, self.mode])
+        return TRADES.rows(found)
+
+    def trades_between(self, start: datetime, end: datetime) -> list[TradeRow]:
+        """Executions of all bots from `start` up to, not including, `end`, in the order of time."""
+        found = self._read(queries.SELECT_BETWEEN, [utc_text(start), utc_text(end), self.mode])
+        return TRADES.rows(found)
+
+    def latest_trades(self, symbol: str, limit: int = 20) -> list[TradeRow]:
+        """The last executions in `symbol` of all bots, the newest first."""
+        return TRADES.rows(self._read(queries.SELECT_LATEST, [symbol, self.mode, limit]))
+
+    def health_between(self, start: datetime, end: datetime) -> list[HealthRow]:
+        """Samples of all agents from `start` up to, not including, `end`, in the order of time."""
+        found = self._read(queries.SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
+        return AGENT_HEALTH.rows(found)
+
+    def entries_tried(self, session_date: str) -> dict[str, int]:
+        """symbol -> entries of this bot in a session, filled or not."""
+        found = self._read(queries.SELECT_ENTRIES_TRIED, [session_date, self.bot, self.mode])
+        return {row["symbol"]: row["tried"] for row in found}
+
+    def refused_symbols(self, session_date: str) -> dict[str, str]:
+        """symbol -> why the broker refused this bot an entry in a session, the first time."""
+        found = self._read(queries.SELECT_REFUSED, [session_date, self.bot, self.mode])
+        return {row["symbol"]: str(json.loads(row["detail"]).get("why", "")) for row in found}
+
+    def day_marks(self, session_date: str) -> dict[str, Any] | None:
+        """What an earlier run of the session recorded last; None when there was none."""
+        found = self._read(queries.SELECT_META, [f"{DAY_MARKS_KEY}{self.bot}.{self.mode}"])
+        marks = json.loads(found[0]["value"]) if found else {}
+        return marks if marks.pop("session_date", None) == session_date else None
+
+    def open_intents(self, bot: str | None = None) -> list[IntentRow]:
+        """Intents of `bot` (its own when None) of which an order may exist, in the order of their making."""
+        found = self._read(queries.SELECT_OPEN_INTENTS, [self.mode, bot or self.bot])
+        return ORDER_INTENTS.rows(found)
+
+    def intent(self, intent_id: str) -> IntentRow | None:
+        """One intent of any state; None when there is none of this id."""
+        found = self._read(queries.SELECT_INTENT, [intent_id, self.mode])
+        return next(iter(ORDER_INTENTS.rows(found)), None)
+
+    def intents_filled_unbooked(self, before: str) -> list[IntentRow]:
+        """Intents of this bot from sessions before the date `before` that filled more than is in `trades`."""
+        found = self._read(queries.SELECT_UNBOOKED_INTENTS, [self.mode, self.bot, before])
+        return ORDER_INTENTS.rows(found)
+
+    def highest_order_id(self, client_id: int) -> int:
+        """The highest order id that this client id ever used here; 0 when it used none."""
+        highest = self._highest_order_ids
+        if client_id not in highest:  # asked once: reconnecting must not depend on a database that works
+            found = self._read(queries.SELECT_HIGHEST_ORDER_ID, [client_id])
+            highest[client_id] = max(found[0][0] or 0, highest.get(client_id, 0))
+        return highest[client_id]
+
+    def open_positions(self, bot: str | None = None) -> list[PositionRow]:
+        """Shares still owned by `bot`, or by every bot when None, by symbol."""
+        return self._select(OPEN_POSITIONS, {"bot": bot}, order="symbol, bot")
+
+    def round_trips(self, session_date: str | None = None, bot: str | None = None) -> list[RoundTripRow]:
+        """Closed round trips, in the order of their closing; a trip belongs to the session that closed it."""
+        return self._select(
+            ROUND_TRIPS, {"session_date": session_date, "bot": bot}, order="closed_at, opened_at, symbol"
+        )
+
+    def _select(self, table: Table[FoundT], conditions: dict[str, str | None], *, order: str) -> list[FoundT]:
+        wanted = {"mode": self.mode, **{name: value for name, value in conditions.items() if value is not None}}
+        found = self._read(queries.selection(table, tuple(wanted), order), list(wanted.values()))
+        return table.rows(found)
+
+    def _since_flat(self, symbol: str, session_date: str, who: Sequence[str]) -> Iterator[sqlite3.Row]:
+        """From the newest execution back to the first after which, before the session, something was owned."""
+        with self._reading:
+            for row in self._connection.execute(queries.SELECT_BACKWARDS, [symbol, *who]):
+                if row["owned"] == 0 and row["session_date"] != session_date:
+                    return
+                yield row
+
+    def _read(self, query: str, parameters: Sequence[Any]) -> list[sqlite3.Row]:
+        """All rows of `query`. Raises RecordsFailed when the file cannot be read, Retryable from `_catch_up`."""
+        self._catch_up()
+        try:
+            with self._reading:
+                return self._connection.execute(query, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.ProgrammingError):
+                raise
+            raise RecordsFailed(f"{self.path}: cannot be read: {error}") from error

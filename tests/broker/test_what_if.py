@@ -1,0 +1,40 @@
+"""What a what-if answer and the account's flags mean in numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.connection import day_trades_from_ib
+from broker.values import AccountState
+from broker.what_if import margin_share
+from tests.trading.examples import USD
+
+
+@pytest.mark.parametrize(
+    ("change_usd", "share"),
+    [
+        ("2500.0", 250_000),
+        ("2500.01", 250_001),  # rounded up: never less than is bound
+        ("10000", 1_000_000),
+        ("12000", 1_200_000),
+        ("0.0", 1_000_000),  # no amount is no discount
+        ("-300", 1_000_000),  # nor is an order that frees margin
+        ("", 1_000_000),
+        ("1.7976931348623157E308", 1_000_000),
+    ],
+)
+def test_margin_is_a_share_of_the_orders_value(change_usd: str, share: int) -> None:
+    assert margin_share(change_usd, 10_000 * USD) == share
+
+
+@pytest.mark.parametrize(("text", "left"), [("-1", -1), ("3", 3), ("0", 0), ("2.0", 2), ("", -1), ("unlimited", -1)])
+def test_the_day_trade_flag_is_a_number_or_there_is_none(text: str, left: int) -> None:
+    assert day_trades_from_ib(text) == left
+
+
+def test_a_cash_account_spends_the_smaller_of_settled_and_available() -> None:
+    cash = AccountState("DU1", 100 * USD, 90 * USD, is_cash=True)
+    assert cash.spendable == 90 * USD  # the gateway does not tell settled cash
+    assert cash._replace(settled_cash=40 * USD).spendable == 40 * USD
+    assert cash._replace(settled_cash=95 * USD).spendable == 90 * USD
+    assert cash._replace(is_cash=False, settled_cash=0).spendable == 90 * USD
