@@ -40,6 +40,8 @@ LARGE_TEXT = 200_000  # characters; longer replies are read off the event loop
 BACKOFF_S = 0.25  # before the second try, doubled before each further one, jittered by half
 LONGEST_QUOTA_S = 86_400.0
 MOST_PAGES = 20
+FAILURES_TO_REST = 3  # questions in a row that failed with all their tries
+REST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,8 @@ class VendorClient:
         self._refused = dict(ledger.refusals(options.vendor, clock.now()))  # (endpoint, symbol or "") -> failure
         self._key_is_bad = False
         self._quota_until = clock.now()
+        self._failures = 0  # in a row, of TRANSIENT and MALFORMED
+        self._rests_until = clock.now()
 
     def __repr__(self) -> str:
         return f"VendorClient({self.options.vendor})"
@@ -164,6 +168,7 @@ class VendorClient:
         except VendorError as error:
             self._remember(error, symbol)
             raise
+        self._failures = 0
         self._cache.write(self.options.vendor, endpoint.kind, question, Entry(text, page.reply.fetched_at))
         return page
 
@@ -234,6 +239,8 @@ class VendorClient:
             raise KeyRefused(vendor, name, "the key was refused before")
         if now < self._quota_until:
             raise QuotaSpent(vendor, name, f"nothing is asked for another {(self._quota_until - now).seconds} s")
+        if now < self._rests_until:
+            raise VendorUnavailable(vendor, name, f"not asked for a while after {FAILURES_TO_REST} failures in a row")
         if now.date() != self._refused_on:
             self._refused_on, self._refused = now.date(), {}
         for key in ((name, ""), (name, symbol)):
@@ -243,6 +250,13 @@ class VendorClient:
     def _remember(self, error: VendorError, symbol: str) -> None:
         self.counts[error.failure] += 1
         now = self._clock.now()
+        if isinstance(error, VendorUnavailable | MalformedReply):
+            self._failures += 1
+            if self._failures >= FAILURES_TO_REST:
+                self._rests_until = now + timedelta(seconds=REST_S)
+                log.warning("%s; %s rests for %.0f s", error, self.options.vendor, REST_S)
+            return
+        self._failures = 0
         if error.failure is Failure.AUTH:
             self._key_is_bad = True
             log.error("%s: nothing more is asked of %s; check its key", error, self.options.vendor)

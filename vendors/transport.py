@@ -47,7 +47,7 @@ class Transport:
             async with self._clock.outside(limit_s):
                 with http_call("GET", str(url.with_query(None))) as call:
                     received = await self._get(endpoint, url)
-                    call.status = received.status
+                    call.answered(received.status)
                 return received
         except TimeoutError:
             words = f"no whole reply within {limit_s:.1f} s"

@@ -367,41 +367,34 @@ class PolygonDouble(VendorDouble):
 @contextmanager
 def serving(*doubles: VendorDouble) -> Iterator[None]:
     """The doubles answer while the block runs, on a loop in a thread: whatever loop the caller is on."""
-    loop = asyncio.new_event_loop()
     ready = threading.Event()
-    runners: list[web.AppRunner] = []
+    ends: list[Callable[[], None]] = []
 
-    async def start() -> None:
-        for double in doubles:
-            application = web.Application()
-            application.router.add_route("*", "/{tail:.*}", double.handle)
-            runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            double.url = f"http://127.0.0.1:{runner.addresses[0][1]}" + "/stable" * double.is_fmp
-            runners.append(runner)
+    async def serve() -> None:
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        runners = [await start(double) for double in doubles]
+        ends.append(lambda: loop.call_soon_threadsafe(over.set))
         ready.set()
-
-    async def stop() -> None:
+        await over.wait()
         for runner in runners:
             await runner.cleanup()
 
-    def work() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(stop())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    async def start(double: VendorDouble) -> web.AppRunner:
+        application = web.Application()
+        application.router.add_route("*", "/{tail:.*}", double.handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        double.url = f"http://127.0.0.1:{runner.addresses[0][1]}" + "/stable" * double.is_fmp
+        return runner
 
-    thread = threading.Thread(target=work, name="vendor doubles", daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="vendor doubles", daemon=True)
     thread.start()
     assert ready.wait(10)
     try:
         yield
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        ends[0]()
         thread.join(10)
 
 

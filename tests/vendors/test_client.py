@@ -214,6 +214,29 @@ def test_quota_closes_the_vendor_for_a_minute(tmp_path: Path) -> None:
     assert len(double.asked) == 2
 
 
+def test_vendor_rests_after_three_failures_in_a_row_so_that_many_symbols_do_not_wait_for_it(tmp_path: Path) -> None:
+    double = FmpDouble()
+    double.faults[""] = Fault.DRIBBLE
+    clock = StillClock()
+    outcomes: list[str] = []
+
+    async def run() -> None:
+        async with client_of(double, tmp_path, clock, vendor_timeout_s=0.05, vendor_retries=0) as client:
+            for number in range(50):
+                try:
+                    await client.fetch(fmp.QUOTE, {"symbol": f"S{number}"})
+                except VendorUnavailable as error:
+                    outcomes.append(str(error).rpartition(":")[2].strip())
+            double.faults.clear()
+            clock.advance(timedelta(seconds=61))
+            await client.fetch(fmp.QUOTE, {"symbol": "S000"})
+
+    with serving(double):
+        asyncio.run(run())
+    assert len(double.asked) == 4
+    assert outcomes[2:4] == ["no whole reply within 0.1 s", "not asked for a while after 3 failures in a row"]
+
+
 # Budget and pace
 
 
