@@ -245,7 +245,8 @@ class IntradayTrader:
     async def _analyse(self, universe: Sequence[str]) -> None:
         """Make the list. Vendors are asked where the options allow it: never in a simulated session."""
         options, data = self._options, self._desk.broker.data
-        async with open_sources(options.vendors, self._clock, daily_bars=data.daily_bars) as sources:
+        name = "IBKR" if self._clock.is_real else "simulated gateway"
+        async with open_sources(options.vendors, self._clock, daily_bars=data.daily_bars, broker_name=name) as sources:
             analyst = WatchlistAnalyst(
                 sources,
                 options.strategy,

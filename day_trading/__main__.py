@@ -196,7 +196,8 @@ async def _made(
     try:
         daily_bars = broker.data.daily_bars if connected else None
         workers = tuned(settings.performance, read_hardware(Path())).watchlist_workers
-        async with open_sources(vendors, clock, daily_bars=daily_bars) as sources:
+        name = "IBKR" if clock.is_real else "simulated gateway"
+        async with open_sources(vendors, clock, daily_bars=daily_bars, broker_name=name) as sources:
             with WorkerPool(workers, "watchlist", clock) as pool:
                 analyst = WatchlistAnalyst(
                     sources,

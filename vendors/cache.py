@@ -91,6 +91,19 @@ class DiskCache:
                 self._told = True
                 log.warning("replies of %s cannot be kept in %s: %s", vendor, self._folder, error)
 
+    def prune(self, now: datetime) -> int:
+        """Remove what is too old to be used, by the time of the file, and what was never finished. How many."""
+        removed = 0
+        for kind, lifetime in LIFETIMES.items():
+            for path in self._folder.glob(f"*/{kind}/*"):
+                try:
+                    if now.timestamp() - path.stat().st_mtime > lifetime.total_seconds():
+                        path.unlink()
+                        removed += 1
+                except OSError:
+                    continue  # another program was first, or the disk refuses: it is only a file too many
+        return removed
+
     def _read(self, path: Path, question: str) -> Entry | None:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))

@@ -195,9 +195,8 @@ class VendorClient:
     async def _turn(self, name: str, give_up: datetime, priority: Priority) -> None:
         """Budget and pace of one request. Raises QuotaSpent when either has no room before `give_up`."""
         vendor, rate, now = self.options.vendor, self.options.rate, self._clock.now()
-        wait_s = self._pacer.wait_s()
-        if now + timedelta(seconds=wait_s) >= give_up:
-            raise QuotaSpent(vendor, name, f"the plan's next call is in {wait_s:.0f} s")
+        if now + timedelta(seconds=self._pacer.wait_s()) >= give_up:
+            raise QuotaSpent(vendor, name, "the plan has no call left before the deadline")
         if not self._ledger.spend(vendor, now, rate.calls_a_day, priority):
             raise QuotaSpent(vendor, name, f"no call is left today for priority {priority.name.lower()}")
         await self._pacer.turn()
@@ -238,7 +237,7 @@ class VendorClient:
         if self._key_is_bad:
             raise KeyRefused(vendor, name, "the key was refused before")
         if now < self._quota_until:
-            raise QuotaSpent(vendor, name, f"nothing is asked for another {(self._quota_until - now).seconds} s")
+            raise QuotaSpent(vendor, name, "the quota was spent before, nothing is asked until it is reset")
         if now < self._rests_until:
             raise VendorUnavailable(vendor, name, f"not asked for a while after {FAILURES_TO_REST} failures in a row")
         if now.date() != self._refused_on:
@@ -258,8 +257,9 @@ class VendorClient:
             return
         self._failures = 0
         if error.failure is Failure.AUTH:
+            tell = log.info if self._key_is_bad else log.error  # calls that were under way are refused as well
             self._key_is_bad = True
-            log.error("%s: nothing more is asked of %s; check its key", error, self.options.vendor)
+            tell("%s: nothing more is asked of %s; check its key", error, self.options.vendor)
         elif error.failure is Failure.QUOTA and error.wait_s:
             self._quota_until = now + timedelta(seconds=error.wait_s)
             log.warning("%s; nothing is asked for %.0f s", error, error.wait_s)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
+from market_hours import new_york_calendar
 from trading.bars import Bar, bar_fault
 from trading.money import price_to_tick_from_usd
 from vendors import fmp
@@ -166,7 +167,7 @@ class FmpSource:
             for row in reply.rows
             if first <= row.date <= last and row.symbol == symbol
         }
-        return sound_bars(bars, reply)
+        return sound_bars(fmp.VENDOR, fmp.DAILY.name, session_date, bars, reply)
 
     async def _where_allowed(self, endpoint: Endpoint[R], symbol: str, params: fmp.Params | None = None) -> R | None:
         """The first row; None where this vendor does not give it."""
@@ -184,9 +185,16 @@ def daily_bar(day: date, prices_usd: tuple[float, float, float, float], volume: 
     return Bar(int(start.timestamp()), opened, high, low, close, math.floor(volume))
 
 
-def sound_bars(bars: dict[date, Bar], reply: Reply[R]) -> Found[list[Bar]]:
-    """In order of time; a bar that cannot be real is dropped and counted."""
+def sound_bars(
+    vendor: str, endpoint: str, session_date: date, bars: dict[date, Bar], reply: Reply[R]
+) -> Found[list[Bar]]:
+    """In order of time; a bar that cannot be real is dropped and counted.
+
+    Raises MalformedReply when the last session before `session_date` is not among them: a stale history scores wrong.
+    """
     kept = [bars[day] for day in sorted(bars) if not bar_fault(bars[day])]
+    if kept and new_york_calendar(session_date).previous_session(session_date).date not in bars:
+        raise MalformedReply(vendor, endpoint, "the history ends before the last session")
     return Found(kept, reply.fetched_at, reply.dropped + len(bars) - len(kept))
 
 

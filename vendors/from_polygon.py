@@ -102,7 +102,7 @@ class PolygonSource:
             for row in reply.rows
             if first <= (day := _date_of(row.t)) <= last
         }
-        return sound_bars(bars, reply)
+        return sound_bars(polygon.VENDOR, polygon.BARS.name, session_date, bars, reply)
 
     async def market_status(self) -> Found[str]:
         reply = await self._api.market_status()

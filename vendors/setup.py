@@ -21,6 +21,7 @@ from vendors.sources import Source
 def vendor_sources(settings: VendorSettings, clock: Clock, ledger: DayLedger) -> list[Source]:
     """FMP, then Polygon, each if it has a key."""
     cache = DiskCache(Path(settings.vendor_cache_dir))
+    cache.prune(clock.now())
     sources: list[Source] = []
     if settings.fmp_api_key is not None:
         sources.append(FmpSource(fmp.Fmp(fmp_client(settings, clock, cache, ledger))))

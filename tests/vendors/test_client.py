@@ -17,7 +17,7 @@ from market_hours import LiveClock
 from tests.vendors.doubles import KEY, Fault, FmpDouble, PolygonDouble, StillClock, VendorDouble, serving
 from tests.vendors.harness import FAST, client_of, probe
 from vendors import fmp, polygon
-from vendors.cache import LIFETIMES, Kind
+from vendors.cache import LIFETIMES, DiskCache, Entry, Kind
 from vendors.client import Reply
 from vendors.failures import Failure, KeyRefused, PlanRefused, QuotaSpent, SymbolRefused, VendorError, VendorUnavailable
 from vendors.ledger import DayLedger, Priority
@@ -352,6 +352,18 @@ def test_reply_is_kept_for_its_lifetime_and_a_damaged_one_is_asked_for_again(tmp
     assert [each.from_cache for each in replies] == [False, True, False, *[False] * 5]
     assert {each.rows for each in replies} == {replies[0].rows}
     assert not [each for each in file.parent.iterdir() if each.name.startswith(".")]  # no half-written file is left
+
+
+def test_replies_that_are_too_old_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    cache, now = DiskCache(tmp_path), datetime.now(UTC)
+    for kind in (Kind.QUOTE, Kind.REFERENCE):
+        cache.write("FMP", kind, "question", Entry("[]", now))
+    (tmp_path / "calls.db").write_text("not a reply")
+    assert cache.prune(now) == 0
+    assert cache.prune(now + timedelta(hours=1)) == 1
+    assert cache.read("FMP", Kind.REFERENCE, "question", now) == Entry("[]", now)
+    assert cache.prune(now + timedelta(days=8)) == 1
+    assert (tmp_path / "calls.db").exists()
 
 
 def test_refusals_and_replies_that_repeat_the_key_are_not_kept(tmp_path: Path) -> None:

@@ -165,6 +165,17 @@ def test_whatever_fails_the_list_is_made_and_says_what_was_missing(fault: Fault,
         assert content["evidence"]["quotes"] == "Polygon"
 
 
+def test_history_that_ends_too_early_is_passed_over(tmp_path: Path) -> None:
+    double = FmpDouble(symbols=12)
+    rows = double.rows(
+        "/stable/historical-price-eod/full", {"symbol": "S000", "from": "2026-10-06", "to": "2026-11-18"}
+    )
+    double.answers["/stable/historical-price-eod/full"] = (200, "application/json", json.dumps(rows))
+    content = analyse(tmp_path, double, own=("S000",), strategy=StrategySettings(watchlist_universe_size=1))
+    assert symbols(content) == ["S000"]  # from the broker
+    assert "MALFORMED: FMP historical-price-eod/full: the history ends before the last session" in content["missing"]
+
+
 def test_silent_broker_costs_nothing_while_a_vendor_answers(tmp_path: Path) -> None:
     assert len(symbols(analyse(tmp_path, FmpDouble(symbols=12), bars=silent_broker))) == 4
 
@@ -190,7 +201,7 @@ def test_plan_without_calls_left_passes_on_to_the_broker_instead_of_waiting(tmp_
     content = analyse(tmp_path, double, plan="basic")  # ten calls a minute
     assert len(double.asked) == 10
     assert len(symbols(content)) == 4
-    assert any("the plan's next call is in 61 s (" in words for words in content["missing"])
+    assert any("the plan has no call left before the deadline (" in words for words in content["missing"])
 
 
 def test_symbol_that_the_gateway_does_not_know_is_left_out(tmp_path: Path) -> None:
