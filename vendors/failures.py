@@ -89,7 +89,7 @@ Classify = Callable[[int, Any], Verdict | None]  # (status, parsed body or plain
 def parsed(text: str) -> Any:
     """The JSON value in `text`; the text itself when it is none, or holds NaN or infinity."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return text
 

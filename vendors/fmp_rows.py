@@ -7,7 +7,22 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from vendors.rows import Day, Figures, LocalTime, MaybeDay, Number, Price, Row, Symbol, Text, Volume, Year
+from vendors.rows import (
+    Count,
+    Day,
+    Figures,
+    LocalTime,
+    MaybeDay,
+    Number,
+    Price,
+    Row,
+    Stamp,
+    Symbol,
+    Text,
+    Volume,
+    Whole,
+    Year,
+)
 
 
 class Screened(Row):
@@ -64,7 +79,7 @@ class Quote(Row):
     exchange: Text | None = None
     open: Number | None = None
     previous_close: Number | None = None
-    timestamp: Annotated[int, Field(gt=0, lt=10**11)]  # epoch seconds
+    timestamp: Annotated[Whole, Field(gt=0, lt=10**11)]  # epoch seconds
 
 
 class ShortQuote(Row):
@@ -118,7 +133,7 @@ class News(Row):
     """`published_date` has no offset; which zone it is in is not documented."""
 
     symbol: Symbol | None = None
-    published_date: LocalTime | None = None
+    published_date: Stamp | None = None
     publisher: Text | None = None
     title: Text
     site: Text | None = None
@@ -141,8 +156,8 @@ class Period(Figures):
 
     symbol: Symbol
     date: Day
-    fiscal_year: Year
-    period: Text
+    fiscal_year: Year | None = None
+    period: Text | None = None
     reported_currency: Text | None = None
 
 
@@ -221,7 +236,7 @@ class TargetSummary(Figures):
 
 class TargetNews(Row):
     symbol: Symbol
-    published_date: Text
+    published_date: Stamp
     news_title: Text | None = None
     analyst_name: Text | None = None
     price_target: Number
@@ -233,18 +248,18 @@ class TargetNews(Row):
 
 class GradesConsensus(Row):
     symbol: Symbol
-    strong_buy: int
-    buy: int
-    hold: int
-    sell: int
-    strong_sell: int
+    strong_buy: Count
+    buy: Count
+    hold: Count
+    sell: Count
+    strong_sell: Count
     consensus: Text | None = None
 
 
 class RatingsSnapshot(Figures):
     symbol: Symbol
     rating: Text
-    overall_score: int
+    overall_score: Count
 
 
 class PriceChange(Figures):
@@ -306,8 +321,8 @@ class Listed(Row):
 class Filing(Row):
     symbol: Symbol
     cik: Text | None = None
-    filing_date: LocalTime
-    accepted_date: LocalTime | None = None
+    filing_date: Stamp
+    accepted_date: Stamp | None = None
     form_type: Text
     link: Text | None = None
 

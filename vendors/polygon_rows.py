@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from vendors.rows import Count, Day, Instant, MaybeDay, Number, Price, Row, Symbol, Text, Volume
+from vendors.rows import Count, Day, Instant, MaybeDay, Number, Price, Row, Symbol, Text, Volume, Whole
 
-Ms = Annotated[int, Field(gt=0, lt=10**14)]
-Ns = Annotated[int, Field(ge=0, lt=10**20)]
+Ms = Annotated[Whole, Field(gt=0, lt=10**14)]
+Ns = Annotated[Whole, Field(ge=0, lt=10**20)]
 
 
 class PolygonRow(Row):
@@ -50,7 +50,7 @@ class Sums(PolygonRow):
     v: Volume | None = None
     vw: Volume | None = None
     av: Volume | None = None
-    t: Annotated[int, Field(ge=0)] | None = None
+    t: Count | None = None
 
 
 class LastTrade(PolygonRow):
@@ -192,5 +192,5 @@ class Related(PolygonRow):
 
 
 class IndicatorValue(PolygonRow):
-    timestamp: Annotated[int, Field(gt=0)]
+    timestamp: Annotated[Whole, Field(gt=0)]
     value: Number

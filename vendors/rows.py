@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+NAMEABLE = re.compile(r"[A-Z0-9.^-]{1,12}")  # nothing else of a bad row is repeated in a log
 MOST_NAMED = 20  # dropped rows that are named; all are counted
 
 
@@ -29,15 +31,21 @@ def _blank_is_none(value: Any) -> Any:
     return None if value == "" else value
 
 
-Symbol = Annotated[str, Field(min_length=1, max_length=20, pattern=r"^[A-Z0-9][A-Za-z0-9.\-^=:/]*$")]
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value  # 99.0 is the number 99
+
+
+Symbol = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Z0-9^][A-Za-z0-9.\-^=:/]*$")]
 Text = Annotated[str, Field(max_length=50_000)]
 Day = Annotated[date, BeforeValidator(_day)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
+Stamp = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d:\d\d\S*)?$", max_length=40)]  # zone or none
 LocalTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")]  # without an offset
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e18, le=1e18)]
 Price = Annotated[float, Field(allow_inf_nan=False, gt=0, le=1e8)]
 Volume = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1e13)]
-Count = Annotated[int, Field(ge=0)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, Field(ge=0)]
 Year = Annotated[str, Field(pattern=r"^\d{4}$")]
 MaybeDay = Annotated[date | None, BeforeValidator(lambda value: _day(_blank_is_none(value)))]
 
@@ -97,7 +105,7 @@ def check_rows(model: type[R], raw: Sequence[Any]) -> Checked[R]:
 def _name(number: int, item: Any, error: ValidationError) -> str:
     """`row 3 (AAPL): price: input should be greater than 0`, without the value: that may be anything."""
     symbol = next((item[key] for key in ("symbol", "ticker", "T") if key in item), "") if isinstance(item, dict) else ""
-    who = f" ({symbol})" if isinstance(symbol, str) and symbol.isascii() and 0 < len(symbol) <= 20 else ""
+    who = f" ({symbol})" if isinstance(symbol, str) and NAMEABLE.fullmatch(symbol) else ""
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in fault["loc"])
     return f"row {number}{who}: {where or 'the row'}: {fault['type'].replace('_', ' ')}"
