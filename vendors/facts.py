@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+BROKEN_PRINT_PCT = 60.0  # a mover beyond it is more often a broken print than a stock to trade
 
 
 class Need(StrEnum):

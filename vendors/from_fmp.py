@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
-from market_hours import new_york_calendar
-from trading.bars import Bar, bar_fault
-from trading.money import price_to_tick_from_usd
+from trading.bars import Bar
 from vendors import fmp
 from vendors.client import Endpoint, Reply
-from vendors.facts import EarningsDate, Fundamentals, Listing, MarketQuote, Need, NewsItem, Opinion, Screen
+from vendors.daily_bars import daily_bar, sound_bars
+from vendors.facts import (
+    BROKEN_PRINT_PCT,
+    EarningsDate,
+    Fundamentals,
+    Listing,
+    MarketQuote,
+    Need,
+    NewsItem,
+    Opinion,
+    Screen,
+)
 from vendors.failures import MalformedReply, SymbolRefused, VendorError
 from vendors.rows import R
 from vendors.sources import Found
 
 T = TypeVar("T")
 EXCHANGES = ("NASDAQ", "NYSE", "AMEX")
-MOST_CHANGE_PCT = 60.0  # beyond it a mover is more often a broken print than a stock to trade
 
 
 class FmpSource:
@@ -79,7 +86,7 @@ class FmpSource:
             )
             for reply in replies
             for row in reply.rows
-            if row.exchange in EXCHANGES and abs(row.changes_percentage) <= MOST_CHANGE_PCT
+            if row.exchange in EXCHANGES and abs(row.changes_percentage) <= BROKEN_PRINT_PCT
         }
         return Found(
             tuple(listings.values()), min(each.fetched_at for each in replies), sum(each.dropped for each in replies)
@@ -176,26 +183,6 @@ class FmpSource:
         except VendorError:
             return None  # counted and remembered by the client; the field stays unknown
         return reply.rows[0] if reply.rows else None
-
-
-def daily_bar(day: date, prices_usd: tuple[float, float, float, float], volume: float) -> Bar:
-    """A daily bar as the broker's: it starts at 00:00 UTC of its date."""
-    start = datetime.combine(day, time(), UTC)
-    opened, high, low, close = (price_to_tick_from_usd(usd) for usd in prices_usd)
-    return Bar(int(start.timestamp()), opened, high, low, close, math.floor(volume))
-
-
-def sound_bars(
-    vendor: str, endpoint: str, session_date: date, bars: dict[date, Bar], reply: Reply[R]
-) -> Found[list[Bar]]:
-    """In order of time; a bar that cannot be real is dropped and counted.
-
-    Raises MalformedReply when the last session before `session_date` is not among them: a stale history scores wrong.
-    """
-    kept = [bars[day] for day in sorted(bars) if not bar_fault(bars[day])]
-    if kept and new_york_calendar(session_date).previous_session(session_date).date not in bars:
-        raise MalformedReply(vendor, endpoint, "the history ends before the last session")
-    return Found(kept, reply.fetched_at, reply.dropped + len(bars) - len(kept))
 
 
 def _found(value: T, reply: Reply[R]) -> Found[T]:

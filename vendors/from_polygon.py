@@ -9,9 +9,9 @@ from typing import Any
 from market_hours import NEW_YORK, Clock, new_york_calendar
 from trading.bars import Bar
 from vendors import polygon
-from vendors.facts import Fundamentals, Listing, MarketQuote, Need, NewsItem, Screen
+from vendors.daily_bars import daily_bar, sound_bars
+from vendors.facts import BROKEN_PRINT_PCT, Fundamentals, Listing, MarketQuote, Need, NewsItem, Screen
 from vendors.failures import SymbolRefused
-from vendors.from_fmp import MOST_CHANGE_PCT, daily_bar, sound_bars
 from vendors.polygon_rows import Snapshot
 from vendors.sources import Found
 
@@ -55,7 +55,7 @@ class PolygonSource:
             Listing(symbol=row.ticker, name="", price_usd=price, change_pct=row.todays_change_pct)
             for reply in replies
             for row in reply.rows
-            if (price := row.price()) and abs(row.todays_change_pct or 0.0) <= MOST_CHANGE_PCT
+            if (price := row.price()) and abs(row.todays_change_pct or 0.0) <= BROKEN_PRINT_PCT
         ]
         return Found(tuple(listings), min(each.fetched_at for each in replies), sum(each.dropped for each in replies))
 

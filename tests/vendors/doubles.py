@@ -140,6 +140,33 @@ REFUSALS: dict[Fault, tuple[int, Any, Any]] = {  # fault -> status, FMP's body, 
 }
 
 
+ABOUT: dict[str, dict[str, Any]] = {  # endpoint of FMP that takes one symbol -> what it says of each
+    "profile": {
+        "price": 20,
+        "marketCap": 10**10,
+        "beta": 1.2,
+        "companyName": "Example Inc.",
+        "sector": "Technology",
+        "isEtf": False,
+        "isActivelyTrading": True,
+        "isAdr": False,
+        "isFund": False,
+    },
+    "ratios-ttm": {"priceToEarningsRatioTTM": 21.5, "debtToEquityRatioTTM": 0.4, "netProfitMarginTTM": 0.2},
+    "key-metrics-ttm": {"returnOnEquityTTM": 0.3},
+    "financial-growth": {
+        "date": "2026-06-30",
+        "fiscalYear": "2026",
+        "period": "FY",
+        "revenueGrowth": 0.08,
+        "epsgrowth": -0.1,
+    },
+    "price-target-consensus": {"targetHigh": 30, "targetLow": 10, "targetConsensus": 25.5, "targetMedian": 25},
+    "grades-consensus": {"strongBuy": 1, "buy": 29, "hold": 11, "sell": 4, "strongSell": 2, "consensus": "Buy"},
+    "analyst-estimates": {"date": "2027-06-30", "epsAvg": 0, "revenueAvg": 1},
+}
+
+
 def _with_wrong_types(body: Any) -> Any:
     """Every number becomes a text, every text a list, in the rows only."""
     if isinstance(body, list):
@@ -198,6 +225,8 @@ class FmpDouble(VendorDouble):
                     "exchange": "NASDAQ",
                 }
             ]
+        if name in ABOUT:
+            return [{"symbol": symbol} | ABOUT[name] for symbol in wanted]
         if name == "batch-quote":
             return [self._quote(symbol) for symbol in wanted]
         if name == "historical-price-eod/full":

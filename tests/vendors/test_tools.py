@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TypeVar
 import pytest
 
 import tools
+from day_trading.progress import terminal_progress
 from tests.vendors.doubles import KEY, Fault, FmpDouble, PolygonDouble, StillClock, VendorDouble, serving
 from tests.vendors.harness import settings
 from utils import Environment, Misconfigured, load_settings
@@ -89,3 +92,38 @@ def test_settings_that_would_give_the_key_away_are_refused(name: str, value: str
     environment = Environment(process={name: value}, file={}, env_file=Path(".env"))
     with pytest.raises(Misconfigured, match=words):
         load_settings(VendorSettings, environment)
+
+
+def test_fundamentals_keep_what_the_plan_gives_and_leave_the_rest_unknown(tmp_path: Path) -> None:
+    double = FmpDouble()
+    whole = ask(tmp_path / "whole", lambda sources, _: tools.fundamentals(sources, "S000"), double).value
+    assert (whole.sector, whole.price_to_earnings, whole.return_on_equity, whole.revenue_growth, whole.eps_growth) == (
+        ("Technology", 21.5, 0.3, 0.08, -0.1)
+    )
+    double.faults = {"ratios-ttm": Fault.PLAN, "key-metrics-ttm": Fault.HANGS_UP}
+    part = ask(tmp_path / "part", lambda sources, _: tools.fundamentals(sources, "S000"), double)
+    assert part.source == "FMP"
+    assert (part.value.market_cap_usd, part.value.price_to_earnings, part.value.return_on_equity) == (1e10, None, None)
+
+
+def test_opinion_counts_both_kinds_of_buy_and_takes_zero_estimates_for_none(tmp_path: Path) -> None:
+    found = ask(tmp_path, lambda sources, _: tools.opinion(sources, "S000"), FmpDouble()).value
+    assert (found.target_usd, found.buys, found.holds, found.sells) == (25.5, 30, 11, 6)
+    assert found.eps_estimate_usd is None
+
+
+def test_symbol_that_no_vendor_knows_is_unknown_and_no_guess(tmp_path: Path) -> None:
+    answer = ask(tmp_path, lambda sources, _: tools.fundamentals(sources, "ZZZZ"), FmpDouble())
+    assert not answer.is_known
+    assert answer.missing[0] == "SYMBOL: FMP profile: ZZZZ is not known"
+
+
+def test_progress_is_drawn_on_a_terminal_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_terminal in (True, False):
+        screen = io.StringIO()
+        monkeypatch.setattr(screen, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        monkeypatch.setattr(sys, "stderr", screen)
+        with terminal_progress(3) as step:
+            step()
+            step()
+        assert ("2/3" in screen.getvalue()) is is_terminal

@@ -34,7 +34,7 @@ from trading.bars import Bar
 from trading.errors import BrokerUnavailable, HistoryUnavailable
 from trading.premarket import Evidence
 from trading.settings import StrategySettings
-from vendors.from_fmp import daily_bar
+from vendors.daily_bars import daily_bar
 from vendors.settings import VendorSettings
 
 OWN = ("S000", "S001", "S005")
