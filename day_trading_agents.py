@@ -12,7 +12,7 @@ if __name__ == "__main__":  # the command loads what it needs once its event loo
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,6 +48,7 @@ from telemetry.instruments import (
 from telemetry.metering import measure
 from tools import open_sources
 from trading.advice import Adviser
+from trading.bars import Bar
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable
@@ -178,6 +179,11 @@ class IntradayTrader:
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
         return self._stop.is_set()
+
+    @property
+    def bars(self) -> Mapping[str, Sequence[Bar]]:
+        """The session's completed minute bars by symbol."""
+        return self._desk.view.bars
 
     async def run(self, universe: Sequence[str]) -> DayReport:
         """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""

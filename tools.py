@@ -128,5 +128,5 @@ async def history(sources: Sources, symbol: str, session_date: date, calendar_da
 
 
 async def market_status(sources: Sources) -> Answer[str]:
-    """ "open", "closed" or "extended-hours", as the vendor says; the calendar is `market_hours`."""
+    """What the vendor says: open, closed or extended-hours. The calendar itself is `market_hours`."""
     return await sources.ask(Need.MARKET_STATUS, "")

@@ -14,7 +14,7 @@ class VendorSettings(BaseModel):
     """Keys, plans and limits. Without a key a vendor is not asked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    ENV_PREFIXES: ClassVar[tuple[str, ...]] = ("FMP_", "POLYGON_", "DEEPSEEK_", "VENDOR_")
+    ENV_PREFIXES: ClassVar[tuple[str, ...]] = ("FMP_", "POLYGON_", "VENDOR_")
 
     fmp_api_key: SecretStr | None = Field(None, description="key of Financial Modeling Prep")
     fmp_plan: Literal["basic", "starter", "premium", "ultimate"] = Field(
@@ -36,8 +36,6 @@ class VendorSettings(BaseModel):
         30.0, description="limit of a vendor's call with its tries and waits", gt=0, le=600
     )
     vendor_retries: int = Field(2, description="further tries of a vendor's call that may succeed then", ge=0, le=5)
-    deepseek_api_key: SecretStr | None = Field(None, description="key of DeepSeek (not used yet)")
-    google_cloud_project: str | None = Field(None, description="Google Cloud project for Gemini (not used yet)")
 
     @field_validator("fmp_base_url", "polygon_base_url")
     @classmethod
