@@ -377,6 +377,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         risk=settings.risk,
         performance=tuned(settings.performance, read_hardware(database.parent)),
         records=settings.records,
+        vendors=None if simulated else settings.vendors,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,
