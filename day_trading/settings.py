@@ -42,6 +42,7 @@ class DayTraderConfiguration:
     broker: BrokerSettings
     performance: PerformanceSettings
     records: RecordsSettings
+    llm: LlmSettings
     vendors: VendorSettings
 
     @classmethod
@@ -56,6 +57,7 @@ class DayTraderConfiguration:
             broker=load_settings(BrokerSettings, environment),
             performance=load_settings(PerformanceSettings, environment),
             records=load_settings(RecordsSettings, environment),
+            llm=load_settings(LlmSettings, environment),
             vendors=load_settings(VendorSettings, environment),
         )
 
