@@ -18,18 +18,16 @@ from utils import (
     read_environment,
     setup_logging,
     unknown_variables,
-    write_json_atomically,
 )
 
 if TYPE_CHECKING:
     import asyncio
-    from datetime import date, datetime
+    from datetime import date
 
     from day_trading.options import TraderOptions
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock
     from observability import TradingHistory
-    from trading.day_report import DayReport
 
 log = logging.getLogger("day_trader")
 
@@ -213,6 +211,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
     with asyncio.Runner() as runner:
         loop = runner.get_loop()  # the client library binds to the loop that is set when it is imported
+        from day_trading.telling import clock_text, tell
         from market_hours import new_york_calendar, new_york_date
 
         options = _options(args, environment)
@@ -221,7 +220,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
         session = calendar.session_on(today)
         if session is None or clock.now() >= session.close:
             following = calendar.next_session(today)
-            opens = f"{following.date:%A %Y-%m-%d}, it opens at {_clock_text(following.open)}"
+            opens = f"{following.date:%A %Y-%m-%d}, it opens at {clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
         from day_trading.signals import obey_signals
@@ -229,18 +228,19 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
         database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
         with only_user(database), _open_history(database, mode, options) as history:
+            from day_trading.close_of_day import evaluated
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
             from health.watchdog import ServiceManager, under_watch
 
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
-                start = _clock_text(session.open - PREPARE_BEFORE_OPEN)
+                start = clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
             obey_signals(loop, trader)
             running = trader.run(options.strategy.watchlist_universe)
             service = ServiceManager(environment.process)
             report = runner.run(under_watch(service, running, trader.health.status, trader.health.stalled))
-            _tell(report)
+            tell(evaluated(report, session, trader.bars, history, clock.now()), LOG_DIR)
             history.end_session(session.date.isoformat(), clock.now())
             if trader.fault is not None:
                 raise trader.fault
@@ -269,8 +269,10 @@ async def _simulate_sessions(
     from random import Random
     from uuid import UUID
 
+    from day_trading.close_of_day import evaluated
     from day_trading.options import known_watchlist
     from day_trading.signals import obey_signals
+    from day_trading.telling import tell
     from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import build_world, choose_sessions, recorded_feed, running_gateway, synthetic_feed
     from ib_simulator.gateway import GatewayOptions
@@ -309,7 +311,7 @@ async def _simulate_sessions(
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
                 obey_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
-                _tell(report)
+                tell(evaluated(report, session, trader.bars, history, world.clock.now()), LOG_DIR)
                 history.end_session(session.date.isoformat(), world.clock.now())
                 if trader.fault is not None:
                     raise trader.fault
@@ -381,26 +383,6 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
             daily_atr=settings.strategy.atr_timeframe == "day",
         ),
     )
-
-
-def _clock_text(when: datetime) -> str:
-    """`09:30 in New York (Mon 15:30 CET here)`."""
-    from market_hours import NEW_YORK
-
-    there, here = when.astimezone(NEW_YORK), when.astimezone()
-    elsewhere = there.utcoffset() != here.utcoffset()
-    return f"{there:%H:%M} in New York" + f" ({here:%a %H:%M %Z} here)" * elsewhere
-
-
-def _tell(report: DayReport) -> None:
-    """Write the day log and print the summary."""
-    from market_hours import NEW_YORK
-    from trading.day_summary import summary_lines
-
-    ended = report.ended_at.astimezone(NEW_YORK)
-    path = LOG_DIR / f"day_trader_run_{report.session_date}_{ended:%H%M%S}.json"
-    write_json_atomically(path, report)
-    print("\n".join(summary_lines(report, str(path), NEW_YORK)))
 
 
 if __name__ == "__main__":

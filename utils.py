@@ -56,9 +56,6 @@ class HaltTrading(TradingError):
     """A safety rule ended the program: kill switch, loss limit, account mismatch, broken invariant."""
 
 
-# --- settings ---------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment(Mapping[str, str]):
     """Variables of the process over those of an `.env` file, and where each came from.
@@ -199,23 +196,17 @@ def _bounds(info: FieldInfo) -> str:
     return "; allowed " * bool(bounds) + " and ".join(f"{sign} {bound}" for sign, bound in bounds.items())
 
 
-# --- logging ----------------------------------------------------------------------------------------------------
-
-
 def setup_logging(
     log_file: Path | None,
     level: int | str = logging.WARNING,
     *,
-    json: bool = False,
     secrets: Iterable[str] | None = None,
-    quiet: Iterable[str] = QUIET_LOGGERS,
     file_only: Iterable[str] = (),
 ) -> None:
     """Readable lines to stderr from `level`, and to `log_file` from INFO (from `level` if that is lower). UTC.
 
-    `json` writes one JSON object per line to both. `secrets` (default: those of `read_environment()`) are blanked
-    in messages and exception texts. Loggers in `quiet` are held at WARNING, those in `file_only` never reach stderr.
-    A repeated call replaces the set-up.
+    `secrets` (default: those of `read_environment()`) are blanked in messages and exception texts. Loggers of
+    QUIET_LOGGERS are held at WARNING, those in `file_only` never reach stderr. A repeated call replaces the set-up.
     Raises Misconfigured on an unknown level or a file that cannot be written.
     """
     if isinstance(level, str):
@@ -242,10 +233,10 @@ def setup_logging(
     for handler, name in zip(handlers, HANDLER_NAMES, strict=False):
         handler.name = name
         handler.addFilter(redact)
-        handler.setFormatter(_JsonLines() if json else _PlainLines())
+        handler.setFormatter(_PlainLines())
         root.addHandler(handler)
     root.setLevel(min(handler.level for handler in handlers))
-    for name in quiet:
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -297,21 +288,6 @@ class _PlainLines(logging.Formatter):
         trace_id = getattr(record, "trace_id", "")
         record.trace = f" trace={trace_id}" if trace_id else ""
         return super().format(record)
-
-
-class _JsonLines(_PlainLines):
-    """One object per line: time, level, logger, message; trace_id, span_id and exception where there are any."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name}
-        line["message"] = record.getMessage()
-        line |= {name: getattr(record, name) for name in ("trace_id", "span_id") if getattr(record, name, "")}
-        if record.exc_text:
-            line["exception"] = record.exc_text
-        return json.dumps(line, ensure_ascii=False)
-
-
-# --- JSON files -------------------------------------------------------------------------------------------------
 
 
 def write_json_atomically(path: Path, value: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -90,7 +90,9 @@ class OpenTelemetry:
         self._tracing = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=self._ids)
         self._tracing.add_span_processor(self._collected)
         self._tracer = self._tracing.get_tracer(SCOPE)
-        readers: list[MetricReader] = [_metric_reader(metrics)] if metrics else []
+        self._metric_exporter = _metric_exporter(metrics) if metrics else None
+        exporter = self._metric_exporter
+        readers: list[MetricReader] = [PeriodicExportingMetricReader(exporter)] if exporter else []
         self._stop_serving: Callable[[], None] = lambda: None
         if prometheus is not None:
             reader, self._stop_serving = _serve_prometheus(*prometheus)
@@ -116,10 +118,17 @@ class OpenTelemetry:
     def shut_down(self, *, deliver: bool) -> None:
         self._stop_serving()
         if not deliver:
-            return  # the SDK's threads are daemons
+            self.abandon()
+            return
         self._metering.shutdown(timeout_millis=2_000)
         if self._exporter is not None:
             self._exporter.shutdown()
+
+    def abandon(self) -> None:
+        """Give up what is on its way to a collector that does not answer. Any thread may ask; returns at once."""
+        for exporter in (self._exporter, self._metric_exporter):
+            if exporter is not None:
+                exporter.shutdown()
 
     def _end(self, record: SpanRecord) -> None:
         """Make one span of the SDK. Whether it is sampled is decided by its trace, alike for all of its spans."""
@@ -195,14 +204,14 @@ def _span_exporter(push: Push) -> SpanExporter:
     return Http(timeout=push.timeout_s)
 
 
-def _metric_reader(push: Push) -> MetricReader:
+def _metric_exporter(push: Push) -> MetricExporter:
     if push.protocol == GRPC:
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc
 
-        return PeriodicExportingMetricReader(Grpc(timeout=push.timeout_s))
+        return Grpc(timeout=push.timeout_s)
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as Http
 
-    return PeriodicExportingMetricReader(Http(timeout=push.timeout_s))
+    return Http(timeout=push.timeout_s)
 
 
 def _serve_prometheus(host: str, port: int) -> tuple[MetricReader, Callable[[], None]]:

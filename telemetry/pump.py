@@ -20,7 +20,7 @@ TELL_AGAIN_S = 600.0  # a collector that stays away is named this often
 
 
 class Backend(Protocol):
-    """Who knows OpenTelemetry. Called from the pump's thread only; may block."""
+    """Who knows OpenTelemetry. Called from the pump's thread only, but for `abandon`; may block."""
 
     def export(self, spans: Sequence[SpanRecord]) -> bool:
         """Hand spans on; False when they did not arrive."""
@@ -30,6 +30,9 @@ class Backend(Protocol):
 
     def shut_down(self, *, deliver: bool) -> None:
         """Close, having handed on the last metrics where that makes sense."""
+
+    def abandon(self) -> None:
+        """Give up what hangs, from any thread and at once."""
 
 
 class Pump:
@@ -59,9 +62,11 @@ class Pump:
         self._waiting.append(item)
 
     def close(self, limit_s: float) -> None:
-        """Deliver what waits, for `limit_s` seconds of wall time at most; a thread that hangs then is left behind."""
+        """Deliver what waits, for `limit_s` seconds of wall time at most; then what hangs is given up."""
         self._closing.set()
         self._thread.join(limit_s)
+        if self._thread.is_alive():
+            self._backend.abandon()
         left = len(self._waiting)
         if self._thread.is_alive() or left or self.lost:
             log.info("telemetry: %d spans delivered to %s, %d lost", self.delivered, self._where, self.lost + left)

@@ -77,7 +77,7 @@ def health(number: int) -> Statement:
 def test_rows_that_wait_share_one_commit_and_many_share_one_statement(path: Path) -> None:
     watched = Watched(path)
     for number in range(1_000):
-        watched.writer.submit(*health(number))
+        watched.writer.submit(*health(number)[:2])
     ran = watched.finish()
     assert ran["COMMIT"] == 1
     assert ROWS_AT_ONCE == (256, 16)
@@ -88,7 +88,7 @@ def test_rows_that_wait_share_one_commit_and_many_share_one_statement(path: Path
 def test_statements_are_compiled_once_however_often_they_run(path: Path) -> None:
     watched = Watched(path)
     for number in range(1_000):
-        watched.writer.submit(*health(number))
+        watched.writer.submit(*health(number)[:2])
         watched.writer.submit(queries.SET_META, (f"k{number}", "v"))  # in between, so that no rows are joined
     ran = watched.finish()
     assert ran["INSERT"] == 2_000
@@ -100,7 +100,7 @@ def test_a_bracket_is_one_statement_and_one_commit_and_only_it_waits_for_the_dis
     rows = [queries.ORDER_INTENTS.values(replace(intent(f"i{n}"), bot="b", mode="m")) for n in range(4)]
     watched.writer.submit_durable([Statement(queries.ORDER_INTENTS.insert, row) for row in rows])
     for number in range(10):
-        watched.writer.submit(*health(number))
+        watched.writer.submit(*health(number)[:2])
     ran = watched.finish()
     assert (ran["COMMIT"], ran["INSERT"]) == (2, 11)
     begins = [number for number, statement in enumerate(watched.statements) if statement == "BEGIN IMMEDIATE"]
@@ -182,9 +182,9 @@ def steps(history: TradingHistory, ask: Callable[[TradingHistory], object]) -> i
         return 0
 
     ask(history)  # compile, and read the schema
-    history._reader.set_progress_handler(count, 1)
+    history._connection.set_progress_handler(count, 1)
     ask(history)
-    history._reader.set_progress_handler(None, 1)
+    history._connection.set_progress_handler(None, 1)
     return counted[0]
 
 
@@ -269,7 +269,7 @@ def test_the_configured_cache_and_map_are_those_of_the_connections(path: Path) -
         path, bot="day_trader", mode="paper", cache_mb=config.sqlite_cache_mb, mmap_mb=config.sqlite_mmap_mb
     ) as history:
         assert history._limits_active == ("wal", 12.0, 64.0)
-        assert limits_of(history._reader) == ("wal", 12.0, 64.0)
+        assert limits_of(history._connection) == ("wal", 12.0, 64.0)
 
 
 # Threads

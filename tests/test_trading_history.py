@@ -186,7 +186,7 @@ READERS: dict[str, Callable[[TradingHistory], object]] = {  # performance index 
 @pytest.mark.parametrize("index", QUERY_OF_INDEX)
 def test_a_reader_runs_the_query_that_its_index_is_there_for(history: TradingHistory, path: Path, index: str) -> None:
     seen: list[str] = []
-    history._reader.set_trace_callback(seen.append)  # statements with their parameters filled in
+    history._connection.set_trace_callback(seen.append)  # statements with their parameters filled in
     READERS[index](history)
     assert re.fullmatch(r"('[^']*'|\d+)".join(map(re.escape, QUERY_OF_INDEX[index].split("?"))), seen[-1])
     with closing(open_for_reading(path)) as reader:

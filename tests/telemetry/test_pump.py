@@ -20,6 +20,7 @@ class Backend:
         self.batches: list[Sequence[SpanRecord]] = []
         self.measured: list[Measurement] = []
         self.delivered_at_the_end: list[bool] = []
+        self.abandoned = False
         self._accept = accept
 
     def export(self, spans: Sequence[SpanRecord]) -> bool:
@@ -31,6 +32,9 @@ class Backend:
 
     def shut_down(self, *, deliver: bool) -> None:
         self.delivered_at_the_end.append(deliver)
+
+    def abandon(self) -> None:
+        self.abandoned = True
 
 
 def span(number: int) -> SpanRecord:
@@ -71,7 +75,8 @@ def test_an_exporter_that_hangs_is_left_behind() -> None:
         hanging.set()
         return release.wait(60)
 
-    pump = Pump(Backend(hang), where="here", interval_s=0.001)
+    backend = Backend(hang)
+    pump = Pump(backend, where="here", interval_s=0.001)
     pump.put(span(1))
     assert hanging.wait(20)
     for number in range(2, 1_000):
@@ -79,6 +84,7 @@ def test_an_exporter_that_hangs_is_left_behind() -> None:
     pump.close(0.01)  # returns: the test would last a minute otherwise
     assert pump._thread.is_alive()
     assert pump._thread.daemon
+    assert backend.abandoned
     release.set()
 
 
