@@ -19,7 +19,11 @@ from trading.strategy import Parameters
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
 LIMITED = LIMITS._replace(
-    max_daily_loss=60 * USD, max_drawdown=90 * USD, max_open_positions=4, max_entries_per_session=9, max_entries_per_symbol=3
+    max_daily_loss=60 * USD,
+    max_drawdown=90 * USD,
+    max_open_positions=4,
+    max_entries_per_session=9,
+    max_entries_per_symbol=3,
 )
 ANY_SYMBOL = st.sampled_from(SYMBOLS)
 
