@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help simulate test lint bench soak format ib_async stoqey clean
+.PHONY: help simulate test lint bench soak parity format ib_async stoqey clean
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
@@ -33,6 +33,9 @@ bench: $(VENV)/.dev ## each benchmarks/bench_*.py
 
 soak: $(VENV)/.dev ## the long tests only
 	$(BIN)/python -m pytest -m soak -n 2 $(ARGS)
+
+parity: $(VENV)/.dev ## the research engine against the full day trader, 600 symbol-days
+	PYTHONPATH=. $(BIN)/python -m tests.research.parity
 
 format: $(VENV)/.dev ## rewrite the code in the house format
 	$(BIN)/python -m ruff check --fix .
@@ -62,7 +65,7 @@ $(VENV)/.day-trader: day_trader_requirements.txt | $(BIN)/pip
 	@touch $@
 
 # after .day-trader, for `make -j`: two pips in one .venv break each other
-$(VENV)/.dev: requirements-dev.txt requirements-ib_async.txt requirements.txt day_trader_requirements.txt | $(VENV)/.day-trader
+$(VENV)/.dev: requirements-dev.txt requirements-ib_async.txt requirements-research.txt requirements.txt day_trader_requirements.txt | $(VENV)/.day-trader
 	@echo "installing $< into $(VENV)"
 	@$(INSTALL) -r $<
 	@$(INSTALL) --no-deps --upgrade --target $(VENV)/clients/ib_async -r requirements-ib_async.txt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -180,6 +180,11 @@ class IntradayTrader:
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
         return self._stop.is_set()
+
+    @property
+    def bars(self) -> Mapping[str, Sequence[Bar]]:
+        """The session's completed minute bars by symbol."""
+        return self._desk.view.bars
 
     async def run(self, universe: Sequence[str]) -> DayReport:
         """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
 from day_trading.kill_switch import KillSwitch
+from llm.settings import LlmSettings
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
 from telemetry.settings import TelemetrySettings
@@ -24,6 +25,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     SafetySettings,
     BrokerSettings,
     VendorSettings,
+    LlmSettings,
     PerformanceSettings,
     TelemetrySettings,
     RecordsSettings,

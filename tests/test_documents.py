@@ -28,9 +28,11 @@ import main
 import performance_config
 from day_trading.settings import SETTINGS_CLASSES
 from ib_simulator import __main__ as simulator
+from llm import __main__ as llm
 from observability import TradingHistory
 from records import __main__ as records
 from records.trade_rows import MONEY_RULES, PRICE_RULES
+from research import __main__ as research
 from tests.test_floors import product_sources
 from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings
@@ -50,12 +52,17 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-SIMULATOR, RECORDS = "-m ib_simulator", "-m records"
+SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
 ENTRIES = {  # what follows `python` -> its command line
     module.__name__ + ".py": module.build_parser()
     for module in (day_trader, main, performance_config)
     if hasattr(module, "build_parser")
-} | {SIMULATOR: simulator.build_parser(), RECORDS: records.build_parser()}
+} | {
+    SIMULATOR: simulator.build_parser(),
+    RECORDS: records.build_parser(),
+    RESEARCH: research.build_parser(),
+    LLM: llm.build_parser(),
+}
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
@@ -64,6 +71,7 @@ WRITTEN_BY_THE_PROGRAM = {
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",
+    "llm_budget.db",
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data
 SKIPPED_FOLDERS = {"logs", "reports", "__pycache__"}  # what runs leave behind
@@ -301,7 +309,12 @@ def test_check_refuses_a_wrong_command(command: str) -> None:
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    return {option for action in parser._actions for option in action.option_strings}
+    """Of the parser and of its commands."""
+    found = {option for action in parser._actions for option in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {option for command in action.choices.values() for option in options_of(command)}
+    return found
 
 
 def test_options_named_in_text_exist() -> None:
@@ -359,13 +372,15 @@ def test_readme_shows_the_exit_codes_of_the_program() -> None:
 
 
 def shape(lines: list[str]) -> list[str]:
-    """What stays the same from day to day in a summary: its labels and the head of its table, in order."""
+    """What stays the same from day to day in a summary, in order: its labels and the head of its table."""
     found = []
     in_table = False
     for line in lines:
         in_table = bool(line.strip()) and (in_table or line.startswith("symbol "))
         if line.startswith("symbol "):
             found.append(line)
+        elif line.startswith("- "):
+            continue  # a finding: each day has its own
         elif not in_table and (match := re.match(r"(\S[^,\d]*?)(?:  |,| \d)", line)) and match[1] != "warning":
             found.append(match[1])
     return found

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from trading.day_money import Marked, free_capital, marked, pause_end, unrealised
 from trading.funds import BuyingPower
 from trading.ledger import Position, bought, sold, with_fee
 from trading.money import BPS, MONEY_PER_PRICE_UNIT, notional
@@ -271,16 +272,11 @@ class SessionBook:
 
         A symbol without a bid keeps its cost as its value.
         """
-        self.unrealised = 0
-        for symbol, position in self.positions.items():
-            bid = bids.get(symbol, 0)
-            if bid > 0:
-                self.unrealised += notional(bid, position.quantity) - position.cost
-        pnl = self.pnl
-        self.peak = max(self.peak, pnl)
-        self.trough = min(self.trough, pnl - self.peak)
-        self.loss_latched = self.loss_latched or pnl <= -self.limits.max_daily_loss
-        self.drawdown_latched = self.drawdown_latched or self.peak - pnl >= self.limits.max_drawdown
+        self.unrealised = sum(unrealised(position, bids.get(symbol, 0)) for symbol, position in self.positions.items())
+        before = Marked(0, self.peak, self.trough, self.loss_latched, self.drawdown_latched)
+        after = marked(before, self.pnl, self.limits.max_daily_loss, self.limits.max_drawdown)
+        self.peak, self.trough = after.peak, after.trough
+        self.loss_latched, self.drawdown_latched = after.loss_latched, after.drawdown_latched
 
     @property
     def pnl(self) -> int:
@@ -295,10 +291,10 @@ class SessionBook:
         than what that one lags behind: other bots, withdrawals and foreign positions change it too.
         """
         reported = self.buying_power.reported.net_liquidation + self.equity_at_open * REPORT_LAG_BPS // BPS
-        capital = min(self.equity_at_open + self.pnl, reported) * self.allocation_ppm // 1_000_000
-        capital -= sum(position.cost for position in self.positions.values())
-        capital -= sum(entry.capital for entry in self.pending.values())
-        return max(capital, 0)
+        committed = sum(position.cost for position in self.positions.values())
+        committed += sum(entry.capital for entry in self.pending.values())
+        pnl = min(self.pnl, reported - self.equity_at_open)
+        return free_capital(self.equity_at_open, pnl, self.allocation_ppm, committed)
 
     @property
     def _day_trades_begun(self) -> int:
@@ -376,13 +372,14 @@ class SessionBook:
 
     def _pause_until_s(self) -> int:
         """End of the pause after a streak of losing round trips; 0 when there is none."""
-        streak = self.limits.loss_streak
-        if len(self.round_trips) < streak:
-            return 0
-        last = [trip for _, trip in self.round_trips[-streak:]]
-        if any(trip.sold_for - trip.bought_for - trip.fees >= 0 for trip in last):
-            return 0
-        return last[-1].closed_s + self.limits.loss_streak_pause_s
+        limits = self.limits
+        losses = 0
+        for _, trip in reversed(self.round_trips[-limits.loss_streak :]):
+            if trip.sold_for - trip.bought_for - trip.fees >= 0:
+                break
+            losses += 1
+        last_closed_s = self.round_trips[-1][1].closed_s if self.round_trips else 0
+        return pause_end(losses, last_closed_s, limits.loss_streak, limits.loss_streak_pause_s)
 
     def _closing(self, exec_id: str) -> Closing:
         sale = self._sales[exec_id]

@@ -51,9 +51,9 @@ def judge_entry(
     so that every later refusal is one of a wanted entry.
     """
     if symbol.quantity > 0:
-        return Judgement(Rule.POSITION_OPEN, 0.0, float(symbol.quantity))
+        return Judgement(Rule.POSITION_OPEN, 0.0, float(symbol.quantity), 0, 0, 0)
     if symbol.pending:
-        return Judgement(Rule.ENTRY_PENDING, 0.0, 1.0)
+        return Judgement(Rule.ENTRY_PENDING, 0.0, 1.0, 0, 0, 0)
     verdict = propose_entry(market, parameters)
     if verdict.rule == Rule.APPROVED:
         verdict = check_book(book, limits)
@@ -62,7 +62,7 @@ def judge_entry(
     if verdict.rule == Rule.APPROVED:
         verdict = check_market(market, limits)
     if verdict.rule != Rule.APPROVED:
-        return Judgement(verdict.rule, verdict.limit, verdict.actual)
+        return Judgement(verdict.rule, verdict.limit, verdict.actual, 0, 0, 0)
     collar = collar_price(market.ask, limits.collar_bps)
     quantity = entry_quantity(
         budget, collar, limits.max_order_value, market.minute_volume, limits.volume_share_bps, free_capital
@@ -70,9 +70,9 @@ def judge_entry(
     quantity = quantity_with_fees(quantity, collar, free_capital, rates)
     verdict = check_size(quantity, market, free_capital, parameters.profit_target_bps, rates, limits)
     if verdict.rule != Rule.APPROVED:
-        return Judgement(verdict.rule, verdict.limit, verdict.actual)
+        return Judgement(verdict.rule, verdict.limit, verdict.actual, 0, 0, 0)
     capital = capital_needed(quantity, collar, rates)
     verdict = check_funds(capital, symbol.margin_ppm, book.available_funds)
     if verdict.rule != Rule.APPROVED:
-        return Judgement(verdict.rule, verdict.limit, verdict.actual)
+        return Judgement(verdict.rule, verdict.limit, verdict.actual, 0, 0, 0)
     return Judgement(Rule.APPROVED, 0.0, 0.0, quantity, collar, capital)

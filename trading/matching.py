@@ -7,7 +7,7 @@ All prices are in 1e-4 USD. Functions return NO_FILL where an order is not reach
 
 from __future__ import annotations
 
-from trading.money import div_half_up, tick_size
+from trading.money import ONE_USD, ceil_to_tick, div_half_up, floor_to_tick
 
 NO_FILL = 0
 MIN_VOLUME_BUDGET = 100  # shares a minute, however quiet it was
@@ -21,9 +21,9 @@ PATH_SECONDS_FIVE = (0, 1, 3, 4)
 
 def half_spread(price: int) -> int:
     """Half the modelled bid-ask spread at `price`: half a basis point in whole ticks, at least one."""
-    tick = tick_size(price)
-    ticks = div_half_up(price * HALF_SPREAD_HUNDREDTH_BPS, 1_000_000 * tick)
-    return max(ticks, 1) * tick
+    if price >= ONE_USD:
+        return max(div_half_up(price * HALF_SPREAD_HUNDREDTH_BPS, 100_000_000), 1) * 100
+    return max(div_half_up(price * HALF_SPREAD_HUNDREDTH_BPS, 1_000_000), 1)
 
 
 def half_spread_at(price: int, recorded_half: int) -> int:
@@ -86,13 +86,9 @@ def volume_left(last_published_volume: int, filled_this_minute: int) -> int:
 
 def entry_stop_price(fill_price: int, stop_loss_bps: int) -> int:
     """The protective stop under a fill, rounded down to the tick."""
-    raw = fill_price * (10_000 - stop_loss_bps) // 10_000
-    tick = tick_size(raw)
-    return raw // tick * tick
+    return floor_to_tick(fill_price * (10_000 - stop_loss_bps) // 10_000)
 
 
 def entry_target_price(fill_price: int, profit_target_bps: int) -> int:
     """The profit target over a fill, rounded up to the tick."""
-    raw = -(-fill_price * (10_000 + profit_target_bps) // 10_000)
-    tick = tick_size(raw)
-    return -(-raw // tick) * tick
+    return ceil_to_tick(-(-fill_price * (10_000 + profit_target_bps) // 10_000))

@@ -19,14 +19,12 @@ def tick_size(price: int) -> int:
 
 def floor_to_tick(price: int) -> int:
     """The highest valid price that is not above `price`."""
-    tick = 100 if price >= 10_000 else 1
-    return price // tick * tick
+    return price // 100 * 100 if price >= ONE_USD else price
 
 
 def ceil_to_tick(price: int) -> int:
     """The lowest valid price that is not below `price`."""
-    tick = 100 if price >= 10_000 else 1
-    return -(-price // tick) * tick
+    return -(-price // 100) * 100 if price >= ONE_USD else price
 
 
 def div_half_up(numerator: int, denominator: int) -> int:

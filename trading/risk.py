@@ -36,6 +36,11 @@ class RiskLimits(NamedTuple):
     collar_bps: int = 10
 
 
+def money_share(capital: int, pct: float) -> int:
+    """`pct` percent of `capital` (1e-6 USD), rounded half-even: how loss limits follow from the allocated capital."""
+    return round(capital * pct / 100)
+
+
 class BookState(NamedTuple):
     """The account as the rules see it at one agent instant. Money in 1e-6 USD, times in epoch seconds."""
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trading.money import BPS, MONEY_UNITS_PER_USD
-from trading.risk import RiskLimits
+from trading.risk import RiskLimits, money_share
 from trading.strategy import Parameters
 from trading.watchlist import SYMBOL
 
@@ -97,8 +97,8 @@ class RiskSettings(BaseModel):
         if self.risk_max_position_pct is not None:
             largest = min(largest, round(equity * self.risk_max_position_pct / 100))
         return RiskLimits(
-            max_daily_loss=round(capital * self.risk_max_daily_loss_pct / 100),
-            max_drawdown=round(capital * self.risk_max_drawdown_pct / 100),
+            max_daily_loss=money_share(capital, self.risk_max_daily_loss_pct),
+            max_drawdown=money_share(capital, self.risk_max_drawdown_pct),
             max_order_value=largest,
             max_open_positions=self.risk_max_open_positions,
             max_entries_per_session=self.risk_max_entries_per_session,

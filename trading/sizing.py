@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trading.costs import BUY, FeeSchedule, fill_fees
 from trading.matching import MIN_VOLUME_BUDGET
-from trading.money import BPS, notional, tick_size
+from trading.money import BPS, floor_to_tick, notional
 
 
 def symbol_budget(equity: int, allocation_ppm: int, symbols: int) -> int:
@@ -17,9 +17,7 @@ def symbol_budget(equity: int, allocation_ppm: int, symbols: int) -> int:
 
 def collar_price(ask: int, collar_bps: int) -> int:
     """The most an entry may pay a share: ask plus collar, rounded down to the tick, never below the ask."""
-    raw = ask * (BPS + collar_bps) // BPS
-    tick = tick_size(raw)
-    return max(raw // tick * tick, ask)
+    return max(floor_to_tick(ask * (BPS + collar_bps) // BPS), ask)
 
 
 def entry_quantity(

@@ -1,0 +1,1 @@
+"""Research: the rules of `trading/` replayed over much history at the speed of compiled code."""

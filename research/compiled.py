@@ -1,0 +1,95 @@
+"""Compiles the rules of `trading/` and the functions of this room with numba: the same function objects.
+
+Nothing here is loaded before it is needed. Machine code is kept on disk, in a folder named by a digest of every
+source that goes into it: numba itself would not notice a change in a function that another one calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+from research.tapes import unowned
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CACHE_NAME = "ibkr-autonomous-traders"
+
+
+@cache
+def compiled(function: F) -> F:
+    """`function` compiled, with everything it calls. Its first call with new types takes seconds, a later run less."""
+    import numba
+    from numba.core import config
+
+    modules = _rooms()
+    _register(modules)
+    config.CACHE_DIR = str(_cache_folder(modules))  # type: ignore[attr-defined]  # made when numba is loaded
+    config.SLP_VECTORIZE = 1  # type: ignore[attr-defined]  # two divisions at once, in the order as written
+    return cast(F, numba.njit(cache=True, nogil=True)(function))
+
+
+def _rooms() -> tuple[ModuleType, ...]:
+    """The modules whose functions may be called by compiled code."""
+    from research import indicators as many
+    from research import sessions, skipping, tapes, trips
+    from trading import costs, day_money, indicators, judgement, ledger, matching, money, risk, rules, sizing, strategy
+
+    rules_of_trading = (costs, day_money, indicators, judgement, ledger, matching, money)
+    return (*rules_of_trading, risk, rules, sizing, strategy, tapes, trips, sessions, many, skipping)
+
+
+@cache
+def _register(modules: tuple[ModuleType, ...]) -> None:
+    """Let compiled code call the plain functions of these modules."""
+    from numba.extending import overload, register_jitable
+
+    for module in modules:
+        for _, function in _functions(module):
+            if function is not unowned:
+                register_jitable(function)
+    overload(unowned)(lambda array: _without_owner())
+
+
+@cache
+def _without_owner() -> Callable[[Any], Any]:
+    """`tapes.unowned` for compiled code: the array without the counter of its holders."""
+    from numba.core import cgutils
+    from numba.core.imputils import impl_ret_untracked
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def bare(_context: Any, array: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            value = context.make_array(signature.args[0])(context, builder, arguments[0])
+            value.meminfo = cgutils.get_null_value(value.meminfo.type)  # type: ignore[no-untyped-call]
+            return impl_ret_untracked(  # type: ignore[no-untyped-call]
+                context, builder, signature.return_type, value._getvalue()
+            )
+
+        return array(array), generate
+
+    return lambda array: bare(array)  # type: ignore[call-arg]  # numba gives the context
+
+
+def _functions(module: ModuleType) -> Iterable[tuple[str, Callable[..., Any]]]:
+    return [
+        (name, function)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__
+    ]
+
+
+def _cache_folder(modules: tuple[ModuleType, ...]) -> Path:
+    """Where the machine code of exactly these sources is kept."""
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update(Path(inspect.getfile(module)).read_bytes())
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / CACHE_NAME / f"kernels-{digest.hexdigest()[:16]}"

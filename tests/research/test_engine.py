@@ -1,0 +1,132 @@
+"""The quick form of the engine against the plain one, and the sweep against both."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="requirements-research.txt is not installed")
+
+from ib_simulator.feeds.research_source import FeedSource
+from market_hours import new_york_calendar
+from research import sessions, trips
+from research.engine import Plan, plan, simulate, simulate_every_instant, sweep
+from research.sessions import Account, equity_told
+from research.source import Bars, fixed_watchlist, load
+from tests.research.rough_feed import RoughFeed, Roughness
+from trading.settings import RiskSettings
+from trading.strategy import Parameters
+from utils import Misconfigured
+
+LATEST = date(2026, 9, 30)
+CALENDAR = new_york_calendar(LATEST)
+SYMBOLS = ("AAPL", "AMD", "BAC", "COIN", "F")
+LOOSE = RiskSettings(
+    risk_max_entries_per_symbol=20, risk_cool_down_s=60, risk_max_spread_bps=500, risk_max_cost_pct_of_target=100
+)
+EAGER = Parameters(100, 60, 75.0, 0.0)
+
+
+def bars_of(symbols: tuple[str, ...], roughness: Roughness, seed: int = 3, n_sessions: int = 6) -> Bars:
+    feed = RoughFeed(seed, symbols, CALENDAR, LATEST, roughness)
+    days = CALENDAR.sessions_between(date(2025, 11, 24), date(2025, 12, 12))[:n_sessions]  # an early close among them
+    return load(FeedSource(feed), days, fixed_watchlist(symbols))
+
+
+def assert_same(bars: Bars, parameters: Parameters, on: Plan) -> int:
+    """Both forms agree to the last fill; how many round trips there were."""
+    slow, quick = simulate_every_instant(bars, parameters, on), simulate(bars, parameters, on)
+    assert np.array_equal(slow.fills, quick.fills)
+    assert np.array_equal(slow.trips, quick.trips)
+    assert np.array_equal(slow.days[:, : sessions.PEAK], quick.days[:, : sessions.PEAK])
+    return len(slow.trips)
+
+
+@pytest.mark.parametrize(
+    "roughness",
+    [
+        Roughness(swing=2.0),
+        Roughness(missing=0.4, swing=3.0),
+        Roughness(hole_minutes=30, missing=0.05, swing=3.0),
+        Roughness(volume_scale=0.01, swing=3.0),
+        Roughness(fade=0.002),
+        Roughness(price_scale=0.02, swing=2.0),
+        Roughness(quiet=0.2, swing=2.0),
+        Roughness(fine=True, spreads=True, swing=2.0),
+    ],
+    ids=["smooth", "missing", "holes", "thin", "fading", "cheap", "quiet", "fine"],
+)
+def test_skipping_loses_nothing(roughness: Roughness) -> None:
+    usual = plan(1_000_000, 0.25, LOOSE)
+    alone = bars_of(SYMBOLS[:1], roughness)
+    together = bars_of(SYMBOLS, roughness)
+    assert assert_same(alone, EAGER, usual) + assert_same(together, EAGER, usual) > 0
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"risk_max_daily_loss_pct": 0.05},
+        {"risk_max_drawdown_pct": 0.05},
+        {"risk_max_open_positions": 2},
+        {"risk_max_entries_per_tick": 1},
+        {"risk_max_entries_per_session": 4},
+        {"risk_loss_streak": 2, "risk_loss_streak_pause_s": 1_111},
+        {"risk_max_quote_age_s": 10, "risk_cool_down_s": 97},
+        {"risk_collar_bps": 0, "risk_max_cost_pct_of_target": 7},
+    ],
+    ids=lambda limits: ",".join(limits),
+)
+def test_skipping_obeys_the_rules_of_the_account(limits: dict[str, float]) -> None:
+    bars = bars_of(SYMBOLS, Roughness(swing=3.0, missing=0.05))
+    risk = LOOSE.model_copy(update=limits)
+    free = simulate(bars, EAGER, plan(1_000_000, 0.25, LOOSE))
+    assert assert_same(bars, EAGER, plan(1_000_000, 0.25, risk)) > 0
+    bound = simulate(bars, EAGER, plan(1_000_000, 0.25, risk))
+    assert not np.array_equal(free.fills, bound.fills)  # the limit mattered
+
+
+def test_sweep_is_each_set_on_an_account_of_its_own() -> None:
+    bars = bars_of(SYMBOLS[:2], Roughness(swing=2.0))
+    sets = [EAGER, Parameters(140, 80, 60.0, 0.0), EAGER._replace(rsi_cap=50.0), EAGER]
+    on = plan(1_000_000, 0.25, LOOSE)
+    swept = sweep(bars, sets, on)
+    for parameters, results, count in zip(sets, swept.results, swept.trips, strict=True):
+        alone = simulate(bars, parameters, on)
+        assert np.array_equal(results, alone.days[:, sessions.RESULT])
+        assert count == len(alone.trips)
+    assert swept.trips.sum() > 0
+
+
+def test_compiled_functions_are_those_that_run_without_numba() -> None:
+    bars = bars_of(SYMBOLS[:2], Roughness(swing=3.0), n_sessions=1)
+    on = plan(1_000_000, 0.25, LOOSE)
+    compiled = simulate_every_instant(bars, EAGER, on)
+    log = sessions.Log(
+        fills=np.empty((1_000, trips.FILL_COLUMNS), np.int64),
+        trips=np.empty((1_000, sessions.TRIP_COLUMNS), np.int64),
+        days=np.zeros((1, sessions.DAY_COLUMNS), np.int64),
+        judgements=np.zeros((2, sessions.RULES), np.int64),
+    )
+    counts = sessions.play_every_instant(bars.tapes, on.equity, EAGER, on.account, log)
+    assert counts.trips > 0
+    assert np.array_equal(log.fills[: counts.fills], compiled.fills)
+    assert np.array_equal(log.judgements, compiled.judgements)
+
+
+def test_the_next_session_begins_with_what_the_broker_tells_of_the_account() -> None:
+    bars = bars_of(SYMBOLS, Roughness(swing=2.0), n_sessions=2)
+    days = simulate(bars, EAGER, plan(1_000_000, 0.25, LOOSE)).days
+    assert days[0, sessions.RESULT] != 0
+    assert days[1, sessions.EQUITY] == equity_told(10**12 + int(days[0, sessions.RESULT]))
+    assert [equity_told(cash) for cash in (1_004_999, 1_005_000, 1_015_000, 1_015_001)] == [
+        *(1_000_000, 1_000_000, 1_020_000, 1_020_000)
+    ]
+
+
+def test_an_account_beyond_64_bits_is_refused() -> None:
+    assert isinstance(plan(1_000_000, 1.0, LOOSE).account, Account)
+    with pytest.raises(Misconfigured, match="is not within 1 … 4,611,686 USD"):
+        plan(5_000_000, 1.0, LOOSE)
