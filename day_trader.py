@@ -240,7 +240,9 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             running = trader.run(options.strategy.watchlist_universe)
             service = ServiceManager(environment.process)
             report = runner.run(under_watch(service, running, trader.health.status, trader.health.stalled))
-            tell(evaluated(report, session, trader.bars, history, clock.now()), LOG_DIR)
+            if not args.dry_run:
+                report = evaluated(report, session, trader.bars, history, clock.now())
+            tell(report, LOG_DIR)
             history.end_session(session.date.isoformat(), clock.now())
             if trader.fault is not None:
                 raise trader.fault
@@ -311,7 +313,9 @@ async def _simulate_sessions(
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
                 obey_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
-                tell(evaluated(report, session, trader.bars, history, world.clock.now()), LOG_DIR)
+                if not args.dry_run:
+                    report = evaluated(report, session, trader.bars, history, world.clock.now())
+                tell(report, LOG_DIR)
                 history.end_session(session.date.isoformat(), world.clock.now())
                 if trader.fault is not None:
                     raise trader.fault
@@ -373,6 +377,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         risk=settings.risk,
         performance=tuned(settings.performance, read_hardware(database.parent)),
         records=settings.records,
+        vendors=None if simulated else settings.vendors,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

@@ -27,7 +27,7 @@ CENT_USD = 0.01
 def evaluated(
     report: DayReport, session: Session, bars: Mapping[str, Sequence[Bar]], history: TradingHistory, now: datetime
 ) -> DayReport:
-    """`report` with all metrics and insights, which are kept in the database.
+    """`report` with all metrics and insights, which are kept in the database. Not for dry runs: they earn no return.
 
     Whatever goes wrong here is logged and becomes a warning of the report: the next session does not depend on it.
     """

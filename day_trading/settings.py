@@ -42,6 +42,7 @@ class DayTraderConfiguration:
     broker: BrokerSettings
     performance: PerformanceSettings
     records: RecordsSettings
+    vendors: VendorSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -53,6 +54,7 @@ class DayTraderConfiguration:
             broker=load_settings(BrokerSettings, environment),
             performance=load_settings(PerformanceSettings, environment),
             records=load_settings(RecordsSettings, environment),
+            vendors=load_settings(VendorSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:

@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 import day_trader
 import main
 import performance_config
+from day_trading import __main__ as analysis
 from day_trading.settings import SETTINGS_CLASSES
 from ib_simulator import __main__ as simulator
 from llm import __main__ as llm
@@ -63,10 +64,12 @@ ENTRIES = {  # what follows `python` -> its command line
     RESEARCH: research.build_parser(),
     LLM: llm.build_parser(),
 }
+ENTRIES["day_trading_agents.py"] = analysis.build_parser()
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
     "backups/",
+    "vendor_cache/",
     "logs/day_trader.log",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
