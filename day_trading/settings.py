@@ -47,9 +47,7 @@ class DayTraderConfiguration:
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
-        """Raises Misconfigured with the first fault, in one line, also of what only other programs read."""
-        for each in SETTINGS_CLASSES:
-            load_settings(each, environment)
+        """Raises Misconfigured with the first fault, in one line."""
         return cls(
             strategy=load_settings(StrategySettings, environment),
             risk=load_settings(RiskSettings, environment),
