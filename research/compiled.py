@@ -1,7 +1,7 @@
 """Compiles the rules of `trading/` and the functions of this room with numba: the same function objects.
 
 Nothing here is loaded before it is needed. Machine code is kept on disk, in a folder named by a digest of every
-source that goes into it: numba itself would not notice a change in a function that another one calls.
+source that goes into it and of this one: numba itself would not notice a change in a function that another one calls.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ def compiled(function: F) -> F:
 
 def _rooms() -> tuple[ModuleType, ...]:
     """The modules whose functions may be called by compiled code."""
+    from research import board, day, marks, quick, sessions, skipping, tapes, trips, windows
     from research import indicators as many
-    from research import sessions, skipping, tapes, trips
     from trading import costs, day_money, indicators, judgement, ledger, matching, money, risk, rules, sizing, strategy
 
     rules_of_trading = (costs, day_money, indicators, judgement, ledger, matching, money)
-    return (*rules_of_trading, risk, rules, sizing, strategy, tapes, trips, sessions, many, skipping)
+    quick_form = (board, windows, marks, day, quick, skipping)
+    return (*rules_of_trading, risk, rules, sizing, strategy, tapes, trips, sessions, many, *quick_form)
 
 
 @cache
@@ -53,7 +54,7 @@ def _register(modules: tuple[ModuleType, ...]) -> None:
     for module in modules:
         for _, function in _functions(module):
             if function is not unowned:
-                register_jitable(function)
+                register_jitable(forceinline=True)(function)  # a call that hands on arrays costs more than most bodies
     overload(unowned)(lambda array: _without_owner())
 
 
@@ -89,7 +90,7 @@ def _functions(module: ModuleType) -> Iterable[tuple[str, Callable[..., Any]]]:
 def _cache_folder(modules: tuple[ModuleType, ...]) -> Path:
     """Where the machine code of exactly these sources is kept."""
     digest = hashlib.sha256()
-    for module in modules:
-        digest.update(Path(inspect.getfile(module)).read_bytes())
+    for file in (__file__, *(inspect.getfile(module) for module in modules)):
+        digest.update(Path(file).read_bytes())
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / CACHE_NAME / f"kernels-{digest.hexdigest()[:16]}"

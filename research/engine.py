@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from research import sessions as plain
 from research import skipping
+from research.board import Board, new_board
 from research.compiled import compiled
 from research.indicators import Scratch, new_scratch
 from research.sessions import DAY_COLUMNS, RULES, TRIP_COLUMNS, Account, Counts, Log
@@ -94,24 +95,21 @@ def plan(equity_usd: float, allocation: float, risk: RiskSettings, *, minute_atr
 
 def simulate(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
     """All sessions one after the other on one account, as fast as can be; judgements are not counted."""
-    quick = compiled(skipping.quick_sessions)(bars.tapes, on.account.minute_atr)
     play = compiled(skipping.play_all)
     scratch, board = buffers(bars)
 
     def run(log: Log) -> Counts:
-        return play(bars.tapes, quick, on.equity, _typed(parameters), on.account, log, scratch, board)
+        return play(bars.tapes, on.equity, _typed(parameters), on.account, log, scratch, board)
 
-    outcome = _with_room(bars, run)
-    return replace(outcome, judgements=np.zeros_like(outcome.judgements))
+    return _with_room(bars, run)
 
 
-def buffers(bars: Bars) -> tuple[Scratch, Int64s]:
+def buffers(bars: Bars) -> tuple[Scratch, Board]:
     """What the quick form works in, for all sessions of these bars."""
     columns = bars.tapes.tapes
     longest = int((columns[:, END_BAR] - columns[:, FIRST_BAR]).max())
     most = int((bars.tapes.sessions[:, END_TAPE] - bars.tapes.sessions[:, FIRST_TAPE]).max())
-    board = np.zeros((most, skipping.BOARD_COLUMNS), np.int64)
-    return new_scratch(most + skipping.BLOCK_TAPES, longest), board
+    return new_scratch(most + skipping.BLOCK_TAPES, longest), new_board(most)
 
 
 def simulate_every_instant(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
@@ -131,7 +129,6 @@ class SweepOutcome:
 def sweep(bars: Bars, sets: Sequence[Parameters], on: Plan) -> SweepOutcome:
     """All sessions under each set of parameters, each on an account of its own; equal sets are played once."""
     distinct = {parameters: number for number, parameters in enumerate(dict.fromkeys(map(_typed, sets)))}
-    quick = compiled(skipping.quick_sessions)(bars.tapes, on.account.minute_atr)
     play = compiled(skipping.play_sets)
     scratch, board = buffers(bars)
     rows = np.array(list(distinct), dtype=np.float64)
@@ -140,7 +137,7 @@ def sweep(bars: Bars, sets: Sequence[Parameters], on: Plan) -> SweepOutcome:
         results = np.zeros((len(rows), len(bars.dates)), np.int64)
         trips = np.zeros(len(rows), np.int64)
         log = _new_log(bars, room, room)
-        needed = play(bars.tapes, quick, on.equity, rows, on.account, log, scratch, board, results, trips)
+        needed = play(bars.tapes, on.equity, rows, on.account, log, scratch, board, results, trips)
         if needed <= room:
             break
         room = 2 * needed
