@@ -1,4 +1,4 @@
-"""Research at the command line: `python -m research backtest --market-data DIR`."""
+"""Research at the command line: `python -m research backtest --market-data DIR`, `import`, `check` …"""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from research import arguments
+from research.arguments import PARAMETERS, changed
 from utils import Misconfigured, TradingError, load_settings, read_environment
 
 if TYPE_CHECKING:
     from datetime import date
 
     from market_hours import Session, TradingCalendar
-    from research.source import BarSource
+    from research.source import BarSource, Choice
+    from research.store import Columns, Resolution
     from trading.settings import RiskSettings, StrategySettings
 
 DONE, FAULT, WRONG_USAGE = 0, 1, 2
-PARAMETERS = {  # name at the command line -> setting
-    "profit_target_pct": "strategy_profit_target_pct",
-    "stop_loss_pct": "strategy_stop_loss_pct",
-    "rsi_cap": "strategy_rsi_cap",
-    "atr_floor_pct": "strategy_atr_floor_pct",
-}
+STORE = "bars"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,81 +35,52 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = _Parser(prog="python -m research", description="Replays history under the live rules.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    backtest = commands.add_parser("backtest", help="what the day trader would have done", allow_abbrev=False)
-    add = backtest.add_argument
-    add("--market-data", type=Path, required=True, metavar="DIR", help="bars to replay: DIR/minute/SYMBOL.parquet …")
-    add("--from", dest="first", type=_date, metavar="DATE", help="first session, default the first with bars")
-    add("--to", dest="last", type=_date, metavar="DATE", help="last session, default the last with bars")
-    add("--symbols", type=_symbols, metavar="A,B,C", help="watchlist in rank order; default the day trader's choice")
-    add("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help=f"{', '.join(PARAMETERS)}")
-    add("--allocation", type=_share, default=0.25, metavar="SHARE", help="share of the account to use (default 0.25)")
-    add("--equity", type=_usd, default=1_000_000.0, metavar="USD", help="of the account (default 1000000)")
-    add("--why", action="store_true", help="count every judgement, refusals too; slower")
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+
+    backtest = command("backtest", "what the day trader would have done")
+    _add_run(backtest)
+    backtest.add_argument("--why", action="store_true", help="count every judgement, refusals too; slower")
+    bring = command("import", "bars from files into the store")
+    bring.add_argument("origin", type=Path, metavar="DIR|FILE", help="a directory of --market-data, or one file of it")
+    bring.add_argument("--daily", action="store_true", help="the file holds daily bars, not minutes")
+    bring.add_argument("--symbol", metavar="SYMBOL", help="of the file; default its name")
+    _add_store(bring)
+    _add_store(command("check", "gaps, duplicates, bad rows and early closes of the store; exit 1 on faults"))
     return parser
 
 
-def _date(text: str) -> date:
-    from datetime import date
-
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2025-10-07")
-    return day
-
-
-def _symbols(text: str) -> tuple[str, ...]:
-    symbols = tuple(symbol.strip().upper() for symbol in text.split(","))
-    for symbol in symbols:
-        if not symbol or symbols.count(symbol) > 1:
-            raise argparse.ArgumentTypeError(f"{text!r} has {f'{symbol} twice' if symbol else 'an empty symbol'}")
-    return symbols
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """Options of everything that plays sessions."""
+    add = parser.add_argument
+    where = "bars to replay: DIR/minute/SYMBOL.parquet …, or a bar store"
+    add("--market-data", required=True, metavar="DIR|URL", help=where)
+    add("--from", dest="first", type=arguments.day, metavar="DATE", help="first session, default the first with bars")
+    add("--to", dest="last", type=arguments.day, metavar="DATE", help="last session, default the last with bars")
+    chosen = "watchlist in rank order; default the day trader's choice"
+    add("--symbols", type=arguments.symbols, metavar="A,B,C", help=chosen)
+    names = ", ".join(PARAMETERS)
+    add("--set", type=arguments.setting, action="append", default=[], metavar="NAME=VALUE", help=names)
+    share = "share of the account to use (default 0.25)"
+    add("--allocation", type=arguments.share, default=0.25, metavar="SHARE", help=share)
+    add("--equity", type=arguments.usd, default=1_000_000.0, metavar="USD", help="of the account (default 1000000)")
 
 
-def _setting(text: str) -> tuple[str, str]:
-    from difflib import get_close_matches
-
-    name, given, value = text.partition("=")
-    if not given or not value:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    if name not in PARAMETERS:
-        close = get_close_matches(name, PARAMETERS, 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(PARAMETERS)}"
-        raise argparse.ArgumentTypeError(f"{name!r} is not a parameter; {hint}")
-    return name, value
-
-
-def _share(text: str) -> float:
-    value = _number(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]: it is the share of the account that may be used")
-    return value
-
-
-def _usd(text: str) -> float:
-    value = _number(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not an amount of money")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", default=STORE, metavar="DIR", help=f"the bar store (default {STORE})")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and return the exit code: 0 done, 1 fault, 2 wrong usage or configuration."""
     parser = build_parser()
     args = parser.parse_args(arguments)
-    if args.first is not None and args.last is not None and args.first > args.last:
-        parser.error(f"--from {args.first} is after --to {args.last}")
+    first, last = getattr(args, "first", None), getattr(args, "last", None)
+    if first is not None and last is not None and first > last:
+        parser.error(f"--from {first} is after --to {last}")
+    run = {"backtest": _backtest, "import": _import, "check": _check}[args.command]
     try:
-        return _backtest(args)
+        return run(args)
     except Misconfigured as error:
         print("research:", *str(error).split(), file=sys.stderr)
         return WRONG_USAGE
@@ -121,52 +90,147 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _backtest(args: argparse.Namespace) -> int:
-    from ib_simulator.feeds.replay import ReplayFeed
-    from ib_simulator.feeds.research_source import FeedSource
-    from market_hours import LiveClock, new_york_calendar, new_york_date
     from research.engine import plan, simulate, simulate_every_instant
-    from research.source import analysed_watchlist, fixed_watchlist, load
+    from research.source import load
     from research.tables import tell
 
     strategy, risk = _settings(args.set)
-    calendar = new_york_calendar(new_york_date(LiveClock().now()))
-    feed = ReplayFeed(args.market_data, calendar)
-    sessions = _sessions(feed.session_dates(), calendar, args.first, args.last, args.market_data)
-    source: BarSource = FeedSource(feed)
-    _refuse_unknown(args.symbols or (), source, sessions)
-    choose = analysed_watchlist(
-        strategy.watchlist_size,
-        strategy.strategy_atr_floor_pct if strategy.atr_timeframe == "day" else 0.0,
-        strategy.watchlist_min_price_usd,
-        strategy.watchlist_min_dollar_volume_usd,
-    )
+    source, sessions = _market(args)
     on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
-    bars = load(source, sessions, fixed_watchlist(args.symbols) if args.symbols else choose)
+    bars = load(source, sessions, _choice(args.symbols, strategy))
     run = simulate_every_instant if args.why else simulate
     tell(run(bars, strategy.parameters(), on), on, source.name)
     return DONE
 
 
+def _import(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import track
+
+    from ib_simulator.feeds.corporate_actions import read_actions
+    from research.store import Appended, BarStore, Split
+
+    if not args.origin.exists():
+        raise Misconfigured(f"{args.origin}: no such file or directory")
+    console, error_console = Console(), Console(stderr=True)
+    files = _files_to_import(args)
+    store = BarStore.at(Path(args.store))
+    done, calendar = Appended(0, 0, 0), _calendar()
+    quiet = not error_console.is_terminal
+    for resolution, symbol, file in track(files, "importing", console=error_console, transient=True, disable=quiet):
+        done += store.append(resolution, symbol, _read_file(resolution, file, calendar))
+    if args.origin.is_dir():
+        ratios = {
+            symbol: [Split(action.ex_date, action.split) for action in actions if action.split != 1]
+            for symbol, actions in read_actions(args.origin / "splits_dividends.csv").items()
+        }
+        store.add_splits({symbol: splits for symbol, splits in ratios.items() if splits})
+    told = f"{done.new:,} new bars of {len({symbol for _, symbol, _ in files})} symbols in {args.store}"
+    console.print(f"{told}; {done.known:,} were there, {done.different:,} differ from what is there, which stays")
+    return DONE
+
+
+def _check(args: argparse.Namespace) -> int:
+    from research.checking import check
+    from research.store import BarStore
+    from research.tables import tell_checks
+
+    checks = list(check(BarStore(args.store), _calendar()))
+    if not checks:
+        raise Misconfigured(f"{args.store} holds no minute bars")
+    tell_checks(checks)
+    return FAULT if any(each.is_faulty for each in checks) else DONE
+
+
+def _files_to_import(args: argparse.Namespace) -> list[tuple[Resolution, str, Path]]:
+    """Resolution, symbol and file of all bars to bring in. Raises Misconfigured when there are none."""
+    from ib_simulator.feeds.bar_files import SUFFIXES, files_of
+    from research.store import RESOLUTIONS
+
+    if args.origin.is_dir():
+        if args.symbol or args.daily:
+            raise Misconfigured("--symbol and --daily are for a single file")
+        found: list[tuple[Resolution, str, Path]] = [
+            (resolution, symbol, file)
+            for resolution in RESOLUTIONS
+            for symbol, file in files_of(args.origin / resolution).items()
+        ]
+        if not found:
+            raise Misconfigured(f"{args.origin} has no bar file in minute/ or daily/")
+        return found
+    if args.origin.suffix not in SUFFIXES:
+        raise Misconfigured(f"{args.origin} is neither a directory nor a file {' or '.join(SUFFIXES)}")
+    return [("daily" if args.daily else "minute", (args.symbol or args.origin.stem).upper(), args.origin)]
+
+
+def _read_file(resolution: Resolution, file: Path, calendar: TradingCalendar) -> Columns:
+    """The bars of a file that belong to regular sessions of the calendar."""
+    import numpy as np
+
+    from ib_simulator.feeds.bar_files import read_bars, read_daily
+    from research.store import Columns, regular_only
+    from trading.matching import BAR_SECONDS
+
+    if resolution == "minute":
+        return regular_only(Columns(*read_bars(file, BAR_SECONDS)), calendar)
+    days, bars = read_daily(file)
+    sessions = [calendar.session_on(day) for day in days]
+    kept = [row for row, session in enumerate(sessions) if session is not None]
+    open_s = [session.open_s for session in sessions if session is not None]
+    return Columns(*(column[kept] for column in bars))._replace(start_s=np.array(open_s, dtype=np.int64))
+
+
+def _market(args: argparse.Namespace) -> tuple[BarSource, list[Session]]:
+    """Where the bars come from, and the sessions to play. Raises Misconfigured for what is not there."""
+    from research.store import BarStore, is_store
+    from research.stored import StoreSource
+
+    calendar = _calendar()
+    if is_store(args.market_data):
+        source: BarSource = (stored := StoreSource(BarStore(args.market_data), calendar))
+        dates = stored.session_dates()
+    else:
+        from ib_simulator.feeds.replay import ReplayFeed
+        from ib_simulator.feeds.research_source import FeedSource
+
+        feed = ReplayFeed(Path(args.market_data), calendar)
+        source, dates = FeedSource(feed), feed.session_dates()
+    sessions = _sessions(dates, calendar, args.first, args.last, args.market_data)
+    _refuse_unknown(args.symbols or (), source, sessions)
+    return source, sessions
+
+
+def _choice(symbols: Sequence[str] | None, strategy: StrategySettings) -> Choice:
+    """The watchlist of each session: what the user names, else what the day trader would choose."""
+    from research.source import analysed_watchlist, fixed_watchlist
+
+    if symbols:
+        return fixed_watchlist(symbols)
+    return analysed_watchlist(
+        strategy.watchlist_size,
+        strategy.strategy_atr_floor_pct if strategy.atr_timeframe == "day" else 0.0,
+        strategy.watchlist_min_price_usd,
+        strategy.watchlist_min_dollar_volume_usd,
+    )
+
+
+def _calendar() -> TradingCalendar:
+    from market_hours import LiveClock, new_york_calendar, new_york_date
+
+    return new_york_calendar(new_york_date(LiveClock().now()))
+
+
 def _settings(changes: Sequence[tuple[str, str]]) -> tuple[StrategySettings, RiskSettings]:
     """The user's settings, the strategy's parameters as the command line changes them."""
-    from pydantic import ValidationError
-
     from trading.settings import RiskSettings, StrategySettings
 
     environment = read_environment()
     strategy = load_settings(StrategySettings, environment)
-    changed = {PARAMETERS[name]: value for name, value in changes}
-    try:
-        strategy = StrategySettings(**(strategy.model_dump() | changed))
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = next(name for name, setting in PARAMETERS.items() if setting == fault["loc"][0])
-        raise Misconfigured(f"--set {name}={fault['input']}: {fault['msg']}") from error
-    return strategy, load_settings(RiskSettings, environment)
+    return changed(strategy, dict(changes)), load_settings(RiskSettings, environment)
 
 
 def _sessions(
-    dates: Sequence[date], calendar: TradingCalendar, first: date | None, last: date | None, folder: Path
+    dates: Sequence[date], calendar: TradingCalendar, first: date | None, last: date | None, folder: str
 ) -> list[Session]:
     """The sessions with bars in a range of dates. Raises Misconfigured when there is none."""
     chosen = [day for day in dates if (first is None or day >= first) and (last is None or day <= last)]

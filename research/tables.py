@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
@@ -15,7 +16,10 @@ from trading.money import usd_text
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from research.checking import SymbolCheck
+
 MOST_SYMBOLS = 20
+MOST_DATES = 5
 
 
 def tell(outcome: Outcome, on: Plan, prices_from: str) -> None:
@@ -91,3 +95,27 @@ def _symbols(trips: list[RoundTrip]) -> Table:
     if len(results) > MOST_SYMBOLS:
         table.add_row(f"{len(results) - MOST_SYMBOLS} more", "", "", "")
     return table
+
+
+def tell_checks(checks: Sequence[SymbolCheck]) -> None:
+    """Print what is wrong with a store: a row for each symbol, then the files and sessions by name."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    names = ("symbol", "sessions", "bars", "missing", "early closes", "gaps", "minutes", "longest", "twice", "bad")
+    table = Table(*names, "out of hours", title="Minute bars of the store")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for each in checks:
+        counts = (each.sessions, each.bars, len(each.missing_sessions), each.early_closes, each.gaps)
+        faults = (each.missing_minutes, each.longest_gap_minutes, each.duplicates, each.bad_rows, each.out_of_hours)
+        table.add_row(each.symbol, *(f"{count:,}" for count in counts + faults))
+    console.print(table)
+    for each in checks:
+        if each.missing_sessions:
+            shown = ", ".join(day.isoformat() for day in each.missing_sessions[:MOST_DATES])
+            rest = len(each.missing_sessions) - MOST_DATES
+            console.print(f"{each.symbol} has no bar on {shown}{f' and {rest} more sessions' if rest > 0 else ''}")
+        for words in each.unreadable:
+            console.print(f"[red]{words}[/red]")
