@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -175,6 +175,11 @@ class IntradayTrader:
         self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
         if flatten:
             self.stop(f"kill switch: {what}, flatten", flatten=True)
+
+    @property
+    def seen_bars(self) -> Mapping[str, Sequence[Bar]]:
+        """The completed minute bars of the session so far: symbol -> bars in order."""
+        return self._desk.view.seen
 
     @property
     def was_stopped(self) -> bool:
