@@ -15,13 +15,14 @@ from utils import Misconfigured, TradingError, load_settings, read_environment
 if TYPE_CHECKING:
     from datetime import date
 
-    from market_hours import Session, TradingCalendar
+    from market_hours import Clock, Session, TradingCalendar
     from research.source import BarSource, Choice
-    from research.store import Columns, Resolution
+    from research.store import BarStore, Columns, Resolution
     from trading.settings import RiskSettings, StrategySettings
 
 DONE, FAULT, WRONG_USAGE = 0, 1, 2
 STORE = "bars"
+CLIENT_ID = 3
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,6 +49,14 @@ def build_parser() -> argparse.ArgumentParser:
     bring.add_argument("--symbol", metavar="SYMBOL", help="of the file; default its name")
     _add_store(bring)
     _add_store(command("check", "gaps, duplicates, bad rows and early closes of the store; exit 1 on faults"))
+    fetch = command("download", "minute bars from IBKR into the store; what is there is not asked for again")
+    add = fetch.add_argument
+    add("--symbols", type=arguments.symbols, required=True, metavar="A,B,C", help="what to download")
+    add("--from", dest="first", type=arguments.day, required=True, metavar="DATE", help="first session")
+    add("--to", dest="last", type=arguments.day, metavar="DATE", help="last session, default the latest that is over")
+    add("--again", action="store_true", help="ask again for sessions that lack minutes")
+    add("--client-id", type=arguments.positive, default=CLIENT_ID, metavar="N", help="API client id (default 3)")
+    _add_store(fetch)
     return parser
 
 
@@ -78,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first, last = getattr(args, "first", None), getattr(args, "last", None)
     if first is not None and last is not None and first > last:
         parser.error(f"--from {first} is after --to {last}")
-    run = {"backtest": _backtest, "import": _import, "check": _check}[args.command]
+    run = {"backtest": _backtest, "import": _import, "check": _check, "download": _download}[args.command]
     try:
         return run(args)
     except Misconfigured as error:
@@ -140,6 +149,65 @@ def _check(args: argparse.Namespace) -> int:
         raise Misconfigured(f"{args.store} holds no minute bars")
     tell_checks(checks)
     return FAULT if any(each.is_faulty for each in checks) else DONE
+
+
+def _download(args: argparse.Namespace) -> int:
+    import asyncio
+    import logging
+
+    from market_hours import LiveClock, new_york_date
+    from research.download import wanted
+    from research.store import BarStore
+
+    clock = LiveClock()
+    today = new_york_date(clock.now())
+    sessions = [
+        session
+        for session in _calendar().sessions_between(args.first, args.last or today)
+        if session.close < clock.now()
+    ]
+    if not sessions:
+        raise Misconfigured(f"no session that is over from {args.first} to {args.last or today}")
+    store = BarStore.at(Path(args.store))
+    missing = wanted(store, args.symbols, sessions, again=args.again)
+    if not missing:
+        print(f"nothing to download: {args.store} has all of it")
+        return DONE
+    for library in ("ib_insync", "ib_async"):  # what they say of connections is told again, in one line
+        logging.getLogger(library).addHandler(logging.NullHandler())
+    with asyncio.Runner() as runner:
+        runner.get_loop()  # the client library binds to the loop that is set when it is imported
+        return runner.run(_download_from_gateway(store, missing, today, args.client_id, clock))
+
+
+async def _download_from_gateway(
+    store: BarStore, missing: Sequence[tuple[str, Session]], today: date, client_id: int, clock: Clock
+) -> int:
+    """Ask IBKR for what is missing, showing how far it is. 0 when all of it came."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from broker.history import gateway_history
+    from broker.settings import BrokerSettings
+    from research.download import download
+
+    settings = load_settings(BrokerSettings, read_environment())
+    error_console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    async with gateway_history(settings, clock, client_id) as source:
+        with Progress(
+            *columns, console=error_console, transient=True, disable=not error_console.is_terminal
+        ) as progress:
+            task = progress.add_task("downloading", total=len(missing))
+
+            def on_progress(symbol: str, session: Session) -> None:
+                progress.update(task, advance=1, description=f"{symbol} {session.date}")
+
+            done, failed = await download(store, source, missing, today, on_progress)
+    print(f"{done.new:,} new bars of {len(missing)} symbol-sessions in {store.where}")
+    for words in failed:
+        print("research:", words, file=sys.stderr)
+    return FAULT if failed else DONE
 
 
 def _files_to_import(args: argparse.Namespace) -> list[tuple[Resolution, str, Path]]:
