@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DONE, FAULT, WRONG_USAGE = 0, 1, 2
 STORE = "bars"
+RECORD = "research.db"
 CLIENT_ID = 3
 
 
@@ -43,6 +44,15 @@ def build_parser() -> argparse.ArgumentParser:
     backtest = command("backtest", "what the day trader would have done")
     _add_run(backtest)
     backtest.add_argument("--why", action="store_true", help="count every judgement, refusals too; slower")
+    searching = command("sweep", "many sets of parameters, and what the best is worth")
+    _add_search(searching, ("grid", "random", "tpe"))
+    walking = command("walk-forward", "parameters chosen on past sessions, played on those that follow")
+    _add_search(walking, ("grid", "random"))
+    add = walking.add_argument
+    add("--train", type=arguments.positive, default=60, metavar="N", help="sessions to choose on (default 60)")
+    add("--test", type=arguments.positive, default=20, metavar="N", help="sessions to play then (default 20)")
+    add("--purge", type=arguments.positive, default=1, metavar="N", help="sessions left out between (default 1)")
+    add("--anchored", action="store_true", help="choose on all sessions before, not the last N")
     bring = command("import", "bars from files into the store")
     bring.add_argument("origin", type=Path, metavar="DIR|FILE", help="a directory of --market-data, or one file of it")
     bring.add_argument("--daily", action="store_true", help="the file holds daily bars, not minutes")
@@ -76,6 +86,18 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--equity", type=arguments.usd, default=1_000_000.0, metavar="USD", help="of the account (default 1000000)")
 
 
+def _add_search(parser: argparse.ArgumentParser, methods: Sequence[str]) -> None:
+    """Options of a search."""
+    _add_run(parser)
+    add = parser.add_argument
+    values = "NAME=A,B,C or NAME=FIRST:LAST:STEP; once for each parameter"
+    add("--vary", type=arguments.values, action="append", default=[], metavar="NAME=VALUES", help=values)
+    add("--method", choices=methods, default="grid", help="every combination (default), or some of them")
+    add("--trials", type=arguments.positive, default=100, metavar="N", help="sets of random and tpe (default 100)")
+    add("--seed", type=arguments.positive, default=1, metavar="N", help="of random and tpe (default 1)")
+    add("--record", default=RECORD, metavar="FILE", help=f"database of all trials (default {RECORD})")
+
+
 def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", default=STORE, metavar="DIR", help=f"the bar store (default {STORE})")
 
@@ -87,7 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first, last = getattr(args, "first", None), getattr(args, "last", None)
     if first is not None and last is not None and first > last:
         parser.error(f"--from {first} is after --to {last}")
-    run = {"backtest": _backtest, "import": _import, "check": _check, "download": _download}[args.command]
+    run = {
+        "backtest": _backtest,
+        "sweep": _search,
+        "walk-forward": _search,
+        "import": _import,
+        "download": _download,
+        "check": _check,
+    }[args.command]
     try:
         return run(args)
     except Misconfigured as error:
@@ -109,6 +138,21 @@ def _backtest(args: argparse.Namespace) -> int:
     bars = load(source, sessions, _choice(args.symbols, strategy))
     run = simulate_every_instant if args.why else simulate
     tell(run(bars, strategy.parameters(), on), on, source.name)
+    return DONE
+
+
+def _search(args: argparse.Namespace) -> int:
+    from market_hours import LiveClock
+    from research.engine import plan
+    from research.searching import sweep_command, walk_forward_command
+    from research.source import load
+
+    strategy, risk = _settings(args.set)
+    source, sessions = _market(args)
+    on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
+    bars = load(source, sessions, _choice(args.symbols, strategy))
+    run = sweep_command if args.command == "sweep" else walk_forward_command
+    run(args, bars, on, strategy, LiveClock().now())
     return DONE
 
 

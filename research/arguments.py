@@ -100,7 +100,7 @@ def number(text: str) -> float:
     return value
 
 
-def changed(strategy: StrategySettings, values: Mapping[str, object]) -> StrategySettings:
+def changed(strategy: StrategySettings, values: Mapping[str, object], option: str = "--set") -> StrategySettings:
     """The settings with parameters by their names here. Raises Misconfigured for a value out of bounds."""
     from pydantic import ValidationError
 
@@ -110,4 +110,4 @@ def changed(strategy: StrategySettings, values: Mapping[str, object]) -> Strateg
     except ValidationError as error:
         fault = error.errors()[0]
         name = next(name for name, setting in PARAMETERS.items() if setting == fault["loc"][0])
-        raise Misconfigured(f"--set {name}={fault['input']}: {fault['msg']}") from error
+        raise Misconfigured(f"{option} {name}={fault['input']}: {fault['msg']}") from error

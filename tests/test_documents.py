@@ -62,6 +62,7 @@ WRITTEN_BY_THE_PROGRAM = {
     ".venv/clients/",  # by make
     "backups/",
     "logs/day_trader.log",
+    "research.db",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",
