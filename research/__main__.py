@@ -53,6 +53,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--test", type=arguments.positive, default=20, metavar="N", help="sessions to play then (default 20)")
     add("--purge", type=arguments.positive, default=1, metavar="N", help="sessions left out between (default 1)")
     add("--anchored", action="store_true", help="choose on all sessions before, not the last N")
+    bias = command("check-bias", "decisions with the future removed and scrambled, and the result under stress")
+    _add_run(bias)
+    cuts = "random minutes to cut at (default 20)"
+    bias.add_argument("--cuts", type=arguments.positive, default=20, metavar="N", help=cuts)
     bring = command("import", "bars from files into the store")
     bring.add_argument("origin", type=Path, metavar="DIR|FILE", help="a directory of --market-data, or one file of it")
     bring.add_argument("--daily", action="store_true", help="the file holds daily bars, not minutes")
@@ -113,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "backtest": _backtest,
         "sweep": _search,
         "walk-forward": _search,
+        "check-bias": _check_bias,
         "import": _import,
         "download": _download,
         "check": _check,
@@ -154,6 +159,24 @@ def _search(args: argparse.Namespace) -> int:
     run = sweep_command if args.command == "sweep" else walk_forward_command
     run(args, bars, on, strategy, LiveClock().now())
     return DONE
+
+
+def _check_bias(args: argparse.Namespace) -> int:
+    from research.bias import find_leaks
+    from research.engine import plan, simulate
+    from research.source import load
+    from research.stress import stress
+    from research.tables import tell_stress
+
+    strategy, risk = _settings(args.set)
+    source, sessions = _market(args)
+    on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
+    bars, parameters = load(source, sessions, _choice(args.symbols, strategy)), strategy.parameters()
+    leaks = find_leaks(bars, lambda cut: simulate(cut, parameters, on), args.cuts, seed=1)
+    for leak in leaks:
+        print(f"research: {leak.session_date}: the future from second {leak.cut_s} on, {leak.change}, changes the past")
+    tell_stress(stress(bars, parameters, on), args.cuts, len(leaks))
+    return FAULT if leaks else DONE
 
 
 def _import(args: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from research.checking import SymbolCheck
     from research.search import Found, Judgement
     from research.source import Bars
+    from research.stress import Stressed
     from research.walk_forward import Step
 
 MOST_SYMBOLS = 20
@@ -200,3 +201,18 @@ def tell_walk(steps: Sequence[Step], bars: Bars, on: Plan) -> None:
 
 def _share(value: float) -> str:
     return "too few sessions or sets" if value != value else f"{value:.1%}"
+
+
+def tell_stress(stressed: Sequence[Stressed], cuts: int, leaks: int) -> None:
+    """Print whether the future mattered, and what is left of the result under each stress."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"{cuts} cuts, the future removed and scrambled at each: {leaks or 'nothing'} before them changed")
+    table = Table("stress", "round trips", "result USD", title="The result under stress")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for each in stressed:
+        table.add_row(each.name, str(each.trips), usd_text(each.result))
+    console.print(table)
