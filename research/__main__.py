@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--purge", type=arguments.positive, default=1, metavar="N", help="sessions left out between (default 1)")
     add("--anchored", action="store_true", help="choose on all sessions before, not the last N")
     bias = command("check-bias", "decisions with the future removed and scrambled, and the result under stress")
-    _add_run(bias)
+    _add_run(bias, page=False)
     cuts = "random minutes to cut at (default 20)"
     bias.add_argument("--cuts", type=arguments.positive, default=20, metavar="N", help=cuts)
     bring = command("import", "bars from files into the store")
@@ -74,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
+def _add_run(parser: argparse.ArgumentParser, *, page: bool = True) -> None:
     """Options of everything that plays sessions."""
     add = parser.add_argument
     where = "bars to replay: DIR/minute/SYMBOL.parquet …, or a bar store"
@@ -87,6 +87,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--set", type=arguments.setting, action="append", default=[], metavar="NAME=VALUE", help=names)
     share = "share of the account to use (default 0.25)"
     add("--allocation", type=arguments.share, default=0.25, metavar="SHARE", help=share)
+    if page:
+        add("--html", type=Path, metavar="FILE", help="write the run with pictures to this file")
     add("--equity", type=arguments.usd, default=1_000_000.0, metavar="USD", help="of the account (default 1000000)")
 
 
@@ -134,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _backtest(args: argparse.Namespace) -> int:
     from research.engine import plan, simulate, simulate_every_instant
+    from research.report import backtest_page, write_page
     from research.source import load
     from research.tables import tell
 
@@ -142,7 +145,10 @@ def _backtest(args: argparse.Namespace) -> int:
     on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
     bars = load(source, sessions, _choice(args.symbols, strategy))
     run = simulate_every_instant if args.why else simulate
-    tell(run(bars, strategy.parameters(), on), on, source.name)
+    outcome = run(bars, strategy.parameters(), on)
+    tell(outcome, on, source.name)
+    if args.html:
+        write_page(args.html, backtest_page(outcome, on, source.name))
     return DONE
 
 

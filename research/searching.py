@@ -13,6 +13,7 @@ import numpy as np
 from research import tables
 from research.arguments import changed
 from research.engine import Plan, sweep
+from research.report import search_page, walk_page, write_page
 from research.search import Found, Play, Point, at_random, grid, judge, search_listed, search_tpe
 from research.source import Bars
 from research.trials import TrialRecord
@@ -32,6 +33,8 @@ def sweep_command(
     judgement = judge(found, record.earlier_sharpes(market, found))
     record.add(now, args.command, market, found)
     tables.tell_search(found, judgement, bars, on)
+    if args.html:
+        write_page(args.html, search_page(found, bars, on, tables.judgement_rows(judgement), str(args.market_data)))
     return found, record
 
 
@@ -48,6 +51,8 @@ def walk_forward_command(
     steps = list(walk(bars, found, on, chosen))
     record.add(now, args.command, market, found)
     tables.tell_walk(steps, bars, on)
+    if args.html:
+        write_page(args.html, walk_page(steps, bars, on, str(args.market_data)))
     return found, steps
 
 
