@@ -229,6 +229,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
         database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
         with only_user(database), _open_history(database, mode, options) as history:
+            from day_trading.close_of_day import evaluated
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
             from health.watchdog import ServiceManager, under_watch
 
@@ -240,6 +241,8 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             running = trader.run(options.strategy.watchlist_universe)
             service = ServiceManager(environment.process)
             report = runner.run(under_watch(service, running, trader.health.status, trader.health.stalled))
+            if not args.dry_run:
+                report = evaluated(report, session, trader.bars, history, clock.now())
             tell(report, LOG_DIR)
             history.end_session(session.date.isoformat(), clock.now())
             keep_seen_bars(trader.seen_bars, session, options.records.records_bar_store)
@@ -270,6 +273,7 @@ async def _simulate_sessions(
     from random import Random
     from uuid import UUID
 
+    from day_trading.close_of_day import evaluated
     from day_trading.options import known_watchlist
     from day_trading.signals import obey_signals
     from day_trading.telling import tell
@@ -311,6 +315,8 @@ async def _simulate_sessions(
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
                 obey_signals(loop, trader)
                 report = await trader.run(feed.symbols(session.date))
+                if not args.dry_run:
+                    report = evaluated(report, session, trader.bars, history, world.clock.now())
                 tell(report, LOG_DIR)
                 history.end_session(session.date.isoformat(), world.clock.now())
                 if trader.fault is not None:
@@ -373,6 +379,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         risk=settings.risk,
         performance=tuned(settings.performance, read_hardware(database.parent)),
         records=settings.records,
+        vendors=None if simulated else settings.vendors,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

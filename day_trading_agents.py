@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # the command loads what it needs once its event loop is there
+    import sys
+
+    from day_trading.__main__ import main
+
+    sys.exit(main())
+
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from broker.market_data import NO_ANSWER, MarketData
 from broker.trading_desk import TradingDesk
+from day_trading.advising import ask_adviser
+from day_trading.analysis_file import analysis_content
 from day_trading.entry_judge import EntryJudge
+from day_trading.evidence import gather_evidence
 from day_trading.kill_switch import KillSwitch
 from day_trading.options import TraderOptions, known_watchlist
+from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
-from health.workers import Ask, WorkerLost, WorkerPool
+from day_trading.symbol_scores import SymbolScores, nothing_fit
+from day_trading.universe import choose_universe, refuse_unknown
+from health.workers import WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory
 from telemetry import tracing
@@ -35,16 +46,19 @@ from telemetry.instruments import (
     UNREALIZED,
 )
 from telemetry.metering import measure
+from tools import open_sources
+from trading.advice import Adviser
 from trading.bars import Bar
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
-from trading.errors import BrokerUnavailable, HistoryUnavailable
+from trading.errors import BrokerUnavailable
 from trading.money import money_to_usd
 from trading.orders import Reason
 from trading.settings import StrategySettings
 from trading.sizing import symbol_budget
-from trading.watchlist import ATR_CALENDAR_DAYS, Candidate, Watchlist, assess, leave_out, rank
+from trading.watchlist import Watchlist, by_score, entries_of, leave_out
 from utils import HaltTrading, Misconfigured, TradingError, write_json_atomically
+from vendors.sources import Sources
 
 log = logging.getLogger(__name__)
 
@@ -54,63 +68,48 @@ LEAVE_LIMIT = timedelta(minutes=5)  # shares that the broker does not have can n
 
 
 class WatchlistAnalyst:
-    """Ranks a universe by daily volatility and turnover. Each symbol is fetched and assessed by one worker."""
+    """Makes the watchlist before the open: universe, filters, scores on the workers, an adviser's nudge, the file.
 
-    def __init__(self, data: MarketData, settings: StrategySettings, workers: WorkerPool) -> None:
-        self._data = data
+    Vendors cost opinions, never the list: what could not be had is said in the file. The same answers give the same
+    list.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        settings: StrategySettings,
+        workers: WorkerPool,
+        *,
+        adviser: Adviser | None = None,
+        is_unknown: Callable[[str], Awaitable[bool]] | None = None,
+        progress: Progress = no_progress,
+    ) -> None:
+        """`is_unknown` tells of a symbol that cannot be traded; symbols of a vendor are asked about."""
+        self._sources = sources
         self._settings = settings
-        self._workers = workers
-        self._unanswered: list[str] = []  # symbols whose history was asked for in vain
+        self._adviser = adviser
+        self._is_unknown = is_unknown
+        self._scores = SymbolScores(sources, settings, workers, progress)
+        self.assess_all = self._scores.assess_all
 
     async def analyse(self, universe: Sequence[str], session: Session, file: Path) -> Watchlist:
         """Assess the universe, rank it and write the list to `file`.
 
         Raises Misconfigured when nothing is fit, BrokerUnavailable when that is for want of answers.
         """
-        candidates = await self.assess_all(universe, session)
-        entries = rank(candidates, self._settings.watchlist_size)
-        if not entries:
-            if self._unanswered:
-                raise BrokerUnavailable(f"the broker told no daily history of {', '.join(self._unanswered[:3])}")
-            reasons = "; ".join(f"{c.symbol}: {c.refusal}" for c in candidates[:3])
-            raise Misconfigured(f"none of {len(candidates)} symbols is fit for the watchlist ({reasons})")
-        watchlist = Watchlist(session_date=session.date, source="analysed", entries=entries)
-        refused = {candidate.symbol: candidate.refusal for candidate in candidates if candidate.refusal}
-        content = {
-            "session_date": session.date.isoformat(),
-            "source": watchlist.source,
-            "symbols": [asdict(entry) for entry in entries],
-            "refused": refused,
-        }
-        write_json_atomically(file, content)
+        size = self._settings.watchlist_size
+        chosen = await choose_universe(self._sources, universe, self._settings)
+        gathered = await gather_evidence(self._sources, chosen.symbols, session.date)
+        candidates = await self.assess_all(chosen.symbols, session, gathered.of)
+        if self._is_unknown is not None:
+            candidates = await refuse_unknown(candidates, universe, size, self._is_unknown)
+        advised = await ask_adviser(self._adviser, by_score(candidates), gathered.of, size)
+        if not advised.order:
+            raise nothing_fit(candidates, self._scores.unanswered)
+        watchlist = Watchlist(session_date=session.date, source="analysed", entries=entries_of(advised.order[:size]))
+        missing = [*chosen.missing, *gathered.missing, *self._scores.missing()]
+        write_json_atomically(file, analysis_content(watchlist, chosen, gathered, candidates, advised.views, missing))
         return watchlist
-
-    async def assess_all(self, universe: Sequence[str], session: Session) -> list[Candidate]:
-        """Every symbol's score or refusal, in the order of `universe`."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._assess(symbol, session)) for symbol in universe]
-        return [task.result() for task in tasks]
-
-    async def _assess(self, symbol: str, session: Session) -> Candidate:
-        """One symbol on one worker. Without bars it is refused; the others go on."""
-        try:
-            return await self._workers.run(self._fetch_and_score, symbol, session)
-        except (HistoryUnavailable, WorkerLost) as error:
-            log.info("%s is left out: %s", symbol, error)
-            if isinstance(error, HistoryUnavailable) and error.code == NO_ANSWER:
-                self._unanswered.append(symbol)
-            return self._score(symbol, [])
-
-    def _fetch_and_score(self, ask: Ask, symbol: str, session: Session) -> Candidate:
-        """On a worker's thread, which waits for the bars that come through the event loop."""
-        return self._score(symbol, ask(lambda: self._data.daily_bars(symbol, session.date, ATR_CALENDAR_DAYS)))
-
-    def _score(self, symbol: str, bars: Sequence[Bar]) -> Candidate:
-        settings = self._settings
-        floor_pct = settings.strategy_atr_floor_pct if settings.atr_timeframe == "day" else 0.0
-        return assess(
-            symbol, bars, floor_pct, settings.watchlist_min_price_usd, settings.watchlist_min_dollar_volume_usd
-        )
 
 
 class IntradayTrader:
@@ -160,6 +159,7 @@ class IntradayTrader:
             options.performance,
             dry_run=options.desk.dry_run,
         )
+        self.seen_bars: Mapping[str, Sequence[Bar]] = self._desk.view.seen  # symbol -> completed minute bars
         self.fault: TradingError | None = None
 
     def stop(self, reason: str, *, flatten: bool = False) -> None:
@@ -177,14 +177,14 @@ class IntradayTrader:
             self.stop(f"kill switch: {what}, flatten", flatten=True)
 
     @property
-    def seen_bars(self) -> Mapping[str, Sequence[Bar]]:
-        """The completed minute bars of the session so far: symbol -> bars in order."""
-        return self._desk.view.seen
-
-    @property
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
         return self._stop.is_set()
+
+    @property
+    def bars(self) -> Mapping[str, Sequence[Bar]]:
+        """The session's completed minute bars by symbol."""
+        return self._desk.view.bars
 
     async def run(self, universe: Sequence[str]) -> DayReport:
         """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""
@@ -240,8 +240,7 @@ class IntradayTrader:
         if self._watchlist.entries and self._watchlist.session_date is None:
             await self._refuse_typing_mistakes()
         if not self._watchlist.entries:
-            analyst = WatchlistAnalyst(self._desk.broker.data, options.strategy, self._workers)
-            self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
+            await self._analyse(universe)
         safety = options.desk.safety
         others = self._desk.owned_by_others() if safety.shared_symbols == "exclude" else {}
         self._watchlist, left_out = leave_out(self._watchlist, safety.never_trade, tuple(others))
@@ -249,6 +248,21 @@ class IntradayTrader:
             self._desk.keeper.warn(words)
         await self._desk.take_positions(self._watchlist.symbols)
         await self._desk.follow(self._watchlist.symbols)
+
+    async def _analyse(self, universe: Sequence[str]) -> None:
+        """Make the list. Vendors are asked where the options allow it: never in a simulated session."""
+        options, data = self._options, self._desk.broker.data
+        name = "IBKR" if self._clock.is_real else "simulated gateway"
+        async with open_sources(options.vendors, self._clock, daily_bars=data.daily_bars, broker_name=name) as sources:
+            analyst = WatchlistAnalyst(
+                sources,
+                options.strategy,
+                self._workers,
+                adviser=options.adviser,
+                is_unknown=data.is_unknown if options.vendors is not None else None,
+                progress=terminal_progress if self._clock.is_real else no_progress,
+            )
+            self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
 
     async def _refuse_typing_mistakes(self) -> None:
         """A symbol that nobody knows, in a list written by hand. Raises Misconfigured."""

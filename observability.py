@@ -21,6 +21,7 @@ from records.history_reader import ACCOUNT_KEY, DAY_MARKS_KEY, HistoryReader
 from records.inspection import CONFIGURATION_KEY
 from records.integrity import refuse_damaged
 from records.journal import FallbackJournal, claim_journal, move_journals
+from records.llm_calls import INSERT_LLM_CALL, LLM_CALLS
 from records.merging import merge_leftovers
 from records.queries import (
     AGENT_HEALTH,
@@ -40,6 +41,7 @@ from records.rows import (
     IntentChange,
     IntentRow,
     IntentState,
+    LlmCallRow,
     ParameterChangeRow,
     TradeRow,
 )
@@ -56,7 +58,9 @@ CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its 
 
 SIMULATED = "simulated"
 
-AnyRow = TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | DailyMetricsRow
+AnyRow = (
+    TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | LlmCallRow | DailyMetricsRow
+)
 RowT = TypeVar("RowT", bound=AnyRow)
 
 
@@ -159,6 +163,18 @@ class TradingHistory(HistoryReader):
 
     def record_evaluation(self, evaluation: EvaluationRow) -> None:
         self._writer.submit(EVALUATIONS.insert, EVALUATIONS.values(self._mine(evaluation)))
+
+    def record_llm_call(self, call: LlmCallRow) -> None:
+        """The database adds the hash that chains it to the call before."""
+        self._writer.submit(INSERT_LLM_CALL, LLM_CALLS.values(self._mine(call)))
+
+    def replace_evaluation(self, evaluation: EvaluationRow) -> None:
+        """The same, in place of what its source said about the session before."""
+        row = self._mine(evaluation)
+        key = (row.session_date, row.bot, row.mode, row.source)
+        self._writer.submit_durable(
+            [Statement(queries.REMOVE_EVALUATIONS, key), Statement(EVALUATIONS.insert, EVALUATIONS.values(row))]
+        )
 
     def record_daily_metrics(self, metrics: DailyMetricsRow) -> None:
         """One row per session, bot and mode; the last one stands."""

@@ -60,6 +60,7 @@ async def measure(port: int, rounds: int) -> dict[tuple[int, int], float]:
     from day_trading_agents import WatchlistAnalyst
     from health.workers import WorkerPool
     from trading.settings import StrategySettings
+    from vendors.sources import BrokerSource, Sources
 
     nobody, clock = Nobody(), LiveClock()
     broker = Broker(BrokerSettings(ib_port=port), clock, nobody, nobody, client_id=2)  # type: ignore[arg-type]
@@ -74,7 +75,8 @@ async def measure(port: int, rounds: int) -> dict[tuple[int, int], float]:
         for symbols, workers in plan:
             await asyncio.sleep(1.2)  # the client library sends 45 messages a second
             with WorkerPool(workers, "watchlist", clock) as pool:
-                analyst = WatchlistAnalyst(broker.data, StrategySettings(), pool)
+                source = BrokerSource("the gateway", broker.data.daily_bars, clock)
+                analyst = WatchlistAnalyst(Sources([source], clock), StrategySettings(), pool)
                 start = time.perf_counter()
                 found = await analyst.assess_all(SYMBOLS[:symbols], session)
                 took_s = time.perf_counter() - start

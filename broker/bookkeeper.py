@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from broker import codes, journey
 from broker.account_shares import AccountShares
@@ -11,7 +11,7 @@ from broker.earlier_fills import EarlierFills
 from broker.order_desk import OrderDesk
 from broker.session_record import SessionRecord, recorded
 from broker.tracked_orders import Tracked, TrackedOrders
-from broker.values import BrokerPosition, FilledOrder
+from broker.values import BrokerPosition, FilledOrder, FinishedSale
 from observability import TradingHistory
 from records.intent_log import IntentLog
 from records.rows import DecisionKind
@@ -81,6 +81,7 @@ class Bookkeeper:
         self._early_sales: dict[str, str] = {}  # exec_id -> symbol of sales whose purchase may still be told
         self._uncovered: dict[str, None] = {}  # exec_ids of our sales of shares that the ledger did not own
         self._foreign_ids: dict[str, None] = {}  # exec_ids that were counted as foreign
+        self._unplaced: list[ExecutionReport] = []  # sales of nobody's, told before the positions were known
 
     @property
     def brackets(self) -> dict[str, LiveBracket]:
@@ -136,18 +137,40 @@ class Bookkeeper:
         for line in found.doubts:
             self.stop_entries(line)
 
-    def on_positions(self, held: Mapping[str, float]) -> None:
-        """The account's net stock positions, read twice alike: what is beyond the ledger is external.
+    def unlisted(self, told: Collection[str]) -> list[str]:
+        """Symbols of the ledger that are not among those of which rows were told."""
+        return [symbol for symbol in self.book.positions if symbol not in told]
 
-        Fewer shares than the ledger owns stop entries, and exits shrink so that nothing can go short.
+    def owned_by_others(self) -> dict[str, int]:
+        """Shares of the account's other bots, by their ledgers."""
+        owned: dict[str, int] = {}
+        for row in self._history.open_positions():
+            if row.bot != self._history.bot:
+                owned[row.symbol] = owned.get(row.symbol, 0) + row.quantity
+        return owned
+
+    def on_positions(self, held: Mapping[str, float], sales: Sequence[FinishedSale] = ()) -> None:
+        """The account's net stock positions, read twice alike: what is beyond the ledgers is external.
+
+        Shares of the ledger that are told to be gone stop entries, and exits shrink so that nothing can go short.
+        Where a row is only absent nobody knows: exits stay, entries wait, and the broker is asked again.
         """
-        for symbol in self.shares.compare(held, self.book.positions):
-            there = held.get(symbol, 0.0)
+        of_others = self.owned_by_others()
+        self._place_sales(held, of_others)
+        found = self.shares.compare(held, self.book.positions, of_others, [s for s in sales if self._is_nobodys(s)])
+        for symbol in found.gone:
+            owned = self.book.positions[symbol].quantity
+            there = owned - self.shares.missing[symbol]
             self.stop_entries(
-                f"{there:g} {symbol} at the broker, {self.book.positions[symbol].quantity} in the ledger: "
+                f"{there} {symbol} at the broker, {owned} in the ledger: "
                 "shares are missing, entries stop, nothing is traded to repair it"
             )
-            self._shrink_exits(symbol, max(int(there), 0))
+            self._shrink_exits(symbol, there)
+        for symbol in found.unlisted:
+            self.warn(
+                f"{symbol}: {self.book.positions[symbol].quantity} in the ledger, the broker does not list them and "
+                "told of no sale: exits stay, entries wait; if you took the shares away, cancel their exits"
+            )
 
     def doubt(self, now_s: int) -> str:
         """What the broker should have told by now and has not: a fee, or what became of an order. Empty: nothing."""
@@ -243,6 +266,7 @@ class Bookkeeper:
             self._record_uncovered(execution, known)
             return
         self._early_sales.pop(execution.exec_id, None)
+        self.shares.traded_by_us(execution.symbol)
         self.executions += 1
         self._unpaid[execution.exec_id] = execution.at_s
         reason = self.reasons.get(intent.intent_id, intent.reason)
@@ -360,17 +384,39 @@ class Bookkeeper:
         self.record.trade(execution, intent.reason, None, bracket.parameters, trace=journey.journey_of(intent))
 
     def _on_foreign(self, execution: ExecutionReport) -> None:
-        """An execution that none of our orders made. A sale takes external shares first, then ours."""
+        """An execution that none of our orders made. A sale takes external shares first, then ours, others' last."""
         self.foreign += 1
         self._foreign_ids[execution.exec_id] = None
+        self.shares.told_of(execution.perm_id, execution.quantity)
+        if execution.order_ref and self._history.intent(execution.order_ref) is not None:
+            return  # another bot's own
         symbol = execution.symbol
         if execution.action is Action.BUY:
             self.shares.bought_by_others(symbol, execution.quantity)
-            return
-        beyond = self.shares.sold_by_others(symbol, execution.quantity)
-        if execution.order_ref and self._history.intent(execution.order_ref) is not None:
-            return  # another bot sold its own
-        ours = min(beyond, self.book.symbol_state(symbol).quantity)
+        elif self.shares.are_known:
+            self._sold_by_somebody(execution, self.shares.sold_by_others(symbol, execution.quantity))
+        else:
+            self._unplaced.append(execution)
+
+    def _place_sales(self, held: Mapping[str, float], of_others: Mapping[str, int]) -> None:
+        """Sales told before the positions were: what the account still holds shows whose shares they took."""
+        unplaced, self._unplaced = self._unplaced, []
+        for execution in reversed(unplaced):  # the latest one sold what is missing now
+            symbol = execution.symbol
+            explained = self.book.symbol_state(symbol).quantity + of_others.get(symbol, 0)
+            lacking = max(explained - max(int(held.get(symbol, 0.0)), 0), 0)
+            self._sold_by_somebody(execution, min(execution.quantity, lacking))
+
+    def _is_nobodys(self, sale: FinishedSale) -> bool:
+        """Whether none of our bots made this order."""
+        return not sale.order_ref or self._history.intent(sale.order_ref) is None
+
+    def _sold_by_somebody(self, execution: ExecutionReport, quantity: int) -> None:
+        """`quantity` of a sale that is nobody's were not external: they were ours, or another bot's."""
+        symbol = execution.symbol
+        ours = min(quantity, self.book.symbol_state(symbol).quantity)
+        if quantity > ours:
+            self.warn(f"{symbol}: {quantity - ours} shares of another bot were sold by somebody else")
         if ours <= 0:
             return
         self.warn(f"{symbol}: {ours} of our shares were sold by somebody else")

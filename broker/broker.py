@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from broker import journey
-from broker.client_library import IB, AccountValue, Contract
+from broker.client_library import IB, AccountValue, Contract, Position
 from broker.codes import Policy, code
 from broker.connection import account_state, choose_account, guard_account, is_free, open_connection
 from broker.connection_state import LinkEvent
@@ -65,6 +65,7 @@ class Broker:
         self.data = MarketData(self._ib, settings, clock)
         self.orders = OrderDesk(self._ib, self.data, store, listener, client_id)
         self.on_link: Callable[[LinkEvent], None] = lambda _: None
+        self.on_row: Callable[[str, float], None] = lambda _symbol, _quantity: None  # a stock's net position was told
         self.on_account: Callable[[AccountState], None] = lambda _: None  # a value that buying power depends on
 
     @journey.asks("connect")
@@ -138,6 +139,7 @@ class Broker:
         ib.orderStatusEvent += self._kept(self.orders.on_order_status)
         ib.execDetailsEvent += self._kept(self.orders.on_execution)
         ib.commissionReportEvent += self._kept(self.orders.on_commission)
+        ib.positionEvent += self._kept(self._on_position)
         ib.accountValueEvent += self._kept(self._on_account_value)
         ib.errorEvent += self._kept(self._on_error)
         ib.disconnectedEvent += self._kept(self._on_disconnected)
@@ -155,6 +157,7 @@ class Broker:
             old.errorEvent,
         ):
             event.clear()
+        old.positionEvent.clear()
         old.accountValueEvent.clear()
         old.disconnectedEvent.clear()
         old.updateEvent.clear()
@@ -232,6 +235,10 @@ class Broker:
                 self.fault = self.fault or error
 
         return run
+
+    def _on_position(self, row: Position) -> None:
+        if row.account == self._account_id and row.contract.secType == "STK":
+            self.on_row(row.contract.symbol, float(row.position))
 
     def _on_account_value(self, value: AccountValue) -> None:
         if value.tag not in TOLD_OF_FUNDS or value.account != self._account_id or self._closing:

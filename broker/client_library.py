@@ -33,11 +33,35 @@ elif NAME != DEFAULT:
     raise Misconfigured(f"IB_CLIENT_LIBRARY={NAME}: choose {DEFAULT} or {SUCCESSOR}")
 
 if TYPE_CHECKING or NAME == DEFAULT:
-    from ib_insync import IB, AccountValue, BarData, BarDataList, Contract, Fill, Order, Stock, Ticker, Trade
+    from ib_insync import (
+        IB,
+        AccountValue,
+        BarData,
+        BarDataList,
+        Contract,
+        Fill,
+        Order,
+        Position,
+        Stock,
+        Ticker,
+        Trade,
+    )
     from ib_insync.objects import CommissionReport
     from ib_insync.wrapper import RequestError
 else:
-    from ib_async import IB, AccountValue, BarData, BarDataList, Contract, Fill, Order, Stock, Ticker, Trade
+    from ib_async import (
+        IB,
+        AccountValue,
+        BarData,
+        BarDataList,
+        Contract,
+        Fill,
+        Order,
+        Position,
+        Stock,
+        Ticker,
+        Trade,
+    )
     from ib_async.objects import CommissionReport
     from ib_async.wrapper import RequestError
 
@@ -51,6 +75,7 @@ __all__ = [
     "Contract",
     "Fill",
     "Order",
+    "Position",
     "RequestError",
     "Stock",
     "Ticker",

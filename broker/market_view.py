@@ -23,6 +23,7 @@ class MarketView:
         self._session_date = session_date
         self._open_s = open_s
         self._daily_atr = daily_atr
+        self.bars: dict[str, list[Bar]] = {}  # symbol -> completed minute bars since the open, for the day's evaluation
         self._indicators: dict[str, MinuteIndicators] = {}  # symbol -> minute indicators since the open
         self._atr: dict[str, AtrState] = {}  # symbol -> daily ATR
         self._closes: dict[str, int] = {}  # symbol -> close of its last session, 1e-4 USD
@@ -79,6 +80,7 @@ class MarketView:
         """A minute bar is complete."""
         self.seen.setdefault(symbol, []).append(bar)
         self._indicators[symbol].add(bar)
+        self.bars.setdefault(symbol, []).append(bar)
 
     def market(self, symbol: str, now_s: int) -> Market:
         """What was published about a symbol until now."""

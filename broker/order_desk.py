@@ -23,7 +23,7 @@ from broker.translate import (
     resting_from_ib,
     terms_from_ib,
 )
-from broker.values import BrokerListener, FilledOrder, IntentStore, RestingOrder
+from broker.values import BrokerListener, FilledOrder, FinishedSale, IntentStore, RestingOrder
 from telemetry.instruments import ORDERS
 from telemetry.metering import measure
 from trading.errors import BrokerUnavailable
@@ -41,7 +41,7 @@ class OrderFacts(NamedTuple):
     """Orders and executions by order reference, as the broker reports them.
 
     `reported` are orders that its messages on this connection left alive, whatever its list says; `filled` is what
-    orders themselves say they filled.
+    orders themselves say they filled; `sales` are finished sell orders, whoever made them.
     """
 
     working: dict[str, IntentState]
@@ -49,6 +49,7 @@ class OrderFacts(NamedTuple):
     executed: dict[str, int]
     reported: frozenset[str] = frozenset()
     filled: Mapping[str, FilledOrder] = MappingProxyType({})
+    sales: tuple[FinishedSale, ...] = ()
 
 
 class OrderDesk:
@@ -169,7 +170,7 @@ class OrderDesk:
         done = {trade.order.orderRef: report_from_ib(trade).state for trade in completed if trade.order.orderRef}
         alive = (trade for trade in self._ib.openTrades() if report_from_ib(trade).state is IntentState.WORKING)
         reported = frozenset(trade.order.orderRef for trade in alive)
-        return OrderFacts(working, done, executed, reported, _filled_orders([*trades, *completed]))
+        return OrderFacts(working, done, executed, reported, _filled_orders([*trades, *completed]), _sales(completed))
 
     def resting(self) -> list[RestingOrder]:
         """Orders of this client that are alive, as last reported."""
@@ -238,8 +239,20 @@ def _filled_orders(trades: Sequence[Trade]) -> dict[str, FilledOrder]:
     """Order reference -> what the order says it filled. Completed orders tell a number of shares and no price."""
     filled: dict[str, FilledOrder] = {}
     for trade in trades:
-        completed = trade.order.filledQuantity
-        shares = int(max(trade.orderStatus.filled, completed if is_set(completed) else 0.0))
+        shares = _shares_filled(trade)
         if trade.order.orderRef and shares:
             filled[trade.order.orderRef] = FilledOrder(shares, price_from_ib(trade.orderStatus.avgFillPrice))
     return filled
+
+
+def _sales(completed: Sequence[Trade]) -> tuple[FinishedSale, ...]:
+    return tuple(
+        FinishedSale(trade.order.permId, trade.order.orderRef, trade.contract.symbol, shares)
+        for trade in completed
+        if trade.order.action == "SELL" and (shares := _shares_filled(trade))
+    )
+
+
+def _shares_filled(trade: Trade) -> int:
+    completed = trade.order.filledQuantity
+    return int(max(trade.orderStatus.filled, completed if is_set(completed) else 0.0))

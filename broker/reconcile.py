@@ -44,7 +44,7 @@ class Reconciler:
         if not self._has_looked_back:
             self._keeper.look_back(positions, facts.filled, int(self._clock.now().timestamp()))
             self._has_looked_back = True
-        self._keeper.on_positions({position.symbol: position.quantity for position in positions})
+        self._keeper.on_positions({position.symbol: position.quantity for position in positions}, facts.sales)
 
     async def _resolve_intents(self) -> OrderFacts:
         """Ask until every intent is explained. One that is nowhere is only believed gone after agreeing reads.
@@ -78,13 +78,21 @@ class Reconciler:
             await self._clock.sleep_until(self._clock.now() + UNKNOWN_GRACE)
 
     async def _agreed_positions(self) -> list[BrokerPosition]:
-        """The account's stocks. Two reads must agree before the ledger is judged: a fill can fall between them."""
-        previous = await self._broker.positions()
+        """The account's stocks. Two reads must agree before the ledger is judged: a fill can fall between them.
+
+        Where a row is absent whose shares the ledger owns, all reads must lack it.
+        """
+        previous, agree = await self._broker.positions(), False
         for _ in range(MOST_READS):
             await self._clock.sleep_until(self._clock.now() + PAUSE)
             latest = await self._broker.positions()
-            if latest == previous:
-                return [position for position in latest if position.is_stock]
-            self._broker.orders.replay_executions()
+            agree = latest == previous
+            stocks = [position for position in latest if position.is_stock]
+            if agree and not self._keeper.unlisted({position.symbol for position in stocks}):
+                return stocks
+            if not agree:
+                self._broker.orders.replay_executions()
             previous = latest
+        if agree:
+            return stocks
         raise BrokerUnavailable("positions kept changing while they were read")

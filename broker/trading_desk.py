@@ -39,6 +39,7 @@ from utils import Misconfigured, TradingError
 log = logging.getLogger(__name__)
 
 DOUBTFUL_INSTANTS = 2
+LONGEST_PAUSE_INSTANTS = 120  # ten minutes between two questions after shares that the broker does not list
 ASK_AGAIN_S = 60
 DOUBT_EVERY_S = 15
 CONFIRM_EVERY, CONFIRMATIONS = timedelta(milliseconds=500), 3
@@ -102,6 +103,7 @@ class TradingDesk:
             options.broker, clock, self.intents, self.keeper, options.client_id, live_allowed=options.live
         )
         self.keeper.orders = self.broker.orders
+        self.broker.on_row = self.keeper.shares.on_row
         self.keeper.on_refused = self.refuse
         self._funds = FundsDesk(self.broker, book, self.keeper.warn, self.refuse)
         self._splits = SplitDesk(self.broker, history, session, clock, new_id)
@@ -272,11 +274,7 @@ class TradingDesk:
 
     def owned_by_others(self) -> dict[str, int]:
         """Shares of the account's other bots, by their ledgers."""
-        owned: dict[str, int] = {}
-        for row in self._history.open_positions():
-            if row.bot != self._history.bot:
-                owned[row.symbol] = owned.get(row.symbol, 0) + row.quantity
-        return owned
+        return self.keeper.owned_by_others()
 
     async def enter(self, intents: tuple[OrderIntent, ...]) -> None:
         """Send one bracket, on record first. Raises BrokerUnavailable; reconciliation finds out what became of it."""
@@ -301,13 +299,15 @@ class TradingDesk:
         positions = self.keeper.book.positions
         short = [symbol for symbol, owned in positions.items() if self.broker.orders.held(symbol) < owned.quantity]
         missing = self.keeper.shares.missing
-        found = [symbol for symbol in positions if missing.get(symbol) and symbol not in short]
+        unlisted = [symbol for symbol in self.keeper.shares.unlisted if symbol in positions]
+        self.keeper.book.entries_waiting = f"the broker does not list {', '.join(unlisted)}" if unlisted else ""
+        found = [s for s in positions if (missing.get(s) or s in unlisted) and s not in short]
         self._doubts = self._doubts + 1 if short or found else 0
         if self._doubts == DOUBTFUL_INSTANTS and found:
             log.warning("shares that were missing are at the broker again: %s", ", ".join(found))
             self.supervisor.ask_for_sync()
             return
-        if self._doubts == DOUBTFUL_INSTANTS:
+        if self._doubts == DOUBTFUL_INSTANTS or (unlisted and _asks_again(self._doubts)):
             log.warning("the broker holds fewer shares than the ledger owns: %s", ", ".join(short))
             self.supervisor.ask_for_sync()
             return
@@ -362,3 +362,8 @@ class TradingDesk:
         may_send = not self._options.dry_run and not self.supervisor.restart_is_due
         if may_send and self._clock.now() < self._session.eod:
             await self.positions.protect()
+
+
+def _asks_again(instants: int) -> bool:
+    """After 10, 20, 40 ... seconds of doubt, and every ten minutes from then on."""
+    return instants >= DOUBTFUL_INSTANTS and (instants.bit_count() == 1 or instants % LONGEST_PAUSE_INSTANTS == 0)

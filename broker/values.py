@@ -66,6 +66,15 @@ class FilledOrder(NamedTuple):
     price: int
 
 
+class FinishedSale(NamedTuple):
+    """A sell order that is over, as the broker lists it: `quantity` shares of it were sold."""
+
+    perm_id: int
+    order_ref: str
+    symbol: str
+    quantity: int
+
+
 class RestingOrder(NamedTuple):
     """An order alive at the broker, for reports and reconciliation. The price is 0 for market orders."""
 

@@ -10,6 +10,8 @@ from broker.trading_desk import DeskOptions
 from market_hours import Session, TradingCalendar
 from performance_config import PerformanceConfig
 from records.settings import RecordsSettings
+from tools import VendorSettings
+from trading.advice import Adviser
 from trading.settings import RiskSettings, StrategySettings
 from trading.watchlist import Watchlist, watchlist_from_json
 from utils import Misconfigured, read_json
@@ -31,6 +33,8 @@ class TraderOptions:
     performance: PerformanceConfig
     desk: DeskOptions
     records: RecordsSettings = field(default_factory=RecordsSettings)
+    vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
+    adviser: Adviser | None = None
 
 
 def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:

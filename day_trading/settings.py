@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
 from day_trading.kill_switch import KillSwitch
+from llm.settings import LlmSettings
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
 from telemetry.settings import TelemetrySettings
@@ -24,6 +25,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     SafetySettings,
     BrokerSettings,
     VendorSettings,
+    LlmSettings,
     PerformanceSettings,
     TelemetrySettings,
     RecordsSettings,
@@ -40,6 +42,8 @@ class DayTraderConfiguration:
     broker: BrokerSettings
     performance: PerformanceSettings
     records: RecordsSettings
+    llm: LlmSettings
+    vendors: VendorSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -51,6 +55,8 @@ class DayTraderConfiguration:
             broker=load_settings(BrokerSettings, environment),
             performance=load_settings(PerformanceSettings, environment),
             records=load_settings(RecordsSettings, environment),
+            llm=load_settings(LlmSettings, environment),
+            vendors=load_settings(VendorSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:

@@ -1,1 +1,1 @@
-"""Pure statistics over what happened: no clock, no IO."""
+"""Pure statistics of trading results: metrics, regimes, experiments, forecast scores. Only numpy; nothing acts here."""

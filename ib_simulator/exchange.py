@@ -348,6 +348,11 @@ class Exchange:
         if not order.is_done:
             self._drop(order)
 
+    def is_at_work(self, order: SimOrder) -> bool:
+        """Whether it rests in the market: no stop that waits for its price, nor an order before its time."""
+        waits = order.order_type in STOPS and not order.triggered
+        return not (order.is_done or waits or self._is_held(order)) and order.transmitted
+
     def fill_now(self, order: SimOrder) -> bool:
         """Fill what an order may still fill at the standing far quote, whatever it waits for: what faults do."""
         market = self.markets.get(order.symbol)

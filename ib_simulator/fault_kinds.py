@@ -193,7 +193,7 @@ class LoseAcknowledgement(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillAfterCancel(Fault):
-    """The next `count` cancelled orders are reported Cancelled with 202, and filled `report_after_s` later.
+    """The next `count` orders at work that are cancelled are reported so with 202, and filled `report_after_s` later.
 
     At the exchange the fill happened first: at the standing quote, whole, whatever the volume.
     """

@@ -115,8 +115,10 @@ class OrderFaults:
         active = _first(self._late_fills, client.client_id)
         gateway = self._injector.gateway
         order = gateway.orders.find(client.client_id or 0, _whole(_field(fields, CANCELLED_ID)))
-        if active is None or not isinstance(active.fault, FillAfterCancel) or order is None or order.is_done:
+        if active is None or not isinstance(active.fault, FillAfterCancel) or order is None:
             return False
+        if not gateway.exchange.is_at_work(order):
+            return False  # a stop that waits for its price cannot have been filled
         told = _cancelled_status(order)
         start = client.queued()
         gateway.exchange.now_s = int(self._injector.now_s)

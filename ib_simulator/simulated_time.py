@@ -66,6 +66,7 @@ class SimulatedTimeLoop(EmbeddingLoop):
     """
 
     _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
     _selector: Any
     _ssock: socket
     _default_executor: Executor | None
@@ -146,6 +147,8 @@ class SimulatedTimeLoop(EmbeddingLoop):
         if self._turns > SPIN_TURNS:
             raise SimulationSpinning(self._spinning_text())
         if timeout == 0:  # handles are ready, or a timer is due
+            if not self._ready:
+                self._land_past_timer()
             return self._poll_wakeups() if self._turns % BUSY_TURNS_PER_POLL == 0 else []
         traffic = self.traffic
         if traffic.expecting and not traffic.in_flight:
@@ -171,6 +174,10 @@ class SimulatedTimeLoop(EmbeddingLoop):
         self.now_ns += math.ceil(timeout * 1e9) + LANDING_NS
         self._turns = 0
         return []
+
+    def _land_past_timer(self) -> None:
+        """A timer that another one's landing met exactly would be armed again for this instant, for ever."""
+        self.now_ns = max(self.now_ns, round(self._scheduled[0].when() * 1e9) + LANDING_NS)
 
     def _poll_wakeups(self) -> _Events:
         """Signals and other threads only: sockets wait until nothing is ready, or their turn would be chance."""

@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m records", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="check|backup|restore")
     about = {
-        "check": "look for damage in every page and every index, and change nothing",
+        "check": "look for damage in every page, every index and the chain of llm_calls, and change nothing",
         "backup": "make a checked copy in backups/ beside the database, also while a bot is running",
         "restore": "put the newest good backup in the place of a damaged database, which is kept under another name",
     }
@@ -50,13 +50,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(database: Path) -> None:
+    import sqlite3
+
     from records.connections import open_for_reading
+    from records.faults import RecordsFailed
     from records.integrity import damage, damaged
+    from records.llm_calls import verify_chain
+    from utils import Misconfigured
 
     with closing(open_for_reading(database)) as connection:
         if found := damage(connection, thorough=True):
             raise damaged(database, found)
-    print(f"{database}: no damage found")
+        try:
+            chain = verify_chain(connection)
+        except sqlite3.OperationalError as error:
+            raise Misconfigured(f"{database}: is not a database of this program: {error}") from error
+    if chain.broken:
+        raise RecordsFailed(f"{database}: llm_calls are not as they were written: {chain.broken}")
+    print(f"{database}: no damage found, {chain.calls} call(s) of language models in an unbroken chain")
 
 
 def _back_up(database: Path) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from records.faults import Unavailability, unavailability
 from records.integrity import damaged
+from records.llm_calls import know_hash
 from records.migrations import checked_version, migrate
 from utils import Misconfigured, Retryable, TradingError
 
@@ -47,6 +48,7 @@ def open_for_writing(
         _set_cache(connection, cache_mb)
         _switch_to_wal(connection, path)
         connection.execute("PRAGMA synchronous = NORMAL")
+        know_hash(connection)
         migrate(connection, path)
         connection.execute("BEGIN IMMEDIATE")  # SQLite opens what it may only read without a word
         connection.execute("ROLLBACK")

@@ -12,8 +12,30 @@ from typing import Any, TypeVar
 
 from records import queries
 from records.faults import RecordsFailed
-from records.queries import AGENT_HEALTH, OPEN_POSITIONS, ORDER_INTENTS, ROUND_TRIPS, TRADES
-from records.rows import HealthRow, IntentRow, PositionRow, RoundTripRow, TradeRow
+from records.llm_calls import LLM_CALLS, SELECT_LLM_CALLS
+from records.queries import (
+    AGENT_HEALTH,
+    DAILY_METRICS,
+    DENIALS,
+    EVALUATIONS,
+    FILLS,
+    OPEN_POSITIONS,
+    ORDER_INTENTS,
+    ROUND_TRIPS,
+    TRADES,
+)
+from records.rows import (
+    DailyMetricsRow,
+    DenialRow,
+    EvaluationRow,
+    FillRow,
+    HealthRow,
+    IntentRow,
+    LlmCallRow,
+    PositionRow,
+    RoundTripRow,
+    TradeRow,
+)
 from records.tables import Table, utc_text
 
 DAY_MARKS_KEY = "day_marks."  # of `meta`; behind it bot and mode, the value is that of the latest session
@@ -85,6 +107,10 @@ class HistoryReader:
         found = self._read(queries.SELECT_HEALTH, [utc_text(start), utc_text(end), self.mode])
         return AGENT_HEALTH.rows(found)
 
+    def llm_calls(self, session_date: str | None = None) -> list[LlmCallRow]:
+        """Requests to language models, in the order of their recording; None: of all sessions."""
+        return LLM_CALLS.rows(self._read(SELECT_LLM_CALLS, [self.mode, session_date]))
+
     def entries_tried(self, session_date: str) -> dict[str, int]:
         """symbol -> entries of this bot in a session, filled or not."""
         found = self._read(queries.SELECT_ENTRIES_TRIED, [session_date, self.bot, self.mode])
@@ -133,6 +159,31 @@ class HistoryReader:
         return self._select(
             ROUND_TRIPS, {"session_date": session_date, "bot": bot}, order="closed_at, opened_at, symbol"
         )
+
+    # What a session is judged by: of one bot (this one when None), from session `first` to `last`, YYYY-MM-DD
+
+    def round_trips_between(self, first: str, last: str, bot: str | None = None) -> list[RoundTripRow]:
+        """Round trips that closed in a range of sessions, in the order of their closing."""
+        return ROUND_TRIPS.rows(self._read(queries.SELECT_ROUND_TRIPS_OF_RANGE, self._range(first, last, bot)))
+
+    def fills_between(self, first: str, last: str, bot: str | None = None) -> list[FillRow]:
+        """Executions of a range of sessions with the prices they were decided on, in the order of time."""
+        return FILLS.rows(self._read(queries.SELECT_FILLS, self._range(first, last, bot)))
+
+    def daily_metrics_between(self, first: str, last: str, bot: str | None = None) -> list[DailyMetricsRow]:
+        """Metrics of a range of sessions, in their order."""
+        return DAILY_METRICS.rows(self._read(queries.SELECT_DAILY_METRICS, self._range(first, last, bot)))
+
+    def denials(self, session_date: str, bot: str | None = None) -> list[DenialRow]:
+        """Refused entries of a session, each when its reason became news, in the order of time."""
+        return DENIALS.rows(self._read(queries.SELECT_DENIALS, [session_date, bot or self.bot, self.mode]))
+
+    def evaluations(self, session_date: str, bot: str | None = None) -> list[EvaluationRow]:
+        """What was learned from a session, in the order of time."""
+        return EVALUATIONS.rows(self._read(queries.SELECT_EVALUATIONS, [session_date, bot or self.bot, self.mode]))
+
+    def _range(self, first: str, last: str, bot: str | None) -> list[str]:
+        return [first, last, bot or self.bot, self.mode]
 
     def _select(self, table: Table[FoundT], conditions: dict[str, str | None], *, order: str) -> list[FoundT]:
         wanted = {"mode": self.mode, **{name: value for name, value in conditions.items() if value is not None}}

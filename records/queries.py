@@ -11,7 +11,9 @@ from records.rows import (
     OPEN_STATES,
     DailyMetricsRow,
     DecisionRow,
+    DenialRow,
     EvaluationRow,
+    FillRow,
     HealthRow,
     IntentChange,
     IntentRow,
@@ -31,6 +33,8 @@ EVALUATIONS = Table("evaluations", EvaluationRow)
 DAILY_METRICS = Table("daily_metrics", DailyMetricsRow)
 OPEN_POSITIONS = Table("open_positions", PositionRow)
 ROUND_TRIPS = Table("round_trips", RoundTripRow)
+FILLS = Table("trades", FillRow)
+DENIALS = Table("decisions", DenialRow)
 
 # Writing
 
@@ -114,6 +118,32 @@ SELECT_REFUSED = (
     "SELECT symbol, detail FROM decisions WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL "
     "AND session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp DESC"
 )
+
+SELECT_ROUND_TRIPS_OF_RANGE = (
+    "SELECT * FROM round_trips WHERE session_date >= ? AND session_date <= ? AND bot = ? AND mode = ? "
+    "ORDER BY closed_at, opened_at, symbol"
+)
+SELECT_FILLS = (  # the decision of a market exit has the id of its execution
+    "SELECT fill.*, CASE intent.role WHEN 'stop' THEN intent.stop_price WHEN 'target' THEN intent.limit_price "
+    "WHEN 'entry' THEN entry.price ELSE exit.price END AS decided_price FROM trades AS fill "
+    "LEFT JOIN order_intents AS intent ON intent.intent_id = fill.intent_id "
+    "LEFT JOIN decisions AS entry ON entry.decision_id = intent.decision_id "
+    "LEFT JOIN decisions AS exit ON exit.decision_id = fill.exec_id "
+    "WHERE fill.session_date >= ? AND fill.session_date <= ? AND fill.bot = ? AND fill.mode = ? "
+    "ORDER BY fill.timestamp, fill.trade_id"
+)
+SELECT_DENIALS = (  # once a session, after the close: no index of its own
+    "SELECT timestamp, symbol, rule, ask FROM decisions WHERE kind = 'deny' AND ask > 0 AND rule IS NOT NULL "
+    "AND session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, symbol"
+)
+SELECT_DAILY_METRICS = (
+    "SELECT * FROM daily_metrics WHERE session_date >= ? AND session_date <= ? AND bot = ? AND mode = ? "
+    "ORDER BY session_date"
+)
+SELECT_EVALUATIONS = (
+    "SELECT * FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, evaluation_id"
+)
+REMOVE_EVALUATIONS = "DELETE FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? AND source = ?"
 
 QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that needs it
     "trades_timestamp": SELECT_BETWEEN,

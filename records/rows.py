@@ -192,6 +192,29 @@ class EvaluationRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LlmCallRow:
+    """One request to a language model and what became of it. `outcome` is "answered" or why it gave no answer."""
+
+    llm_call_id: str
+    timestamp: datetime
+    session_date: str
+    purpose: str
+    provider: str
+    model: str
+    prompt: str
+    outcome: str
+    bot: str = ""
+    mode: str = ""
+    reply: str | None = None
+    error: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    duration_s: float | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DailyMetricsRow:
     """The metrics of one bot's session. None means "cannot be said" (no trade, too few days), never zero."""
 
@@ -260,3 +283,30 @@ class RoundTripRow:
     exit_reason: str
     duration_s: float
     executions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillRow:
+    """An execution with the price it was decided on: the last price at an entry's or a market exit's decision, the
+    resting price of a stop or a target. None when nobody knows it.
+    """
+
+    exec_id: str
+    timestamp: datetime
+    symbol: str
+    action: Action
+    quantity: int
+    price_usd: float
+    regime: str | None
+    variant: str | None
+    decided_price_usd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenialRow:
+    """A refusal of an entry, when its reason became news."""
+
+    timestamp: datetime
+    symbol: str
+    rule: str
+    ask_usd: float

@@ -43,10 +43,9 @@ NOTICES = (  # what a gateway says that changes nothing
     (10197, "No market data during competing live session"),
     (1300, "TWS socket port has been reset and this connection is being dropped"),
 )
-# Of answers the end may be lost, never a row: two complete answers without a position say that it is sold.
 LOSABLE = (
     *("orderStatus", "openOrder", "execDetails", "commissionReport", "ticks", "currentTime"),
-    *("positionEnd", "openOrderEnd", "execDetailsEnd", "completedOrdersEnd", "nextValidId"),
+    *("position", "positionEnd", "openOrderEnd", "execDetailsEnd", "completedOrdersEnd", "nextValidId"),
 )
 
 Maker = Callable[[Random, Sequence[str]], Fault]
@@ -57,6 +56,12 @@ def _connectivity(rng: Random, _: Sequence[str]) -> Fault:
     orders = rng.choice(("refused", "queued", "lost"))
     code = rng.choice((1100, 1100, 2110))
     return Connectivity(seconds=seconds, code=code, restored=rng.choice((1101, 1102)), orders=orders)
+
+
+def _lose(rng: Random, _: Sequence[str]) -> Fault:
+    """A few messages of a kind; of positions so many rows that several complete answers in a row lack them."""
+    message = rng.choice(LOSABLE)
+    return Lose(message=message, count=rng.randint(1, 20 if message == "position" else 3))
 
 
 MAKERS: Mapping[type[Fault], Maker] = {  # every kind that the gateway knows; a test compares the two lists
@@ -71,7 +76,7 @@ MAKERS: Mapping[type[Fault], Maker] = {  # every kind that the gateway knows; a 
     Segmented: lambda rng, _: Segmented(bytes=rng.randint(20, 500), gap_s=0.001, seconds=rng.uniform(5, 20)),
     ClockJump: lambda rng, _: ClockJump(by_s=rng.uniform(-3_600, 3_600), seconds=rng.uniform(60, 900)),
     Crash: lambda rng, _: Crash(refused_s=rng.uniform(5, 60)),
-    Lose: lambda rng, _: Lose(message=rng.choice(LOSABLE), count=rng.randint(1, 3)),
+    Lose: _lose,
     Delay: lambda rng, _: Delay(message="orderReports", delay_s=rng.uniform(0.1, 8), seconds=rng.uniform(5, 60)),
     Duplicate: lambda rng, _: Duplicate(message="orderReports", count=rng.randint(1, 6)),
     Reorder: lambda rng, _: Reorder(message="orderStatus", count=rng.randint(1, 3)),

@@ -114,8 +114,9 @@ def test_a_second_run_keeps_the_database_of_the_first(tmp_path: Path) -> None:
     assert run(tmp_path, *SIMULATE, "2025-10-08", "--dry-run").returncode == 0
     assert rows(previous, "SELECT exec_id, price FROM trades") == trades
     assert trades != []
-    # a dry run decides and records, and sends no order
+    # a dry run decides and records, sends no order, and is no session that returns are counted of
     assert rows(database, "SELECT * FROM trades") == rows(database, "SELECT * FROM order_intents") == []
+    assert rows(database, "SELECT COUNT(*) FROM daily_metrics") == [(0,)]
     (wanted,) = rows(database, "SELECT COUNT(*) FROM decisions WHERE kind = 'enter' AND rule = 'dry_run'")
     assert wanted[0] > 0
 

@@ -26,8 +26,10 @@ from pydantic.fields import FieldInfo
 import day_trader
 import main
 import performance_config
+from day_trading import __main__ as analysis
 from day_trading.settings import SETTINGS_CLASSES
 from ib_simulator import __main__ as simulator
+from llm import __main__ as llm
 from observability import TradingHistory
 from records import __main__ as records
 from records.trade_rows import MONEY_RULES, PRICE_RULES
@@ -51,21 +53,29 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-SIMULATOR, RECORDS, RESEARCH = "-m ib_simulator", "-m records", "-m research"
+SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
 ENTRIES = {  # what follows `python` -> its command line
     module.__name__ + ".py": module.build_parser()
     for module in (day_trader, main, performance_config)
     if hasattr(module, "build_parser")
-} | {SIMULATOR: simulator.build_parser(), RECORDS: records.build_parser(), RESEARCH: research.build_parser()}
+} | {
+    SIMULATOR: simulator.build_parser(),
+    RECORDS: records.build_parser(),
+    RESEARCH: research.build_parser(),
+    LLM: llm.build_parser(),
+}
+ENTRIES["day_trading_agents.py"] = analysis.build_parser()
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
     "backups/",
+    "vendor_cache/",
     "logs/day_trader.log",
     "research.db",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",
+    "llm_budget.db",
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data
 SKIPPED_FOLDERS = {"logs", "reports", "__pycache__"}  # what runs leave behind
@@ -366,13 +376,15 @@ def test_readme_shows_the_exit_codes_of_the_program() -> None:
 
 
 def shape(lines: list[str]) -> list[str]:
-    """What stays the same from day to day in a summary: its labels and the head of its table, in order."""
+    """What stays the same from day to day in a summary, in order: its labels and the head of its table."""
     found = []
     in_table = False
     for line in lines:
         in_table = bool(line.strip()) and (in_table or line.startswith("symbol "))
         if line.startswith("symbol "):
             found.append(line)
+        elif line.startswith("- "):
+            continue  # a finding: each day has its own
         elif not in_table and (match := re.match(r"(\S[^,\d]*?)(?:  |,| \d)", line)) and match[1] != "warning":
             found.append(match[1])
     return found

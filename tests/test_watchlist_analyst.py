@@ -16,6 +16,7 @@ from ib_simulator.request_types import ReqHistoricalData
 from tests.gateway_world import MONDAY, HandMadeFeed, World, daily_history, in_world, warm_up
 from trading.settings import StrategySettings
 from trading.watchlist import Candidate
+from vendors.sources import BrokerSource, Sources
 
 ANSWER_AFTER = timedelta(milliseconds=250)
 
@@ -58,7 +59,8 @@ def analyse(folder: Path, *, symbols: int, workers: int, deaf_to: str = "") -> A
             world.answer(ReqHistoricalData, lambda client, req: group.create_task(answer_late(client, req)))
             begun = world.clock.now()
             with WorkerPool(workers, "watchlist", world.clock) as pool:
-                analyst = WatchlistAnalyst(broker.data, StrategySettings(), pool)
+                source = BrokerSource("the gateway", broker.data.daily_bars, world.clock)
+                analyst = WatchlistAnalyst(Sources([source], world.clock), StrategySettings(), pool)
                 candidates = await analyst.assess_all(universe, MONDAY)
             return Analysis(candidates, (world.clock.now() - begun).total_seconds(), most)
 

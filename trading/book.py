@@ -108,6 +108,7 @@ class SessionBook:
     round_trips: list[tuple[str, _Trip]] = field(default_factory=list)  # closed ones, in order
     entries_stopped: str = ""  # why an operator or a fault stopped entries, empty when they go on
     entries_paused: str = ""  # why the health of the program forbids them for now
+    entries_waiting: str = ""  # why they wait for an answer of the broker
     loss_latched: bool = False
     drawdown_latched: bool = False
     realised: int = 0  # net of all fees known
@@ -313,7 +314,7 @@ class SessionBook:
             pause_until_s=self._pause_until_s(),
             loss_latched=self.loss_latched,
             drawdown_latched=self.drawdown_latched,
-            entries_stopped=bool(self.entries_stopped or self.entries_paused),
+            entries_stopped=bool(self.entries_stopped or self.entries_paused or self.entries_waiting),
             available_funds=self.buying_power.available({s: entry.capital for s, entry in self.pending.items()}),
             day_trades_left=self.buying_power.reported.day_trades_left,
             day_trades_begun=self._day_trades_begun,

@@ -18,7 +18,7 @@ class DayReport:
 
     `funnel` is symbol -> rule -> judgements, `positions_left` symbol -> shares. `unrealised_pnl_usd` is that of the
     positions left, at the bid of the last 5-second instant. `resting_orders` is None when the broker was not connected
-    and could not be asked.
+    and could not be asked. `insights` are the findings about the session, each with its numbers.
     """
 
     session_date: date
@@ -44,6 +44,7 @@ class DayReport:
     reconnects: int
     round_trips: tuple[Mapping[str, Any], ...]
     metrics: Mapping[str, Any]
+    insights: tuple[Mapping[str, Any], ...] = ()
     unrealised_pnl_usd: float
     funnel: Mapping[str, Mapping[str, int]]
     funnel_totals: Mapping[str, int]

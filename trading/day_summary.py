@@ -26,6 +26,7 @@ def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
         _trip_lines(report, zone),
         _result_lines(report),
         _funnel_lines(report),
+        _insight_lines(report),
         _left_lines(report),
         [
             *_connection_lines(report),
@@ -106,7 +107,44 @@ def _result_lines(report: DayReport) -> list[str]:
             _labelled("exits", ", ".join(f"{_words(reason)} {n:,}" for reason, n in metrics["exit_reasons"].items()))
         )
     lines.append(_labelled("max drawdown", f"{metrics['max_drawdown_usd']:,.2f} USD"))
-    return lines
+    return lines + _evaluation_lines(metrics)
+
+
+def _evaluation_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """What the evaluation adds; nothing while the session was not evaluated, or had no round trip."""
+    if metrics.get("expectancy_usd") is None:
+        return []
+    sizes = [
+        f"{name} {metrics[key]:+,.2f}"
+        for name, key in (("win", "average_win_usd"), ("loss", "average_loss_usd"), ("trip", "expectancy_usd"))
+        if metrics[key] is not None
+    ]
+    lines = [
+        _labelled("on average", f"{', '.join(sizes)} USD; {metrics['average_duration_s'] / 60:,.0f} min in a position"),
+        _labelled("at work", f"at most {metrics['capital_used_usd']:,.2f} USD, {_return_text(metrics)}"),
+    ]
+    if metrics["slippage_bps"] is not None:
+        lines.append(_labelled("slippage", f"{metrics['slippage_bps']:+.2f} bps of turnover"))
+    sharpe = metrics["detail"]["sharpe"]
+    if isinstance(sharpe, Mapping):
+        low, high = sharpe["interval"][:2]
+        days = _count(sharpe["days"], "day")
+        sharpe = f"{sharpe['sharpe']:.2f} a year, 95 % between {low:.2f} and {high:.2f}, of {days}"
+    return [*lines, _labelled("Sharpe", sharpe)]
+
+
+def _return_text(metrics: Mapping[str, Any]) -> str:
+    efficiency = metrics["capital_efficiency_pct"]
+    return f"{efficiency:+.3f} % an hour" if efficiency is not None else "no time"
+
+
+def _insight_lines(report: DayReport) -> list[str]:
+    """What stood out, wrapped."""
+    lines: list[str] = []
+    for insight in report.insights:
+        wrapped = textwrap.wrap(insight["words"], LINE_WIDTH - 2)
+        lines += [f"{'- ' if n == 0 else '  '}{line}" for n, line in enumerate(wrapped)]
+    return ["what stood out", *lines] if lines else []
 
 
 def _funnel_lines(report: DayReport) -> list[str]:

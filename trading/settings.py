@@ -37,6 +37,18 @@ class StrategySettings(BaseModel):
     watchlist_min_dollar_volume_usd: float = Field(
         1_000_000.0, description="least average daily turnover to consider", ge=0
     )
+    watchlist_universe_size: int = Field(500, description="most symbols to look at with a data vendor", ge=1, le=2_000)
+    watchlist_max_spread_bps: float = Field(100.0, description="widest spread before the open", gt=0, le=1_000)
+    watchlist_max_gap_pct: float = Field(15.0, description="largest gap at the open, percent", gt=0, le=100)
+    watchlist_min_relative_volume: float = Field(
+        0.0, description="least volume of the last session over its average", ge=0, le=10
+    )
+    watchlist_earnings_today: Literal["exclude", "allow"] = Field(
+        "exclude", description="companies that report on the day: exclude or allow"
+    )
+    watchlist_negative_news: Literal["exclude", "allow"] = Field(
+        "exclude", description="symbols with mostly negative reports since yesterday: exclude or allow"
+    )
 
     @field_validator("watchlist_universe")
     @classmethod

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from trading.bars import Bar
 from trading.indicators import ATR_BARS, AtrState, atr_pct, daily_atr
 from trading.money import MONEY_UNITS_PER_USD, notional, price_to_usd
+from trading.premarket import Evidence, relative_volume, score_parts, today_words
 
 ATR_CALENDAR_DAYS = 45
 MIN_SESSIONS = 5
@@ -29,6 +30,7 @@ class Candidate:
     score: float
     reasons: tuple[str, ...]
     refusal: str = ""
+    parts: Mapping[str, float] = field(default_factory=dict)  # factor of the score -> its value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class WatchlistEntry:
     symbol: str
     score: float = 0.0
     reasons: tuple[str, ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)  # factor of the score -> its value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +58,30 @@ class Watchlist:
 
 
 def assess(
-    symbol: str, bars: Sequence[Bar], atr_floor_pct: float, min_price_usd: float, min_dollar_volume_usd: float
+    symbol: str,
+    bars: Sequence[Bar],
+    atr_floor_pct: float,
+    min_price_usd: float,
+    min_dollar_volume_usd: float,
+    *,
+    evidence: Evidence | None = None,
+    min_relative_volume: float = 0.0,
 ) -> Candidate:
     """Score one symbol from its daily bars, oldest first. The score is ATR% times the log of turnover:
 
-    a stock must move enough to reach its target within a day, and trade enough to get in and out.
+    a stock must move enough to reach its target within a day, and trade enough to get in and out. Evidence of
+    today weighs a little (`premarket.score_parts`).
     """
     if len(bars) < MIN_SESSIONS:
-        return _refused(symbol, len(bars), f"only {len(bars)} sessions of history, {MIN_SESSIONS} are needed")
+        return refused(symbol, f"only {len(bars)} sessions of history, {MIN_SESSIONS} are needed", len(bars))
     state = daily_atr(list(bars))
     close = bars[-1].close
     close_usd = price_to_usd(close)
     recent = bars[-ATR_BARS:]
     turnover = sum(notional(bar.close, bar.volume) for bar in recent) / len(recent) / MONEY_UNITS_PER_USD
     atr = atr_pct(state, close)
+    parts = score_parts(atr, turnover, evidence or Evidence(symbol=symbol))
+    volume_ratio = relative_volume(bars)
     reasons = [
         f"ATR(14) is {atr:.2f} % of price",
         f"trades {turnover / 1e6:,.1f} million USD a day",
@@ -83,22 +96,35 @@ def assess(
         refusal = f"trades {turnover / 1e6:,.2f} million USD a day, below {min_dollar_volume_usd / 1e6:g}"
     elif not atr > atr_floor_pct:
         refusal = f"ATR is {atr:.2f} % of price, not above {atr_floor_pct:g}"
+    elif volume_ratio < min_relative_volume:
+        refusal = f"the last session's volume is {volume_ratio:.2f} of its average, below {min_relative_volume:g}"
+    reasons += today_words(evidence, volume_ratio) if evidence is not None else []
     return Candidate(
         symbol=symbol,
         sessions=len(bars),
         close_usd=close_usd,
         atr_pct=atr,
         dollar_volume_usd=turnover,
-        score=round(atr * math.log10(max(turnover, 10.0)), 6),
+        score=round(parts["atr_pct"] * parts["log10_turnover"] * parts["gap"] * parts["news"], 6),
         reasons=tuple(reasons),
         refusal=refusal,
+        parts={name: round(value, 6) for name, value in parts.items() if math.isfinite(value)},
     )
+
+
+def by_score(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Those that are fit, highest score first, ties by symbol."""
+    return sorted((c for c in candidates if not c.refusal), key=lambda c: (-c.score, c.symbol))
 
 
 def rank(candidates: Iterable[Candidate], size: int) -> tuple[WatchlistEntry, ...]:
     """The best `size` candidates, highest score first, ties by symbol."""
-    fit = sorted((c for c in candidates if not c.refusal), key=lambda c: (-c.score, c.symbol))
-    return tuple(WatchlistEntry(symbol=c.symbol, score=c.score, reasons=c.reasons) for c in fit[:size])
+    return entries_of(by_score(candidates)[:size])
+
+
+def entries_of(candidates: Iterable[Candidate]) -> tuple[WatchlistEntry, ...]:
+    """Candidates as entries, in their order."""
+    return tuple(WatchlistEntry(symbol=c.symbol, score=c.score, reasons=c.reasons, parts=c.parts) for c in candidates)
 
 
 def atr_of(bars: Sequence[Bar]) -> AtrState:
@@ -157,7 +183,8 @@ def _entry(item: object, number: int) -> WatchlistEntry:
     return WatchlistEntry(symbol=symbol, score=float(score), reasons=tuple(reasons))
 
 
-def _refused(symbol: str, sessions: int, refusal: str) -> Candidate:
+def refused(symbol: str, refusal: str, sessions: int = 0) -> Candidate:
+    """A symbol that is left out without a look at its bars, or for want of them."""
     return Candidate(
         symbol=symbol,
         sessions=sessions,

@@ -18,6 +18,7 @@ from broker.reconcile import MOST_READS, Reconciler
 from broker.values import BrokerPosition
 from ib_simulator.fault_kinds import Drop, Lose, LoseAcknowledgement, Restart
 from ib_simulator.orders import SimOrder
+from observability import TradingHistory
 from records.intent_log import IntentLog
 from tests.faulty_day import BOUGHT, ONE_ENTRY, RISE, entered, play, trade_beside
 from tests.gateway_world import (
@@ -31,6 +32,7 @@ from tests.gateway_world import (
     warm_up,
     what_is_left,
 )
+from tests.test_position_sync import bought_by_the_weekly_bot
 from trading.errors import BrokerUnavailable
 from trading.orders import Action, entry_bracket
 from trading.settings import SafetySettings
@@ -193,6 +195,105 @@ def test_a_sale_of_external_shares_leaves_ours_and_their_exits_alone(tmp_path: P
     assert day.held == {"AAA": 249}
 
 
+def test_a_restart_does_not_take_a_sale_of_external_shares_for_one_of_ours(tmp_path: Path) -> None:
+    async def main(world: World) -> Played:
+        world.hold("AAA", 50, 99.50)
+        safety = SafetySettings(external_positions="ignore")
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(trade_beside(world, "11:00", 50, Action.SELL))
+                await run_until(world, world.trader(history, safety=safety), ["AAA"], "11:01")
+            await world.until("11:05")
+            report = await run_until(world, world.trader(history, safety=safety), ["AAA"], "11:06")
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert day.told() == [BOUGHT]
+    assert [order.quantity for order in day.resting] == [249, 249, 249]
+    assert day.report.positions_left == day.held == {"AAA": 249}
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_sale_that_is_nobodys_takes_external_then_ours_then_the_other_bots_shares(
+    tmp_path: Path, is_killed: bool
+) -> None:
+    # 10 external and 40 of the weekly bot's beside our 249: of 60 sold by somebody else 50 were ours, also when the
+    # sale is found only at a restart
+    async def main(world: World) -> Played:
+        world.hold("AAA", 50, 99.50)
+        safety = SafetySettings(external_positions="ignore", shared_symbols="share")
+        with TradingHistory(world.database, bot="weekly", mode="simulated") as weekly:
+            weekly.record_trade(bought_by_the_weekly_bot(40))
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(trade_beside(world, "11:00", 60, Action.SELL))
+                first_end = "10:59" if is_killed else "11:01"
+                report = await run_until(world, world.trader(history, safety=safety), ["AAA"], first_end)
+            if is_killed:
+                await world.until("11:05")
+                report = await run_until(world, world.trader(history, safety=safety), ["AAA"], "11:06")
+        return what_is_left(world, report)
+
+    day = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert day.report.positions_left == {"AAA": 199}
+    assert [order.quantity for order in day.resting] == [199, 199, 199]
+    assert day.held == {"AAA": 239}  # ours, and the 40 of the weekly bot
+    assert "AAA: 50 of our shares were sold by somebody else" in day.report.warnings
+
+
+# Rows that are absent
+
+
+def test_exits_stay_where_the_row_of_a_position_is_absent_and_nothing_tells_of_a_sale(tmp_path: Path) -> None:
+    """A gateway leaves the row out of complete answers for half an hour: nobody knows, so nothing is withdrawn."""
+
+    async def main(world: World) -> tuple[Played, list[list[tuple[str, int]]], list[str]]:
+        resting: list[list[tuple[str, int]]] = []
+        waiting: list[str] = []
+        with world.history() as history:
+            trader = world.trader(history)
+
+            async def lose_and_look() -> None:
+                await world.until("10:30")
+                world.faults().fire(Lose(message="position", client=2, seconds=1_800))
+                world.faults().fire(Drop(client=2))
+                for clock_text in ("10:30:30", "10:59", "11:20"):
+                    await world.until(clock_text)
+                    resting.append([(order.order_type, order.quantity) for order in world.resting()])
+                    waiting.append(trader._book.entries_waiting)
+
+            async with asyncio.TaskGroup() as group:
+                group.create_task(lose_and_look())
+                report = await run_until(world, trader, ["AAA"])
+        return what_is_left(world, report), resting, waiting
+
+    day, resting, waiting = in_world(main, HandMadeFeed({"AAA": entered(RISE)}), tmp_path)
+    assert resting == [[("STP", 249), ("LMT", 249), ("MKT", 249)]] * 3
+    assert waiting == ["the broker does not list AAA", "the broker does not list AAA", ""]
+    assert day.told() == [BOUGHT, ("11:30:40", "AAA", "SELL", 249, 101.62, "profit_target")]
+    words = "AAA: 249 in the ledger, the broker does not list them and told of no sale: exits stay, entries wait"
+    assert [warning for warning in day.report.warnings if warning.startswith(words)]
+
+
+def test_exits_are_withdrawn_where_the_row_is_absent_and_an_order_of_somebody_else_sold_it(tmp_path: Path) -> None:
+    """Sold by hand while nobody listened: no execution and no row is told, the finished order is."""
+
+    async def main(world: World) -> tuple[Played, int]:
+        with world.history() as history:
+            await run_until(world, world.trader(history), ["AAA"], "10:00")
+            left = len(world.resting())
+            await trade_beside(world, "10:05", 249, Action.SELL)
+            world.faults().fire(Lose(message="execDetails", client=2, seconds=600))
+            await world.until("10:10")
+            report = await run_until(world, world.trader(history), ["AAA"], "10:11")
+        return what_is_left(world, report), left
+
+    day, left = in_world(main, HandMadeFeed({"AAA": entered()}), tmp_path)
+    assert (left, day.resting, day.held) == (3, [], {})
+    words = "0 AAA at the broker, 249 in the ledger: shares are missing, entries stop, nothing is traded to repair it"
+    assert words in day.report.warnings
+
+
 # Two agreeing reads
 
 
@@ -222,6 +323,7 @@ class Keeper:
 
     def __init__(self) -> None:
         self.believed: list[dict[str, float]] = []
+        self.owned: tuple[str, ...] = ()
 
     def intent_facts(self) -> list[Any]:
         return []
@@ -229,12 +331,17 @@ class Keeper:
     def look_back(self, stocks: Any, filled: Any, now_s: int) -> None:
         """Nothing happened before."""
 
-    def on_positions(self, held: dict[str, float]) -> None:
+    def unlisted(self, told: Any) -> list[str]:
+        """Symbols of the ledger without a row."""
+        return [symbol for symbol in self.owned if symbol not in told]
+
+    def on_positions(self, held: dict[str, float], sales: Any) -> None:
         self.believed.append(held)
 
 
-def reconciled(folder: Path, answers: Answers) -> list[dict[str, float]]:
+def reconciled(folder: Path, answers: Answers, owned: tuple[str, ...] = ()) -> list[dict[str, float]]:
     keeper = Keeper()
+    keeper.owned = owned
 
     async def main(world: World) -> None:
         parts = cast(Broker, answers), cast(Bookkeeper, keeper), cast(IntentLog, None), world.clock
@@ -248,6 +355,15 @@ def test_positions_are_believed_when_two_reads_agree(tmp_path: Path) -> None:
     answers = Answers({"AAA": 249.0})
     assert reconciled(tmp_path, answers) == [{"AAA": 249.0}]
     assert answers.reads == 2
+
+
+def test_an_absent_row_of_shares_that_are_owned_is_asked_for_until_every_read_lacks_it(tmp_path: Path) -> None:
+    answers = Answers({}, {}, {}, {"AAA": 249.0})
+    assert reconciled(tmp_path, answers, owned=("AAA",)) == [{"AAA": 249.0}]
+    assert answers.reads == 5
+    always = Answers({})
+    assert reconciled(tmp_path, always, owned=("AAA",)) == [{}]
+    assert always.reads == MOST_READS + 1
 
 
 def test_positions_that_change_between_reads_are_read_until_two_agree(tmp_path: Path) -> None:

@@ -471,6 +471,20 @@ def test_a_fill_comes_after_the_cancel_was_confirmed() -> None:
     in_simulated_time(scenario)
 
 
+def test_a_stop_that_waits_for_its_price_is_not_filled_after_its_cancel() -> None:
+    async def scenario(loop: SimulatedTimeLoop) -> None:
+        async with simulated_gateway(loop, _planned(10, 0, FillAfterCancel(report_after_s=5))) as (gw, port, clock):
+            client = await _ready(port, clock)
+            client.place(7, "AAA", "SELL", 100, "STP", stop=1.0)
+            await asyncio.sleep(1)
+            client.cancel(7)
+            await asyncio.sleep(10)
+            assert [message[2] for message in client.take() if message[0] == "3"][-1] == "Cancelled"
+            assert "AAA" not in gw.accounts.first.holdings
+
+    in_simulated_time(scenario)
+
+
 @pytest.mark.parametrize(("code", "status"), [(201, ["Inactive"]), (110, [])])
 def test_orders_are_rejected_with_a_code(code: int, status: list[str]) -> None:
     async def scenario(loop: SimulatedTimeLoop) -> None:

@@ -559,6 +559,30 @@ def test_lost_bytes_are_reported_with_their_connection() -> None:
         run(main)
 
 
+@pytest.mark.parametrize("begin_s", [0.0, 1_475_234.0])
+def test_a_strict_throttle_ends_wherever_another_timer_lands(begin_s: float) -> None:
+    """`ib_insync` arms its timer again until strictly more than a second has passed: landing on it is not enough."""
+    ended: list[float] = []
+
+    def throttled(since_s: float) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - since_s > 1:
+            ended.append(now_s - since_s)
+        else:
+            asyncio.get_running_loop().call_at(since_s + 1, throttled, since_s)
+
+    async def main(loop: SimulatedTimeLoop) -> None:
+        for number in range(100):
+            at_s = begin_s + 10 * number + 0.101 + number * 0.005
+            loop.call_at(at_s, lambda: throttled(loop.time()))
+            loop.call_at(at_s + 1, lambda: None)
+        await asyncio.sleep(begin_s + 2_000)
+
+    run(main)
+    assert len(ended) == 100
+    assert max(ended) < 1.00001
+
+
 def test_ib_insync_sends_a_hundred_requests_of_one_instant_through_its_throttle() -> None:
     async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def send(*fields: object) -> None:

@@ -465,3 +465,11 @@ def test_capital_is_never_promised_twice(steps: list[tuple[str, int, str, int]])
             book.on_fee(exec_id, fill_fees(SELL, quantity, price, 0, RATES))
         assert book.free_capital >= 0
     assert approvals > 0 or not any(step == "enter" for _, _, step, _ in steps)
+
+
+def test_entries_wait_for_an_answer_of_the_broker_and_go_on() -> None:
+    book = session_book()
+    book.entries_waiting = "the broker does not list AAA"
+    assert book.book_state(OPEN_S, 0).entries_stopped
+    book.entries_waiting = ""
+    assert not book.book_state(OPEN_S, 0).entries_stopped

@@ -19,7 +19,11 @@ from trading.strategy import Parameters
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
 LIMITED = LIMITS._replace(
-    max_daily_loss=60 * USD, max_open_positions=4, max_entries_per_session=9, max_entries_per_symbol=3
+    max_daily_loss=60 * USD,
+    max_drawdown=90 * USD,
+    max_open_positions=4,
+    max_entries_per_session=9,
+    max_entries_per_symbol=3,
 )
 ANY_SYMBOL = st.sampled_from(SYMBOLS)
 
@@ -36,14 +40,22 @@ class TradingUnderTheRules(RuleBasedStateMachine):
         self.filled: dict[str, int] = {}  # intent_id -> shares of an entry that were filled
         self.budget = symbol_budget(self.book.equity_at_open, self.book.allocation_ppm, 4)
         self.number = 0
-        self.latched = False
+        self.peak = 0
+        self.has_lost = False  # for this session, whatever comes after
+        self.has_fallen = False
 
     @rule(symbol=ANY_SYMBOL, change_bps=st.integers(-400, 400), volume=st.integers(0, 20_000))
     def the_price_moves(self, symbol: str, change_bps: int, volume: int) -> None:
         moved = self.price[symbol] * (BPS + change_bps) // BPS // 100 * 100
         self.price[symbol] = min(max(moved, 3_402_000), 4_000_000)  # above VWAP: the strategy wants it always
         self.volume[symbol] = volume
-        self.book.mark({name: price - 200 for name, price in self.price.items()})
+        self._mark()
+
+    @rule(change_bps=st.integers(-900, 900))
+    def bids_are_elsewhere_for_an_instant(self, change_bps: int) -> None:
+        """And are back at once: peaks and latches must be remembered."""
+        self._mark(change_bps)
+        self._mark()
 
     @rule(seconds=st.integers(5, 1_500))
     def time_passes(self, seconds: int) -> None:
@@ -62,7 +74,7 @@ class TradingUnderTheRules(RuleBasedStateMachine):
         judgement = self._judge(symbol)
         if judgement.rule != Rule.APPROVED:
             return
-        assert not (book.loss_latched or book.drawdown_latched or book.entries_stopped)
+        assert not (self.has_lost or self.has_fallen or book.entries_stopped)
         assert state.open_positions < LIMITED.max_open_positions
         assert state.entries < LIMITED.max_entries_per_session
         assert symbol_state.entries < LIMITED.max_entries_per_symbol
@@ -109,10 +121,8 @@ class TradingUnderTheRules(RuleBasedStateMachine):
 
     @invariant()
     def latches_stay(self) -> None:
-        now = self.book.loss_latched or self.book.drawdown_latched
-        assert now or not self.latched
-        self.latched = now
-        assert self.book.loss_latched or self.book.pnl > -LIMITED.max_daily_loss or not self.number
+        assert self.book.loss_latched == self.has_lost
+        assert self.book.drawdown_latched == self.has_fallen
 
     @invariant()
     def what_is_free_was_never_given_twice(self) -> None:
@@ -145,7 +155,14 @@ class TradingUnderTheRules(RuleBasedStateMachine):
         self.book.on_execution(report, Reason.ENTRY if action is Action.BUY else Reason.STOP_LOSS)
         side = BUY if action is Action.BUY else SELL
         self.book.on_fee(report.exec_id, fill_fees(side, quantity, price, 0, RATES))
-        self.book.mark({name: value - 200 for name, value in self.price.items()})
+        self._mark()
+
+    def _mark(self, change_bps: int = 0) -> None:
+        """An agent instant, and what the limits say about it: written down apart from the book's own latches."""
+        self.book.mark({name: (price - 200) * (BPS + change_bps) // BPS for name, price in self.price.items()})
+        self.peak = max(self.peak, self.book.pnl)
+        self.has_lost = self.has_lost or self.book.pnl <= -LIMITED.max_daily_loss
+        self.has_fallen = self.has_fallen or self.peak - self.book.pnl >= LIMITED.max_drawdown
 
 
 TradingUnderTheRules.TestCase.settings = PROPERTY

@@ -1,0 +1,238 @@
+"""`python day_trading_agents.py --analyse` (or `python -m day_trading --analyse`): the watchlist, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from utils import HaltTrading, Misconfigured, TradingError, read_environment, setup_logging, unknown_variables
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from broker.settings import BrokerSettings
+    from day_trading.settings import DayTraderConfiguration
+    from market_hours import Clock, Session
+    from tools import VendorSettings
+    from trading.orders import ExecutionReport, OrderIntent, OrderReport
+    from trading.watchlist import Watchlist
+
+log = logging.getLogger("day_trading")
+
+DONE, FAULT, WRONG_USAGE, STOPPED_BY_RULE = 0, 1, 2, 3
+LIVE_WATCHLIST = Path("day_trading_watchlist.json")
+SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
+LOG_FILE = Path("logs/day_trading_analysis.log")
+CLIENT_ID = 3
+LATEST = "latest"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is one clear line and exit 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USAGE, f"day_trading_agents.py: {message} (--help shows all options)\n")
+
+
+class _Nobody:
+    """Listens to nothing and writes nothing: no order is sent."""
+
+    def on_order(self, report: OrderReport) -> None: ...
+    def on_execution(self, execution: ExecutionReport) -> None: ...
+    def on_fee(self, exec_id: str, fee: int) -> None: ...
+    def on_message(self, code: int, text: str, order_ref: str) -> None: ...
+    def on_terms(self, *_: object) -> None: ...
+    def terms(self, *_: object) -> None: ...
+    async def commit(self, intents: Sequence[OrderIntent]) -> None: ...
+    def sent(self, intent_id: str, order_id: int, client_id: int) -> None: ...
+    def reported(self, report: OrderReport) -> None: ...
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = _Parser(prog="day_trading_agents.py", description="Makes the watchlist of a session.", allow_abbrev=False)
+    add = parser.add_argument
+    add("--analyse", action="store_true", help="make the watchlist now and end")
+    add("--watchlist", type=Path, metavar="FILE", help="where to write it; default day_trading_watchlist.json")
+    add("--client-id", type=int, default=CLIENT_ID, metavar="N", help="API client id (default 3)")
+    add("--simulate", nargs="?", const=LATEST, metavar="DATE", help="of a simulated session, default the latest")
+    add(
+        "--market-data", type=Path, metavar="DIR", help="with --simulate: recorded bars instead of the synthetic market"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
+    """Run and return the exit code: 0 done, 1 fault, 2 wrong usage or configuration, 3 stopped by a safety rule."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if not args.analyse:
+        parser.error("nothing to do without --analyse; the day trader itself is day_trader.py")
+    if args.market_data is not None and args.simulate is None:
+        parser.error("--market-data needs --simulate")
+    try:
+        return _analyse(args, clock)
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C; the watchlist is as it was.")
+        return DONE
+    except (TradingError, OSError) as error:
+        log.info("ended by an error", exc_info=error)
+        print("day_trading_agents.py:", *str(error).split(), file=sys.stderr)
+        return _code(error)
+
+
+def _code(error: Exception) -> int:
+    if isinstance(error, Misconfigured):
+        return WRONG_USAGE
+    return STOPPED_BY_RULE if isinstance(error, HaltTrading) else FAULT
+
+
+def _analyse(args: argparse.Namespace, clock: Clock | None) -> int:
+    import asyncio
+
+    from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
+    from market_hours import LiveClock
+
+    environment = read_environment()
+    setup_logging(LOG_FILE, secrets=environment.secrets(SETTINGS_CLASSES))
+    for line in unknown_variables(environment, SETTINGS_CLASSES):
+        log.warning(line)
+    settings = DayTraderConfiguration.load(environment)
+    clock = clock or LiveClock()
+    if args.simulate is None:
+        with asyncio.Runner() as runner:
+            runner.get_loop()  # the client library binds to the loop that is set when it is imported
+            return runner.run(_live(args, settings, clock))
+    from ib_simulator.simulated_time import simulated_loop
+
+    loop = simulated_loop(None)
+    try:
+        return loop.run_until_complete(_simulated(args, settings, clock))
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+async def _live(args: argparse.Namespace, settings: DayTraderConfiguration, clock: Clock) -> int:
+    """The list of today's session, or of the next one when today's is over."""
+    from market_hours import new_york_calendar, new_york_date
+
+    today = new_york_date(clock.now())
+    calendar = new_york_calendar(today)
+    session = calendar.session_on(today)
+    if session is None or clock.now() >= session.close:
+        session = calendar.next_session(today)
+    file = args.watchlist or LIVE_WATCHLIST
+    universe = settings.strategy.watchlist_universe
+    watchlist = await _made(
+        settings, settings.broker, settings.vendors, session, clock, universe, file, client_id=args.client_id
+    )
+    return _tell(watchlist, file)
+
+
+async def _simulated(args: argparse.Namespace, settings: DayTraderConfiguration, clock: Clock) -> int:
+    """The list of a simulated session: no vendor is asked, of whose past today's data would be the future."""
+    import asyncio
+
+    from ib_simulator.embedded import build_world, choose_sessions, recorded_feed, running_gateway, synthetic_feed
+    from ib_simulator.gateway import GatewayOptions
+    from ib_simulator.simulated_time import SimulatedTimeLoop
+    from market_hours import new_york_calendar, new_york_date
+
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SimulatedTimeLoop)
+    today = new_york_date(clock.now())
+    calendar = new_york_calendar(today)
+    yesterday = calendar.previous_session(today).date
+    universe = settings.strategy.watchlist_universe
+    synthetic = args.market_data is None
+    feed = synthetic_feed(0, universe, calendar, yesterday) if synthetic else recorded_feed(args.market_data, calendar)
+    sessions = choose_sessions(feed, calendar, _date(args.simulate), 1)
+    world = build_world(loop, feed, calendar, sessions)
+    file = args.watchlist or SIMULATED_WATCHLIST
+    async with running_gateway(world, GatewayOptions()) as (_gateway, port):
+        broker = settings.broker.model_copy(update={"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""})
+        symbols = feed.symbols(sessions[0].date)
+        watchlist = await _made(
+            settings, broker, None, sessions[0], world.clock, symbols, file, client_id=args.client_id
+        )
+    return _tell(watchlist, file)
+
+
+async def _made(
+    settings: DayTraderConfiguration,
+    broker_settings: BrokerSettings,
+    vendors: VendorSettings | None,
+    session: Session,
+    clock: Clock,
+    universe: Sequence[str],
+    file: Path,
+    *,
+    client_id: int,
+) -> Watchlist:
+    """Connect where a gateway answers, analyse, write. Without a gateway the vendors must do."""
+    from broker.broker import Broker
+    from day_trading.progress import no_progress, terminal_progress
+    from day_trading_agents import WatchlistAnalyst
+    from health.workers import WorkerPool
+    from performance_config import read_hardware, tuned
+    from tools import has_keys, open_sources
+    from trading.errors import BrokerUnavailable
+
+    nobody = _Nobody()
+    broker = Broker(broker_settings, clock, nobody, nobody, client_id, live_allowed=True)  # nothing is ever sent
+    connected = True
+    try:
+        await broker.open()
+    except BrokerUnavailable as error:
+        if vendors is None or not has_keys(vendors):
+            raise
+        connected = False
+        log.warning("%s: history comes from the data vendors alone", error)
+    try:
+        daily_bars = broker.data.daily_bars if connected else None
+        workers = tuned(settings.performance, read_hardware(Path())).watchlist_workers
+        name = "IBKR" if clock.is_real else "simulated gateway"
+        async with open_sources(vendors, clock, daily_bars=daily_bars, broker_name=name) as sources:
+            with WorkerPool(workers, "watchlist", clock) as pool:
+                analyst = WatchlistAnalyst(
+                    sources,
+                    settings.strategy,
+                    pool,
+                    is_unknown=broker.data.is_unknown if connected and vendors is not None else None,
+                    progress=terminal_progress if clock.is_real else no_progress,
+                )
+                return await analyst.analyse(universe, session, file)
+    finally:
+        if connected:
+            broker.disconnect()
+
+
+def _date(text: str) -> date | None:
+    from datetime import date
+
+    if text == LATEST:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Misconfigured(f"--simulate: {text!r} is not a date like 2025-10-07") from None
+
+
+def _tell(watchlist: Watchlist, file: Path) -> int:
+    from utils import read_json
+
+    content = read_json(file)
+    print(f"Watchlist of {watchlist.session_date}, from {content['universe']['symbols']} symbols:")
+    for rank, entry in enumerate(watchlist.entries, start=1):
+        print(f"{rank:>3}  {entry.symbol:<6} {entry.score:8.2f}  {'; '.join(entry.reasons)}")
+    print(f"{len(content['refused'])} refused, {len(content['missing'])} things could not be had: see {file}")
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""What becomes of a session once it is over: it is measured and explained."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from evidence.excursions import PriceBars
+from evidence.plain import plain
+from market_hours import Session
+from observability import TradingHistory
+from self_evaluation import DailyInsights, PerformanceAnalyzer, SessionFacts
+from trading.bars import Bar
+from trading.day_report import DayReport
+from trading.money import PRICE_UNITS_PER_USD
+
+log = logging.getLogger(__name__)
+
+CENT_USD = 0.01
+
+
+def evaluated(
+    report: DayReport, session: Session, bars: Mapping[str, Sequence[Bar]], history: TradingHistory, now: datetime
+) -> DayReport:
+    """`report` with all metrics and insights, which are kept in the database. Not for dry runs: they earn no return.
+
+    Whatever goes wrong here is logged and becomes a warning of the report: the next session does not depend on it.
+    """
+    if not report.equity_at_open_usd:
+        return report  # the gateway was not reached: nothing was traded, and no return can be told
+    try:
+        return _evaluated(report, session, bars, history, now)
+    except Exception as error:
+        log.exception("the session was not evaluated; its trades are on record and the next session is not affected")
+        return replace(report, warnings=(*report.warnings, f"the session was not evaluated: {error}"))
+
+
+def _evaluated(
+    report: DayReport, session: Session, bars: Mapping[str, Sequence[Bar]], history: TradingHistory, now: datetime
+) -> DayReport:
+    facts = SessionFacts(
+        session_date=report.session_date,
+        length_s=(session.close - session.open).total_seconds(),
+        equity_at_open_usd=report.equity_at_open_usd,
+        capital_usd=report.equity_at_open_usd * report.allocation,
+        max_drawdown_usd=report.metrics["max_drawdown_usd"],
+        parameters=_parameters(report.parameters),
+        judgements=report.funnel_totals,
+    )
+    analyzer = PerformanceAnalyzer(history)
+    row = analyzer.evaluate(facts)
+    prices = {symbol: price_bars(each) for symbol, each in bars.items() if each}
+    found = DailyInsights(history, analyzer).by_rules(facts, row, prices, now)
+    booked_usd = report.metrics["total_pnl_usd"]
+    warnings = report.warnings
+    if abs(row.total_pnl_usd - booked_usd) >= CENT_USD:
+        warnings += (f"the database has a result of {row.total_pnl_usd:+,.2f} USD, the book of {booked_usd:+,.2f} USD",)
+    kept = {name: value for name, value in asdict(row).items() if name not in ("session_date", "bot", "mode")}
+    return replace(
+        report,
+        metrics={**kept, **report.metrics},  # where both have a number, the book's is exact
+        insights=tuple(plain(insight) for insight in found),
+        warnings=warnings,
+    )
+
+
+def price_bars(bars: Sequence[Bar]) -> PriceBars:
+    """Bars of the rules as statistics read them."""
+    columns = np.array([(bar.start_s, bar.high, bar.low, bar.close) for bar in bars], dtype=np.float64).T
+    return PriceBars(columns[0], *(columns[1:] / PRICE_UNITS_PER_USD))
+
+
+def _parameters(parameters: Mapping[str, Any]) -> dict[str, float]:
+    """The rules' parameters by the names and in the units of suggestions."""
+    return {
+        "profit_target_pct": parameters["profit_target_bps"] / 100,
+        "stop_loss_pct": parameters["stop_loss_bps"] / 100,
+        "rsi_cap": parameters["rsi_cap"],
+        "atr_floor_pct": parameters["atr_floor_pct"],
+    }

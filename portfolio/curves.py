@@ -1,0 +1,64 @@
+"""What an equity curve was worth, and whether the bot beat it: the honest lines of a backtest's report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from portfolio.backtest import BacktestResult
+from portfolio.history import Floats
+
+SESSIONS_A_YEAR = 252
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurveNumbers:
+    """Fractions of one: return a year (compound), volatility a year, return over volatility, deepest fall (<= 0)."""
+
+    name: str
+    final_usd: float
+    annual_return: float
+    volatility: float
+    return_over_volatility: float | None
+    max_drawdown: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.final_usd:,.2f} USD, {self.annual_return:+.2%} a year, "
+            f"volatility {self.volatility:.2%}, deepest fall {self.max_drawdown:.2%}"
+        )
+
+
+def curve_numbers(name: str, equity_usd: Floats) -> CurveNumbers:
+    """Numbers of equity (n_sessions,), at least two closes, all above zero. Raises `ValueError` otherwise."""
+    if len(equity_usd) < 2 or not (np.isfinite(equity_usd).all() and (equity_usd > 0).all()):
+        raise ValueError(f"{name}: a curve needs two closes, all above zero")
+    years = (len(equity_usd) - 1) / SESSIONS_A_YEAR
+    annual = float(equity_usd[-1] / equity_usd[0]) ** (1.0 / years) - 1.0
+    spread = float(np.std(equity_usd[1:] / equity_usd[:-1] - 1.0)) * math.sqrt(SESSIONS_A_YEAR)
+    return CurveNumbers(
+        name=name,
+        final_usd=float(equity_usd[-1]),
+        annual_return=annual,
+        volatility=spread,
+        return_over_volatility=annual / spread if spread > 0 else None,
+        max_drawdown=float((equity_usd / np.maximum.accumulate(equity_usd) - 1.0).min()),
+    )
+
+
+def comparison(result: BacktestResult) -> tuple[CurveNumbers, ...]:
+    """The bot first, then what needed no bot."""
+    curves = {"weekly bot": result.equity_usd, "equal weight, held": result.equal_weight_usd}
+    if result.index_usd is not None:
+        curves["index, held (no costs)"] = result.index_usd
+    return tuple(curve_numbers(name, curve) for name, curve in curves.items())
+
+
+def verdict(result: BacktestResult) -> str:
+    """One line that says where the bot was worse, and the warning that goes with any result."""
+    bot, *others = comparison(result)
+    lost_to = [other.name for other in others if bot.annual_return < other.annual_return]
+    beaten = f"earned less than {' and '.join(lost_to)}" if lost_to else "earned at least as much as every baseline"
+    return f"the bot {beaten}" + (f"; {result.warning}" if result.warning else "")
