@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from market_hours import Clock, Session, TradingCalendar
-    from research.source import BarSource, Choice
+    from research.source import BarSource
     from research.store import BarStore, Columns, Resolution
     from trading.settings import RiskSettings, StrategySettings
 
@@ -101,6 +101,8 @@ def _add_search(parser: argparse.ArgumentParser, methods: Sequence[str]) -> None
     add("--method", choices=methods, default="grid", help="every combination (default), or some of them")
     add("--trials", type=arguments.positive, default=100, metavar="N", help="sets of random and tpe (default 100)")
     add("--seed", type=arguments.positive, default=1, metavar="N", help="of random and tpe (default 1)")
+    add("--processes", type=arguments.positive, default=1, metavar="N", help="processes of this machine (default 1)")
+    add("--cluster", default="", metavar="tcp://HOST:PORT", help="a Dask scheduler whose workers reach the store too")
     add("--record", default=RECORD, metavar="FILE", help=f"database of all trials (default {RECORD})")
 
 
@@ -137,13 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _backtest(args: argparse.Namespace) -> int:
     from research.engine import plan, simulate, simulate_every_instant
     from research.report import backtest_page, write_page
-    from research.source import load
+    from research.source import load, watchlist_of
     from research.tables import tell
 
     strategy, risk = _settings(args.set)
     source, sessions = _market(args)
     on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
-    bars = load(source, sessions, _choice(args.symbols, strategy))
+    bars = load(source, sessions, watchlist_of(args.symbols, strategy))
     run = simulate_every_instant if args.why else simulate
     outcome = run(bars, strategy.parameters(), on)
     tell(outcome, on, source.name)
@@ -153,31 +155,45 @@ def _backtest(args: argparse.Namespace) -> int:
 
 
 def _search(args: argparse.Namespace) -> int:
+    from functools import partial
+
     from market_hours import LiveClock
     from research.engine import plan
     from research.searching import sweep_command, walk_forward_command
-    from research.source import load
+    from research.source import load, watchlist_of
 
     strategy, risk = _settings(args.set)
     source, sessions = _market(args)
     on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
-    bars = load(source, sessions, _choice(args.symbols, strategy))
+    bars = load(source, sessions, watchlist_of(args.symbols, strategy))
     run = sweep_command if args.command == "sweep" else walk_forward_command
-    run(args, bars, on, strategy, LiveClock().now())
+    if args.processes == 1 and not args.cluster:
+        run(args, bars, on, strategy, LiveClock().now())
+        return DONE
+    from research.cluster import Market, sweep_on, workers_of
+    from research.store import is_store
+
+    if not is_store(args.market_data):
+        raise Misconfigured("--processes and --cluster read a bar store: python -m research import makes one")
+    dates = tuple(session.date for session in sessions)
+    market = Market(store=args.market_data, dates=dates, symbols=tuple(args.symbols or ()), strategy=strategy)
+    with workers_of(args.processes, args.cluster) as (executor, workers):
+        play = partial(sweep_on, executor, workers, market, on)
+        run(args, bars, on, strategy, LiveClock().now(), play)
     return DONE
 
 
 def _check_bias(args: argparse.Namespace) -> int:
     from research.bias import find_leaks
     from research.engine import plan, simulate
-    from research.source import load
+    from research.source import load, watchlist_of
     from research.stress import stress
     from research.tables import tell_stress
 
     strategy, risk = _settings(args.set)
     source, sessions = _market(args)
     on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
-    bars, parameters = load(source, sessions, _choice(args.symbols, strategy)), strategy.parameters()
+    bars, parameters = load(source, sessions, watchlist_of(args.symbols, strategy)), strategy.parameters()
     leaks = find_leaks(bars, lambda cut: simulate(cut, parameters, on), args.cuts, seed=1)
     for leak in leaks:
         print(f"research: {leak.session_date}: the future from second {leak.cut_s} on, {leak.change}, changes the past")
@@ -339,20 +355,6 @@ def _market(args: argparse.Namespace) -> tuple[BarSource, list[Session]]:
     sessions = _sessions(dates, calendar, args.first, args.last, args.market_data)
     _refuse_unknown(args.symbols or (), source, sessions)
     return source, sessions
-
-
-def _choice(symbols: Sequence[str] | None, strategy: StrategySettings) -> Choice:
-    """The watchlist of each session: what the user names, else what the day trader would choose."""
-    from research.source import analysed_watchlist, fixed_watchlist
-
-    if symbols:
-        return fixed_watchlist(symbols)
-    return analysed_watchlist(
-        strategy.watchlist_size,
-        strategy.strategy_atr_floor_pct if strategy.atr_timeframe == "day" else 0.0,
-        strategy.watchlist_min_price_usd,
-        strategy.watchlist_min_dollar_volume_usd,
-    )
 
 
 def _calendar() -> TradingCalendar:
