@@ -223,6 +223,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             opens = f"{following.date:%A %Y-%m-%d}, it opens at {clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
+        from day_trading.seen_bars import keep_seen_bars
         from day_trading.signals import obey_signals
         from day_trading.single_run import only_user
 
@@ -244,6 +245,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
                 report = evaluated(report, session, trader.bars, history, clock.now())
             tell(report, LOG_DIR)
             history.end_session(session.date.isoformat(), clock.now())
+            keep_seen_bars(trader.seen_bars, session, options.records.records_bar_store)
             if trader.fault is not None:
                 raise trader.fault
     return DONE

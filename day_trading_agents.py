@@ -159,6 +159,7 @@ class IntradayTrader:
             options.performance,
             dry_run=options.desk.dry_run,
         )
+        self.seen_bars: Mapping[str, Sequence[Bar]] = self._desk.view.seen  # symbol -> completed minute bars
         self.fault: TradingError | None = None
 
     def stop(self, reason: str, *, flatten: bool = False) -> None:

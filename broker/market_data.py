@@ -12,7 +12,7 @@ from broker.client_library import IB, BarDataList, Contract, RequestError, Stock
 from broker.settings import BrokerSettings
 from broker.translate import bar_from_ib, epoch_s, quote_from_ib
 from broker.values import Quote
-from market_hours import Clock
+from market_hours import Clock, Session
 from telemetry import tracing
 from trading.bars import Bar
 from trading.errors import BrokerUnavailable, HistoryUnavailable
@@ -147,6 +147,11 @@ class MarketData:
         first = session_date - timedelta(days=calendar_days)
         return [bar_from_ib(bar) for bar in bars if first <= _date_of(bar.date) < session_date]
 
+    async def session_minutes(self, symbol: str, session: Session) -> list[Bar]:
+        """Minute bars of one past session. Raises HistoryUnavailable, BrokerUnavailable."""
+        bars = await self._history(symbol, "1 D", "1 min", keep_up_to_date=False, end=session.close)
+        return [bar for bar in map(bar_from_ib, bars) if session.open_s <= bar.start_s < session.close_s]
+
     async def follow_minutes(self, symbol: str, open_s: int, on_bar: Callable[[str, Bar], None]) -> bool:
         """Hand on each completed minute bar of the session that opened at `open_s`, past ones at once.
 
@@ -267,7 +272,9 @@ class MarketData:
         )
 
     @journey.asks("read history")
-    async def _history(self, symbol: str, duration: str, bar_size: str, *, keep_up_to_date: bool) -> BarDataList:
+    async def _history(
+        self, symbol: str, duration: str, bar_size: str, *, keep_up_to_date: bool, end: datetime | None = None
+    ) -> BarDataList:
         contract = await self.contract(symbol)
         if contract is None:
             raise HistoryUnavailable(symbol, CONTRACT_CODE_UNKNOWN, "unknown contract")
@@ -275,7 +282,7 @@ class MarketData:
             try:
                 bars = await self._ib.reqHistoricalDataAsync(
                     contract,
-                    endDateTime="",
+                    endDateTime=end or "",
                     durationStr=duration,
                     barSizeSetting=bar_size,
                     whatToShow="TRADES",

@@ -29,6 +29,7 @@ class MarketView:
         self._closes: dict[str, int] = {}  # symbol -> close of its last session, 1e-4 USD
         self._held: dict[str, None] = {}  # symbols beside the watchlist that only their quotes are followed of
         self._unfollowed: dict[str, None] = {}  # symbols whose minute bars could not be followed yet, in order
+        self.seen: dict[str, list[Bar]] = {}  # symbol -> its completed minute bars of the session, in order
 
     async def follow(self, symbol: str) -> str:
         """Daily ATR, minute bars and quotes of one symbol. What cannot be had is returned in words, else empty."""
@@ -77,6 +78,7 @@ class MarketView:
 
     def on_bar(self, symbol: str, bar: Bar) -> None:
         """A minute bar is complete."""
+        self.seen.setdefault(symbol, []).append(bar)
         self._indicators[symbol].add(bar)
         self.bars.setdefault(symbol, []).append(bar)
 

@@ -26,6 +26,10 @@ class RecordsSettings(BaseModel):
         default=8, description="disk space reserved for the fallback journal", ge=0, le=1_024
     )
 
+    records_bar_store: str = Field(
+        default="bars", description="folder that takes the bars of live and paper sessions; empty keeps none"
+    )
+
     @property
     def keep(self) -> timedelta:
         """How long short-lived rows are kept."""

@@ -15,6 +15,7 @@ from trading.bars import Bar
 from trading.costs import fee_schedule_on
 from trading.indicators import VWAP_BARS, AtrState
 from trading.matching import PATH_SECONDS_MINUTE
+from trading.settings import StrategySettings
 from trading.watchlist import ATR_CALENDAR_DAYS, assess, atr_of, rank
 from utils import Misconfigured
 
@@ -115,6 +116,18 @@ def analysed_watchlist(size: int, atr_floor_pct: float, min_price_usd: float, mi
         return [entry.symbol for entry in rank(candidates, size)]
 
     return choose
+
+
+def watchlist_of(symbols: Sequence[str] | None, strategy: StrategySettings) -> Choice:
+    """What the user names, else what the day trader would choose before each session."""
+    if symbols:
+        return fixed_watchlist(symbols)
+    return analysed_watchlist(
+        strategy.watchlist_size,
+        strategy.strategy_atr_floor_pct if strategy.atr_timeframe == "day" else 0.0,
+        strategy.watchlist_min_price_usd,
+        strategy.watchlist_min_dollar_volume_usd,
+    )
 
 
 def daily_before(source: BarSource, symbol: str, session: Session) -> Sequence[Bar]:

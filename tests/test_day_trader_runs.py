@@ -11,13 +11,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import day_trader
+from ib_simulator.embedded import synthetic_feed
+from market_hours import new_york_calendar
+from research.store import BarStore
 from tests.terminal import SHIFTED_GATEWAY, SHIFTED_PROGRAM, SMALL, ended, run, start
 
 SIMULATE = ("--allocation", "0.25", "--simulate")
@@ -297,6 +301,24 @@ def test_a_paper_session_in_real_time_is_kept_apart_from_simulations(tmp_path: P
     assert rows(tmp_path / "trading_history.db", "SELECT DISTINCT mode FROM decisions") == [("paper",)]
     assert (tmp_path / "day_trading_watchlist.json").exists()
     assert not (tmp_path / "simulated_history.db").exists()
+    assert_bars_are_kept(tmp_path / "bars")
+
+
+def assert_bars_are_kept(folder: Path) -> None:
+    """The store has what the gateway's market showed since the open, bar by bar."""
+    store, day = BarStore(str(folder)), date(2025, 10, 7)
+    calendar = new_york_calendar(day)
+    session = calendar.session_on(day)
+    assert session is not None
+    assert store.symbols("minute")
+    for symbol in store.symbols("minute"):
+        kept = store.bars("minute", symbol, day, day)
+        shown = synthetic_feed(0, ("AAPL", "MSFT"), calendar, day).tape(symbol, session)
+        seen = np.isin(shown.start_s, kept.start_s)
+        assert kept.start_s[0] == session.open_s and len(kept.start_s) >= 85
+        assert all(
+            np.array_equal(kept_column, getattr(shown, name)[seen]) for name, kept_column in kept._asdict().items()
+        )
 
 
 # Help

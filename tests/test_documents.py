@@ -71,6 +71,7 @@ WRITTEN_BY_THE_PROGRAM = {
     "backups/",
     "vendor_cache/",
     "logs/day_trader.log",
+    "research.db",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",

@@ -1,0 +1,46 @@
+"""The minute bars that a session saw, kept in the bar store for research."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from market_hours import Session
+from trading.bars import Bar
+from utils import Misconfigured
+
+log = logging.getLogger(__name__)
+
+
+def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: str) -> int:
+    """Add the session's bars to the store in `folder` and return how many are new; an empty `folder` keeps none.
+
+    The day is over and told: what cannot be kept is warned of, symbol by symbol, and costs nothing else.
+    """
+    if not folder or not any(seen.values()):
+        return 0
+    import numpy as np
+
+    from research.store import BarStore, Columns
+
+    new = 0
+    try:
+        store = BarStore.at(Path(folder))
+    except (Misconfigured, OSError) as error:
+        log.warning("the bars of %s are not kept: %s", session.date, error)
+        return 0
+    for symbol, bars in seen.items():
+        if not bars:
+            continue
+        columns = Columns(*(np.array(column, dtype=np.int64) for column in zip(*bars, strict=True)))
+        try:
+            done = store.append("minute", symbol, columns.between(session.open_s, session.close_s))
+        except (Misconfigured, OSError) as error:
+            log.warning("the bars of %s are not kept: %s", symbol, error)
+            continue
+        new += done.new
+        if done.different:
+            log.info("%s: %s bars differ from those in %s, which stay", symbol, done.different, folder)
+    log.info("%s new bars of %s in %s", new, session.date, folder)
+    return new

@@ -1,0 +1,87 @@
+"""The commands `sweep` and `walk-forward`: a search over a market that is loaded, judged, recorded and told."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from research import tables
+from research.arguments import changed
+from research.engine import Plan, sweep
+from research.report import search_page, walk_page, write_page
+from research.search import Found, Play, Point, at_random, grid, judge, search_listed, search_tpe
+from research.source import Bars
+from research.trials import TrialRecord
+from research.walk_forward import Step, walk, windows
+from trading.settings import StrategySettings
+from trading.strategy import Parameters
+from utils import Misconfigured
+
+
+def sweep_command(
+    args: argparse.Namespace, bars: Bars, on: Plan, strategy: StrategySettings, now: datetime, play: Play | None = None
+) -> tuple[Found, TrialRecord]:
+    """Search, judge the best by every trial on these sessions, record, tell."""
+    record = TrialRecord(Path(args.record))
+    market = market_name(str(args.market_data), bars, on)
+    found = search(args, bars, on, strategy, play)
+    judgement = judge(found, record.earlier_sharpes(market, found))
+    record.add(now, args.command, market, found)
+    tables.tell_search(found, judgement, bars, on)
+    if args.html:
+        write_page(args.html, search_page(found, bars, on, tables.judgement_rows(judgement), str(args.market_data)))
+    return found, record
+
+
+def walk_forward_command(
+    args: argparse.Namespace, bars: Bars, on: Plan, strategy: StrategySettings, now: datetime, play: Play | None = None
+) -> tuple[Found, list[Step]]:
+    """Choose on past sessions, play the next, again and again; record, tell."""
+    chosen = windows(len(bars.dates), args.train, args.test, args.purge, anchored=args.anchored)
+    record = TrialRecord(Path(args.record))
+    market = market_name(str(args.market_data), bars, on)
+    if args.method == "tpe":
+        raise Misconfigured("walk-forward knows --method grid and random: TPE would see the sessions to come")
+    found = search(args, bars, on, strategy, play)
+    steps = list(walk(bars, found, on, chosen))
+    record.add(now, args.command, market, found)
+    tables.tell_walk(steps, bars, on)
+    if args.html:
+        write_page(args.html, walk_page(steps, bars, on, str(args.market_data)))
+    return found, steps
+
+
+def search(
+    args: argparse.Namespace, bars: Bars, on: Plan, strategy: StrategySettings, play: Play | None = None
+) -> Found:
+    """All trials that the command line asks for. Raises Misconfigured for a value out of bounds."""
+    values = dict(args.vary)
+    if not values:
+        raise Misconfigured("nothing to search: give --vary NAME=A,B,C or NAME=FIRST:LAST:STEP")
+
+    def to_parameters(point: Point) -> Parameters:
+        return changed(strategy, point, "--vary").parameters()
+
+    for name, each in values.items():
+        for value in each:
+            to_parameters({name: value})  # a bad one is refused before anything is played
+    play = play or (lambda sets: sweep(bars, sets, on))
+    if args.method == "tpe":
+        return search_tpe(values, args.trials, args.seed, to_parameters, play, on.equity)
+    points: Sequence[Point] = grid(values) if args.method == "grid" else at_random(values, args.trials, args.seed)
+    return search_listed(points, to_parameters, play, on.equity)
+
+
+def market_name(origin: str, bars: Bars, on: Plan) -> str:
+    """The prices, sessions, symbols and account of a search, for trials that compare."""
+    tapes = bars.tapes
+    content = sha256()
+    for array in (tapes.bars[:, :: max(1, bars.n_bars // 65_536)], tapes.tapes, tapes.atr):
+        content.update(np.ascontiguousarray(array).tobytes())
+    content.update(repr((bars.symbols, on)).encode())
+    return f"{origin} {bars.dates[0]} {bars.dates[-1]} {content.hexdigest()[:16]}"

@@ -1,0 +1,125 @@
+"""How much of a result survives worse luck: twice the spread, entries a bar late, parameters a little off."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from research.compiled import compiled
+from research.engine import Outcome, Plan, simulate, sweep
+from research.sessions import OPENED_S, TRIP_QUANTITY, TRIP_TAPE, session_rates
+from research.source import Bars
+from research.tapes import (
+    CLOSE_S,
+    END_POINT,
+    EOD_S,
+    FIRST_BAR,
+    FIRST_POINT,
+    POINTS_A_BAR,
+    Int64s,
+    bar_at,
+    first_point_at,
+    n_points,
+    point,
+)
+from research.trips import FEE, FILL_COLUMNS, PRICE, QUANTITY, SIDE, Entry, follow_trip
+from trading.costs import BUY
+from trading.matching import BAR_SECONDS, ask_at, half_spread_at
+from trading.money import notional
+from trading.strategy import Parameters
+
+DELAY_S = BAR_SECONDS
+NEIGHBOURS = (0.9, 1.1)  # of each parameter
+MOST_FILLS = 4_096  # of one round trip
+
+
+class Stressed(NamedTuple):
+    """One stress: its result in 1e-6 USD and its round trips."""
+
+    name: str
+    result: int
+    trips: int
+
+
+def stress(bars: Bars, parameters: Parameters, on: Plan) -> list[Stressed]:
+    """The result as it is, then under each stress."""
+    usual = simulate(bars, parameters, on)
+    wide = simulate(with_wider_spread(bars, 2), parameters, on)
+    late = delayed_results(usual, parameters)
+    near = neighbours(parameters)
+    around = sweep(bars, near, on)
+    return [
+        Stressed("as it is", usual.pnl, len(usual.trips)),
+        Stressed("twice the spread", wide.pnl, len(wide.trips)),
+        Stressed("each entry one bar later", int(late.sum()), len(late)),
+        *(
+            Stressed(_difference(parameters, each), int(results.sum()), int(trips))
+            for each, results, trips in zip(near, around.results, around.trips, strict=True)
+        ),
+    ]
+
+
+def neighbours(parameters: Parameters) -> list[Parameters]:
+    """Each parameter a tenth lower and higher, the others as they are."""
+    near = []
+    for name, value in parameters._asdict().items():
+        for factor in NEIGHBOURS:
+            moved = type(value)(round(value * factor, 6))
+            if moved != value:
+                near.append(parameters._replace(**{name: moved}))
+    return near
+
+
+def with_wider_spread(bars: Bars, factor: int) -> Bars:
+    """The same prices, every half-spread `factor` times as wide; path points are written out for it."""
+    tapes, made, count = bars.tapes.tapes.copy(), [], 0
+    for tape in range(bars.n_tapes):
+        shown = [point(bars.tapes, tape, number) for number in range(n_points(bars.tapes, tape))]
+        rows = [(p.second, p.price, p.jump, factor * half_spread_at(p.price, p.half)) for p in shown]
+        made.append(np.array(rows, dtype=np.int64).reshape(len(rows), POINTS_A_BAR))
+        tapes[tape, FIRST_POINT], tapes[tape, END_POINT] = count, count + len(rows)
+        count += len(rows)
+    points = np.ascontiguousarray(np.concatenate(made).T)
+    return Bars(tapes=bars.tapes._replace(points=points, tapes=tapes), symbols=bars.symbols, dates=bars.dates)
+
+
+def delayed_results(outcome: Outcome, parameters: Parameters) -> Int64s:
+    """Result in 1e-6 USD of each round trip, entered a bar later at the ask of then and left by the same rules.
+
+    Entries that would come after EOD time are not made. The account's limits are not judged anew.
+    """
+    follow = compiled(follow_trip)
+    bars = outcome.bars
+    results = []
+    for trip in outcome.trips:
+        tape, second = int(trip[TRIP_TAPE]), int(trip[OPENED_S]) + DELAY_S
+        session = bars.session_of(tape)
+        eod_s, close_s = (int(bars.tapes.sessions[session, column]) for column in (EOD_S, CLOSE_S))
+        if second >= eod_s:
+            continue
+        following = first_point_at(bars.tapes, tape, second + 1)
+        here = point(bars.tapes, tape, following - 1)
+        first, end = bars.tapes.tapes[tape, FIRST_BAR : FIRST_BAR + 2]
+        published = bar_at(bars.tapes.bars[0, first:end], second - BAR_SECONDS) + 1
+        price = ask_at(here.price, here.half)
+        entry = Entry(tape, second, int(trip[TRIP_QUANTITY]), price, here.price, here.half, following, published)
+        fills = np.empty((MOST_FILLS, FILL_COLUMNS), np.int64)
+        rates = session_rates(bars.tapes, session)
+        count = follow(bars.tapes, entry, parameters, eod_s, close_s, rates, fills, 0)
+        results.append(_result(fills[:count]))
+    return np.array(results, dtype=np.int64)
+
+
+def _result(fills: Int64s) -> int:
+    """Sold less bought less fees."""
+    money = (
+        notional(int(fill[PRICE]), int(fill[QUANTITY])) * (-1 if fill[SIDE] == BUY else 1) - int(fill[FEE])
+        for fill in fills
+    )
+    return sum(money)
+
+
+def _difference(usual: Parameters, moved: Parameters) -> str:
+    name = next(name for name in Parameters._fields if getattr(usual, name) != getattr(moved, name))
+    return f"{name} {getattr(moved, name):g}"
