@@ -110,7 +110,8 @@ class HealthMonitor:
                 await self.check(events)
             except Exception:
                 self.failures += 1
-                log.exception("a health check failed; trading goes on, the next check is due in %s", self._interval)
+                words = "a health check failed, %d by now; trading goes on, the next check is due in %s"
+                log.exception(words, self.failures, self._interval)
             self.checked_at = self._clock.now()
 
     async def _wait(self) -> None:

@@ -91,7 +91,7 @@ async def under_watch(
 
 async def _beat(manager: ServiceManager, status: Callable[[], str], stalled: Callable[[], str]) -> None:
     interval_s = manager.limit_s / BEATS_PER_LIMIT if manager.limit_s else STATUS_EVERY_S
-    withheld = ""
+    withheld, failures = "", 0
     while True:
         try:
             reason = stalled()
@@ -101,6 +101,8 @@ async def _beat(manager: ServiceManager, status: Callable[[], str], stalled: Cal
             if not reason:
                 manager.alive()
             manager.status(reason or status())
-        except Exception:
-            log.exception("the service manager could not be told how it is; the next try is in %.0f s", interval_s)
+        except Exception:  # the task's border: a program that cannot say how it is gives no sign of life
+            failures += 1
+            words = "the service manager could not be told how it is, %d times by now; the next try is in %.0f s"
+            log.exception(words, failures, interval_s)
         await asyncio.sleep(interval_s)

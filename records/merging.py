@@ -45,9 +45,8 @@ def merge(connection: sqlite3.Connection, journal: FallbackJournal) -> Merged:
                 wrong = _write_entry(connection, entry.statements)
                 rows += 0 if wrong else len(entry.statements)
                 refused += [wrong] if wrong else []
-        connection.execute(
-            SET_META, (key, str(len(content.entries)))
-        )  # written without entries, too: it shows that writing works
+        # written without entries, too: it shows that writing works
+        connection.execute(SET_META, (key, str(len(content.entries))))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

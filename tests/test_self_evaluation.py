@@ -413,7 +413,7 @@ def test_a_check_that_fails_is_counted_and_the_next_one_comes_in_its_time(
     watched = watch(tmp_path, during)
     assert watched.monitor.failures == 2
     assert len(watched.samples) == 1
-    assert "a health check failed; trading goes on, the next check is due in 0:01:00" in caplog.text
+    assert "a health check failed, 2 by now; trading goes on, the next check is due in 0:01:00" in caplog.text
 
 
 def test_a_late_loop_is_measured_and_a_spike_is_told_at_once() -> None:

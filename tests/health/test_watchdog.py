@@ -95,6 +95,24 @@ def test_a_program_that_stands_still_while_its_loop_turns_gives_no_sign_of_life(
     assert heard[-2] == "STATUS=the trading loop stands still"
 
 
+def test_a_state_that_cannot_be_told_is_no_sign_of_life_and_is_counted(
+    systemd: Systemd, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = iter(["", ValueError("no state"), ValueError("no state"), ""])
+
+    def stalled() -> str:
+        look = next(looks)
+        if isinstance(look, ValueError):
+            raise look
+        return look
+
+    heard = watched(systemd, 70, stalled, WATCHDOG_USEC="60000000")  # looks at 0, 20, 40 and 60 s
+    assert heard.count("WATCHDOG=1") == 2
+    told = [record.getMessage() for record in caplog.records if record.exc_info]
+    words = "the service manager could not be told how it is, {} times by now; the next try is in 20 s"
+    assert told == [words.format(1), words.format(2)]
+
+
 def test_a_loop_that_hangs_gives_no_sign_of_life(systemd: Systemd) -> None:
     """A real program whose loop is blocked after 0.3 s; it would send three beats in 0.1 s."""
     environment = {"ROOT": str(ROOT), "NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "100000", "PATH": ""}
