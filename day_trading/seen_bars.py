@@ -22,7 +22,8 @@ def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: 
         return 0
     import numpy as np
 
-    from research.store import BarStore, Columns
+    from research.store import BarStore
+    from trading.bar_columns import BarColumns
 
     new = 0
     try:
@@ -33,7 +34,7 @@ def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: 
     for symbol, bars in seen.items():
         if not bars:
             continue
-        columns = Columns(*(np.array(column, dtype=np.int64) for column in zip(*bars, strict=True)))
+        columns = BarColumns(*(np.array(column, dtype=np.int64) for column in zip(*bars, strict=True)))
         try:
             done = store.append("minute", symbol, columns.between(session.open_s, session.close_s))
         except (Misconfigured, OSError) as error:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from market_hours import Clock, Session, TradingCalendar
     from research.source import BarSource
-    from research.store import BarStore, Columns, Resolution
+    from research.store import BarStore, Resolution
+    from trading.bar_columns import BarColumns
     from trading.settings import RiskSettings, StrategySettings
 
 DONE, FAULT, WRONG_USAGE = 0, 1, 2
@@ -320,21 +321,21 @@ def _files_to_import(args: argparse.Namespace) -> list[tuple[Resolution, str, Pa
     return [("daily" if args.daily else "minute", (args.symbol or args.origin.stem).upper(), args.origin)]
 
 
-def _read_file(resolution: Resolution, file: Path, calendar: TradingCalendar) -> Columns:
+def _read_file(resolution: Resolution, file: Path, calendar: TradingCalendar) -> BarColumns:
     """The bars of a file that belong to regular sessions of the calendar."""
     import numpy as np
 
     from ib_simulator.feeds.bar_files import read_bars, read_daily
-    from research.store import Columns, regular_only
+    from research.store import regular_only
     from trading.matching import BAR_SECONDS
 
     if resolution == "minute":
-        return regular_only(Columns(*read_bars(file, BAR_SECONDS)), calendar)
+        return regular_only(read_bars(file, BAR_SECONDS), calendar)
     days, bars = read_daily(file)
     sessions = [calendar.session_on(day) for day in days]
     kept = [row for row, session in enumerate(sessions) if session is not None]
     open_s = [session.open_s for session in sessions if session is not None]
-    return Columns(*(column[kept] for column in bars))._replace(start_s=np.array(open_s, dtype=np.int64))
+    return BarColumns(*(column[kept] for column in bars))._replace(start_s=np.array(open_s, dtype=np.int64))
 
 
 def _market(args: argparse.Namespace) -> tuple[BarSource, list[Session]]:

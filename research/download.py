@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from market_hours import Session
-from research.store import Appended, BarStore, Columns, Split
+from research.store import Appended, BarStore, Split
 from research.tapes import Int64s
+from trading.bar_columns import BarColumns
 from trading.bars import Bar
 from trading.errors import HistoryUnavailable
 from trading.matching import BAR_SECONDS
@@ -70,20 +71,20 @@ async def download(
     return done, failed
 
 
-def columns_of(bars: Sequence[Bar]) -> Columns:
+def columns_of(bars: Sequence[Bar]) -> BarColumns:
     """Bars as columns."""
     rows = np.array(bars, dtype=np.int64).reshape(len(bars), len(Bar._fields))
-    return Columns(*(np.ascontiguousarray(rows[:, column]) for column in range(len(Columns._fields))))
+    return BarColumns(*(np.ascontiguousarray(rows[:, column]) for column in range(len(BarColumns._fields))))
 
 
-def as_traded(bars: Columns, splits: Sequence[Split], day: date, today: date) -> Columns:
+def as_traded(bars: BarColumns, splits: Sequence[Split], day: date, today: date) -> BarColumns:
     """Bars of `day` that read as on `today`, as they were traded: splits between are taken back, on the tick."""
     ratio = prod((split.ratio for split in splits if day < split.ex_date <= today), start=Fraction(1))
     if ratio == 1:
         return bars
     open_, high, low, close = (_on_tick(column, ratio) for column in bars[1:5])
     volume = np.rint(bars.volume / float(ratio)).astype(np.int64)
-    return Columns(bars.start_s, open_, high, low, close, volume)
+    return BarColumns(bars.start_s, open_, high, low, close, volume)
 
 
 def _on_tick(prices: Int64s, ratio: Fraction) -> Int64s:

@@ -18,9 +18,10 @@ pytest.importorskip("distributed", reason="requirements-research.txt is not inst
 from research.cluster import Market, sweep_on, workers_of
 from research.engine import plan, sweep
 from research.source import fixed_watchlist, load
-from research.store import BarStore, Columns, join
+from research.store import BarStore
 from research.stored import StoreSource
 from tests.research.test_store import CALENDAR, day_of_bars, session
+from trading.bar_columns import BarColumns, joined
 from trading.settings import RiskSettings, StrategySettings
 from trading.strategy import Parameters
 from utils import Misconfigured
@@ -40,8 +41,8 @@ def market(tmp_path: Path) -> Market:
         close = np.maximum(1_000_000 + 100 * np.cumsum(random.integers(-40, 41, len(plain.start_s))), 10_000)
         opened = np.concatenate([close[:1], close[:-1]])
         high, low = np.maximum(opened, close) + 1_000, np.minimum(opened, close) - 1_000
-        bars.append(Columns(plain.start_s, opened, high, low, close, plain.volume))
-    BarStore.at(tmp_path / "bars").append("minute", "AAA", join(bars))
+        bars.append(BarColumns(plain.start_s, opened, high, low, close, plain.volume))
+    BarStore.at(tmp_path / "bars").append("minute", "AAA", joined(bars))
     return Market(store=str(tmp_path / "bars"), dates=DAYS, symbols=("AAA",), strategy=StrategySettings())
 
 

@@ -19,7 +19,8 @@ from ib_simulator.gateway import GatewayOptions
 from ib_simulator.simulated_time import SimulatedClock, simulated_loop
 from market_hours import Session, new_york_calendar
 from research.download import as_traded, columns_of, download, wanted
-from research.store import Appended, BarStore, Columns, Split
+from research.store import Appended, BarStore, Split
+from trading.bar_columns import BarColumns
 from trading.bars import Bar
 from trading.errors import HistoryUnavailable
 
@@ -119,7 +120,7 @@ def test_splits_since_are_taken_back() -> None:
     assert as_traded(bars, (split,), PAST[0].date, TODAY).high.tolist() == [1_006_800]
     assert as_traded(bars, (split,), PAST[0].date, TODAY).volume.tolist() == [1_000]
     assert as_traded(bars, (split,), PAST[1].date, TODAY) is bars
-    assert isinstance(columns_of([]), Columns)
+    assert isinstance(columns_of([]), BarColumns)
 
 
 def test_no_gateway_is_one_line(tmp_path: Path) -> None:
