@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import date
 from html import escape
 from pathlib import Path
 
 import numpy as np
 
-from market_hours import NEW_YORK, utc_from_epoch
-from research.engine import Outcome, Plan
+from market_hours import NEW_YORK, new_york_date, utc_from_epoch
+from research.backtest import Backtest
+from research.engine import Plan
 from research.pictures import Marker, bands, heat_map, lines
 from research.search import Found
-from research.sessions import CLOSED_S, ENTRY_PRICE, EXIT_REASON, OPENED_S, PNL, RESULT, TRIP_TAPE
-from research.source import Bars
-from research.tapes import CLOSE, END_BAR, FIRST_BAR, START, Floats
-from research.trips import REASONS
+from research.sessions import RESULT
+from research.source import Bars, Tape
+from research.tapes import Floats
 from research.walk_forward import Step
+from trading.book import RoundTrip
 from trading.money import MONEY_UNITS_PER_USD, PRICE_UNITS_PER_USD, usd_text
 from trading.strategy import Parameters
 from utils import Misconfigured
 
+TapeOf = Callable[[str, date], Tape]  # bars of a symbol in a session, for a picture
 MOST_TAPES = 6  # symbol-days that are drawn with their trades: those with the most round trips
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --paper: #fff; --soft: #d8dee6; --line: #2563a8; }
@@ -35,16 +39,16 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 1.6rem 0 .3rem; } td 
 """
 
 
-def backtest_page(outcome: Outcome, on: Plan, origin: str) -> str:
+def backtest_page(run: Backtest, on: Plan, origin: str, tape_of: TapeOf) -> str:
     """Equity, drawdown and the busiest symbol-days with their trades."""
-    results = outcome.days[:, RESULT]
+    results = run.days[:, RESULT]
     facts = [
         ("prices", origin),
-        ("sessions", f"{outcome.bars.dates[0]} to {outcome.bars.dates[-1]}, {len(outcome.bars.dates)}"),
-        ("result", f"{usd_text(outcome.pnl)} USD on {usd_text(on.equity)} USD"),
-        ("round trips", f"{len(outcome.trips)}"),
+        ("sessions", f"{run.dates[0]} to {run.dates[-1]}, {len(run.dates)}"),
+        ("result", f"{usd_text(run.pnl)} USD on {usd_text(on.equity)} USD"),
+        ("round trips", f"{len(run.trips)}"),
     ]
-    parts = [*_curves(outcome.bars.dates, results / MONEY_UNITS_PER_USD, on), *_trades(outcome)]
+    parts = [*_curves(run.dates, results / MONEY_UNITS_PER_USD, on), *_trades(run.trips, tape_of)]
     return page("Backtest", facts, parts)
 
 
@@ -105,26 +109,28 @@ def _curves(dates: Sequence[object], results_usd: Floats, on: Plan) -> list[tupl
     ]
 
 
-def _trades(outcome: Outcome) -> list[tuple[str, str]]:
+def _trades(trips: Sequence[RoundTrip], tape_of: TapeOf) -> list[tuple[str, str]]:
     """The symbol-days with the most round trips: closes, and each entry with its result."""
-    counts = np.bincount(outcome.trips[:, TRIP_TAPE], minlength=outcome.bars.n_tapes)
-    busiest = [int(tape) for tape in np.argsort(-counts, kind="stable")[:MOST_TAPES] if counts[tape]]
+    by_day = defaultdict[tuple[date, str], list[RoundTrip]](list)
+    for trip in trips:
+        by_day[new_york_date(utc_from_epoch(trip.opened_s)), trip.symbol].append(trip)
+    busiest = sorted(by_day, key=lambda key: (-len(by_day[key]), key))[:MOST_TAPES]
     drawn = []
-    for tape in sorted(busiest):
-        first, end = (int(outcome.bars.tapes.tapes[tape, column]) for column in (FIRST_BAR, END_BAR))
-        seconds = outcome.bars.tapes.bars[START, first:end].astype(np.float64)
-        closes = outcome.bars.tapes.bars[CLOSE, first:end] / PRICE_UNITS_PER_USD
-        markers = []
-        for trip in outcome.trips[outcome.trips[:, TRIP_TAPE] == tape].tolist():
-            won = usd_text(trip[PNL])
-            colour = "#1a8c50" if trip[PNL] > 0 else "#be3c32"
-            price = trip[ENTRY_PRICE] / PRICE_UNITS_PER_USD
-            until = f"until {_clock(trip[CLOSED_S])}, {REASONS[trip[EXIT_REASON]]}: {won} USD"
-            markers.append(Marker(trip[OPENED_S], price, f"{_clock(trip[OPENED_S])} at {price:.2f} {until}", colour))
-        day = outcome.bars.dates[outcome.bars.session_of(tape)]
+    for day, symbol in sorted(busiest):
+        tape = tape_of(symbol, day)
+        seconds, closes = tape.start_s.astype(np.float64), tape.close / PRICE_UNITS_PER_USD
+        markers = [_marker(trip) for trip in by_day[day, symbol]]
         ends = (_clock(int(seconds[0])), _clock(int(seconds[-1])))
-        drawn.append((f"{outcome.bars.symbol_of(tape)} on {day}", lines(seconds, closes, ends, "USD", markers=markers)))
+        drawn.append((f"{symbol} on {day}", lines(seconds, closes, ends, "USD", markers=markers)))
     return drawn
+
+
+def _marker(trip: RoundTrip) -> Marker:
+    """A round trip where it was bought, with what became of it."""
+    price = trip.bought_for / trip.quantity / MONEY_UNITS_PER_USD
+    told = f"{_clock(trip.opened_s)} at {price:.2f} until {_clock(trip.closed_s)}"
+    colour = "#1a8c50" if trip.pnl > 0 else "#be3c32"
+    return Marker(trip.opened_s, price, f"{told}, {trip.exit_reason}: {usd_text(trip.pnl)} USD", colour)
 
 
 def _heat_maps(found: Found) -> list[tuple[str, str]]:

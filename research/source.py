@@ -21,8 +21,8 @@ from trading.watchlist import ATR_CALENDAR_DAYS, assess, atr_of, rank
 from utils import Misconfigured
 
 INT64_ROOM = 2**62
-STRETCH_BARS = 12_000_000  # 0.6 GB
-NO_BARS, NO_POINTS = np.empty((6, 0), dtype=np.int64), np.empty((4, 0), dtype=np.int64)
+STRETCH_BARS = 24_000_000  # 1.2 GB
+NO_POINTS = np.empty((4, 0), dtype=np.int64)
 HISTORY_CALENDAR_DAYS = 62  # what the day trader's request for two months of daily bars reaches back to
 
 
@@ -122,10 +122,12 @@ def analysed_watchlist(size: int, atr_floor_pct: float, min_price_usd: float, mi
     return choose
 
 
-def watchlist_of(symbols: Sequence[str] | None, strategy: StrategySettings) -> Choice:
-    """What the user names, else what the day trader would choose before each session."""
+def watchlist_of(symbols: Sequence[str] | None, strategy: StrategySettings, *, all_symbols: bool = False) -> Choice:
+    """What the user names, else what the day trader would choose before each session, or each symbol with bars."""
     if symbols:
         return fixed_watchlist(symbols)
+    if all_symbols:
+        return lambda session, source: source.symbols(session.date)
     return analysed_watchlist(
         strategy.watchlist_size,
         strategy.strategy_atr_floor_pct if strategy.atr_timeframe == "day" else 0.0,
@@ -162,7 +164,7 @@ def stretches(
         symbols = tuple(choose(session, source))
         if not symbols:
             continue
-        more = len(symbols) * (session.close_s - session.open_s) // BAR_SECONDS
+        more = len(symbols) * _minutes(session)
         if chosen and minutes + more > most_bars:
             yield _joined(source, chosen)
             chosen, minutes = [], 0
@@ -180,7 +182,7 @@ def _joined(source: BarSource, chosen: Sequence[Chosen]) -> Bars:
     for first, (session, symbols) in zip(first_tape.tolist(), chosen, strict=False):
         for rank_, symbol in enumerate(symbols):
             places[symbol].append((first + rank_, session))
-    builder = _Builder(int(first_tape[-1]))
+    builder = _Builder([_minutes(session) for session, symbols in chosen for _ in symbols])
     for number, (symbol, of_symbol) in enumerate(places.items()):
         for place, session in of_symbol:
             history = daily_before(source, symbol, session)
@@ -195,14 +197,20 @@ def _joined(source: BarSource, chosen: Sequence[Chosen]) -> Bars:
     return Bars(tapes=tapes, symbols=tuple(places), dates=tuple(session.date for session, _ in chosen))
 
 
-class _Builder:
-    """Collects tapes by their places and joins them."""
+def _minutes(session: Session) -> int:
+    return (session.close_s - session.open_s) // BAR_SECONDS
 
-    def __init__(self, tapes: int) -> None:
-        self._bars = [NO_BARS] * tapes  # of each tape: start, open, high, low, close, volume
-        self._points = [NO_POINTS] * tapes  # of each tape: second, price, jump, half; empty arrays
-        self._symbols = np.zeros((tapes, 2), dtype=np.int64)  # its number, and ranges in its ATR
-        self._atr = np.zeros(tapes)
+
+class _Builder:
+    """Takes tapes at their places, each into room for all minutes of its session: the data is in memory once."""
+
+    def __init__(self, minutes: Sequence[int]) -> None:
+        self._first = np.cumsum([0, *minutes])  # of the room of each tape
+        self._room = np.empty(len(Bar._fields) * int(self._first[-1]), dtype=np.int64)  # rows of `Tapes.bars`
+        self._lengths = np.zeros(len(minutes), dtype=np.int64)
+        self._points = [NO_POINTS] * len(minutes)  # of each tape: second, price, jump, half
+        self._symbols = np.zeros((len(minutes), 2), dtype=np.int64)  # its number, and ranges in its ATR
+        self._atr = np.zeros(len(minutes))
 
     def put(self, place: int, symbol: str, number: int, tape: Tape | None, atr: AtrState) -> None:
         """A tape, or an empty one; copied, so that its source may forget it."""
@@ -213,36 +221,38 @@ class _Builder:
         volume, high = int(tape.volume.max()), int(tape.high.max())
         if 3 * VWAP_BARS * volume * high >= INT64_ROOM:
             raise Misconfigured(f"{symbol}: {volume} shares a minute at {high / 10_000:g} USD are beyond 64-bit sums")
-        self._bars[place] = np.stack((tape.start_s, tape.open, tape.high, tape.low, tape.close, tape.volume))
+        first, length = self._first[place], len(tape.start_s)
+        rows = self._room.reshape(len(Bar._fields), -1)
+        columns = (tape.start_s, tape.open, tape.high, tape.low, tape.close, tape.volume)
+        for row, column in zip(rows, columns, strict=True):
+            row[first : first + length] = column
+        self._lengths[place] = length
         self._points[place] = _own_path(tape)
 
     def tapes(self, sessions: Int64s) -> Tapes:
-        """All of them, one after the other; the builder is empty then."""
-        places = [column for parts in (self._bars, self._points) for column in _edges(parts)]
+        """All of them, one after the other. The builder is of no use then."""
+        bar_ends = np.cumsum(self._lengths)
+        point_ends = np.cumsum([part.shape[1] for part in self._points])
+        places = [column for ends in (bar_ends, point_ends) for column in (np.concatenate([[0], ends[:-1]]), ends)]
         return Tapes(
-            bars=_emptied(self._bars),
-            points=_emptied(self._points),
+            bars=self._without_gaps(int(bar_ends[-1])),
+            points=np.concatenate(self._points, axis=1),
             tapes=np.stack([*places, *self._symbols.T], axis=1).astype(np.int64),
             atr=self._atr,
             sessions=sessions,
         )
 
-
-def _edges(parts: Sequence[Int64s]) -> tuple[Int64s, Int64s]:
-    """Where each part begins and ends in all of them."""
-    ends = np.cumsum([part.shape[1] for part in parts])
-    return np.concatenate([[0], ends[:-1]]), ends
-
-
-def _emptied(parts: list[Int64s]) -> Int64s:
-    """The parts side by side. Each is let go when it is copied: memory holds the data twice, not three times."""
-    whole = np.empty((len(parts[0]), sum(part.shape[1] for part in parts)), dtype=np.int64)
-    end = whole.shape[1]
-    while parts:
-        part = parts.pop()
-        whole[:, end - part.shape[1] : end] = part
-        end -= part.shape[1]
-    return whole
+    def _without_gaps(self, n_bars: int) -> Int64s:
+        """The bars moved to the left over minutes that nobody traded, within their room."""
+        rows = self._room.reshape(len(Bar._fields), -1)
+        if n_bars == rows.shape[1]:
+            return rows
+        end = 0
+        for row in rows:
+            for first, length in zip(self._first[:-1].tolist(), self._lengths.tolist(), strict=True):
+                self._room[end : end + length] = row[first : first + length]
+                end += length
+        return self._room[:end].reshape(len(Bar._fields), n_bars)
 
 
 def _own_path(tape: Tape) -> Int64s:

@@ -43,7 +43,9 @@ def market(tmp_path: Path) -> Market:
         high, low = np.maximum(opened, close) + 1_000, np.minimum(opened, close) - 1_000
         bars.append(BarColumns(plain.start_s, opened, high, low, close, plain.volume))
     BarStore.at(tmp_path / "bars").append("minute", "AAA", joined(bars))
-    return Market(store=str(tmp_path / "bars"), dates=DAYS, symbols=("AAA",), strategy=StrategySettings())
+    return Market(
+        store=str(tmp_path / "bars"), dates=DAYS, symbols=("AAA",), all_symbols=False, strategy=StrategySettings()
+    )
 
 
 @pytest.fixture
