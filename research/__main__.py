@@ -13,9 +13,11 @@ from research.command_line import WRONG_USAGE, build_parser
 from utils import Misconfigured, TradingError, load_settings, read_environment
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from datetime import date
 
     from market_hours import Clock, Session, TradingCalendar
+    from research.download import HistorySource
     from research.engine import Plan
     from research.source import BarSource, Choice
     from research.store import BarStore, Resolution
@@ -205,24 +207,38 @@ def _download(args: argparse.Namespace) -> int:
         logging.getLogger(library).addHandler(logging.NullHandler())
     with asyncio.Runner() as runner:
         runner.get_loop()  # the client library binds to the loop that is set when it is imported
-        return runner.run(_download_from_gateway(store, missing, today, args.client_id, clock))
+        return runner.run(_download_missing(store, missing, today, _history(args, clock)))
 
 
-async def _download_from_gateway(
-    store: BarStore, missing: Sequence[tuple[str, Session]], today: date, client_id: int, clock: Clock
+def _history(args: argparse.Namespace, clock: Clock) -> AbstractAsyncContextManager[HistorySource]:
+    """Where the bars are asked for. Raises Misconfigured for settings that are wrong."""
+    environment = read_environment()
+    if args.source == "ibkr":
+        from broker.history import gateway_history
+        from broker.settings import BrokerSettings
+
+        return gateway_history(load_settings(BrokerSettings, environment), clock, args.client_id)
+    from vendors.settings import VendorSettings
+    from vendors.setup import minute_history
+
+    return minute_history(args.source, load_settings(VendorSettings, environment), clock)
+
+
+async def _download_missing(
+    store: BarStore,
+    missing: Sequence[tuple[str, Session]],
+    today: date,
+    history: AbstractAsyncContextManager[HistorySource],
 ) -> int:
-    """Ask IBKR for what is missing, showing how far it is. 0 when all of it came."""
+    """Ask for what is missing, showing how far it is. 0 when all of it came."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from broker.history import gateway_history
-    from broker.settings import BrokerSettings
     from research.download import download
 
-    settings = load_settings(BrokerSettings, read_environment())
     error_console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with gateway_history(settings, clock, client_id) as source:
+    async with history as source:
         with Progress(
             *columns, console=error_console, transient=True, disable=not error_console.is_terminal
         ) as progress:

@@ -14,6 +14,7 @@ WRONG_USAGE = 2
 STORE = "bars"
 RECORD = "research.db"
 CLIENT_ID = 3
+SOURCES = ("ibkr", "polygon", "fmp")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,13 +54,16 @@ def build_parser() -> argparse.ArgumentParser:
     bring.add_argument("--symbol", metavar="SYMBOL", help="of the file; default its name")
     _add_store(bring)
     _add_store(command("check", "gaps, duplicates, bad rows and early closes of the store; exit 1 on faults"))
-    fetch = command("download", "minute bars from IBKR into the store; what is there is not asked for again")
+    words = "minute bars from IBKR or a data vendor into the store; what is there is not asked for again"
+    fetch = command("download", words)
     add = fetch.add_argument
     add("--symbols", type=arguments.symbols, required=True, metavar="A,B,C", help="what to download")
     add("--from", dest="first", type=arguments.day, required=True, metavar="DATE", help="first session")
     add("--to", dest="last", type=arguments.day, metavar="DATE", help="last session, default the latest that is over")
+    add("--source", choices=SOURCES, default="ibkr", help="where to ask (default ibkr); polygon and fmp need their key")
     add("--again", action="store_true", help="ask again for sessions that lack minutes")
-    add("--client-id", type=arguments.positive, default=CLIENT_ID, metavar="N", help="API client id (default 3)")
+    client_id = "API client id at the gateway (default 3)"
+    add("--client-id", type=arguments.positive, default=CLIENT_ID, metavar="N", help=client_id)
     _add_store(fetch)
     return parser
 

@@ -23,8 +23,12 @@ from trading.money import tick_size
 class HistorySource(Protocol):
     """Where bars are asked for. It paces itself."""
 
+    @property
+    def adjusts_for_splits(self) -> bool:
+        """Whether its bars read as on today, not as they were traded."""
+
     async def session_minutes(self, symbol: str, session: Session) -> Sequence[Bar]:
-        """Minute bars of one past session, adjusted for splits until today; empty when there are none.
+        """Minute bars of one past session; empty when there are none.
 
         Raises HistoryUnavailable when they cannot be had.
         """
@@ -64,7 +68,8 @@ async def download(
             failed.append(f"{session.date}: {error}")
         else:
             inside = columns_of(bars).between(session.open_s, session.close_s)
-            traded = as_traded(inside, splits.get(symbol, ()), session.date, today)
+            since = splits.get(symbol, ()) if source.adjusts_for_splits else ()
+            traded = as_traded(inside, since, session.date, today)
             if len(traded.start_s):
                 done += store.append("minute", symbol, traded)
         on_progress(symbol, session)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+LEDGER_FILE = "calls.db"  # in the folder of kept replies
 BUSY_S = 1.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls(vendor TEXT, utc_day TEXT, spent INTEGER, PRIMARY KEY (vendor, utc_day)) WITHOUT ROWID;

@@ -71,6 +71,8 @@ def test_the_gateways_bars_come_into_the_store_and_only_once(tmp_path: Path) -> 
 class Breaking:
     """A source whose connection breaks after two answers."""
 
+    adjusts_for_splits = True
+
     def __init__(self) -> None:
         self.left = 2
 
@@ -151,6 +153,8 @@ def test_no_gateway_is_one_line(tmp_path: Path) -> None:
 
 def test_history_unavailable_is_told_and_not_fatal(tmp_path: Path) -> None:
     class Empty:
+        adjusts_for_splits = True
+
         async def session_minutes(self, symbol: str, _session: Session) -> Sequence[Bar]:
             raise HistoryUnavailable(symbol, 162, "no data")
 
