@@ -97,7 +97,7 @@ def _search(args: argparse.Namespace) -> int:
     asked, in_store = _asked(args), is_store(args.market_data)
     bars = load(asked.source, asked.sessions, asked.choose)
     run = partial(sweep_command if args.command == "sweep" else walk_forward_command, args, bars, asked.on)
-    processes = args.processes or (_usual_processes(args, bars.n_bars) if in_store else 1)
+    processes = args.processes or (usual_processes(args, bars.n_bars) if in_store else 1)
     if processes == 1 and not args.cluster:
         run(asked.strategy, LiveClock().now())
         return DONE
@@ -117,7 +117,7 @@ def _search(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _usual_processes(args: argparse.Namespace, n_bars: int) -> int:
+def usual_processes(args: argparse.Namespace, n_bars: int) -> int:
     """As many as the machine is tuned for (PERF_RESEARCH_PROCESSES), while each has enough to do."""
     from performance_config import PerformanceSettings, read_hardware, tuned
     from research.searching import most_sets
