@@ -66,8 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _backtest(args: argparse.Namespace) -> int:
     from market_hours import LiveClock
+    from reporting.page import write_page
     from research.backtest import backtest
-    from research.report import backtest_page, write_page
+    from research.report import backtest_page
     from research.source import stretches
     from research.tables import tell
     from research.trials import TrialRecord
