@@ -5,56 +5,40 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from utils import HaltTrading, Misconfigured, TradingError, read_environment, setup_logging, unknown_variables
+from commands import DONE, CommandParser, fail
+from utils import Misconfigured, TradingError, read_environment, setup_logging, unknown_variables
 
 if TYPE_CHECKING:
     from datetime import date
 
     from broker.settings import BrokerSettings
+    from day_trading.model_advice import ModelAdviser
     from day_trading.settings import DayTraderConfiguration
+    from llm.settings import LlmSettings
     from market_hours import Clock, Session
     from tools import VendorSettings
-    from trading.orders import ExecutionReport, OrderIntent, OrderReport
     from trading.watchlist import Watchlist
 
 log = logging.getLogger("day_trading")
 
-DONE, FAULT, WRONG_USAGE, STOPPED_BY_RULE = 0, 1, 2, 3
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_FILE = Path("logs/day_trading_analysis.log")
+CALLS = Path("llm_history.db")
 CLIENT_ID = 3
 LATEST = "latest"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one clear line and exit 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"day_trading_agents.py: {message} (--help shows all options)\n")
-
-
-class _Nobody:
-    """Listens to nothing and writes nothing: no order is sent."""
-
-    def on_order(self, report: OrderReport) -> None: ...
-    def on_execution(self, execution: ExecutionReport) -> None: ...
-    def on_fee(self, exec_id: str, fee: int) -> None: ...
-    def on_message(self, code: int, text: str, order_ref: str) -> None: ...
-    def on_terms(self, *_: object) -> None: ...
-    def terms(self, *_: object) -> None: ...
-    async def commit(self, intents: Sequence[OrderIntent]) -> None: ...
-    def sent(self, intent_id: str, order_id: int, client_id: int) -> None: ...
-    def reported(self, report: OrderReport) -> None: ...
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser(prog="day_trading_agents.py", description="Makes the watchlist of a session.", allow_abbrev=False)
+    parser = CommandParser(
+        prog="day_trading_agents.py", description="Makes the watchlist of a session.", allow_abbrev=False
+    )
     add = parser.add_argument
     add("--analyse", action="store_true", help="make the watchlist now and end")
     add("--watchlist", type=Path, metavar="FILE", help="where to write it; default day_trading_watchlist.json")
@@ -63,6 +47,11 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--market-data", type=Path, metavar="DIR", help="with --simulate: recorded bars instead of the synthetic market"
     )
+    models = parser.add_argument_group("language models", "none is asked of a simulated session without a recording")
+    add = models.add_argument
+    add("--llm-replay", type=Path, metavar="DB", help="the models' replies recorded there, without a key")
+    add("--force-online", action="store_true", help="ask the models of an open market, at any hour")
+    add("--db", type=Path, default=CALLS, metavar="FILE", help=f"where calls of models are recorded; default {CALLS}")
     return parser
 
 
@@ -80,15 +69,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         print("Stopped by Ctrl-C; the watchlist is as it was.")
         return DONE
     except (TradingError, OSError) as error:
-        log.info("ended by an error", exc_info=error)
-        print("day_trading_agents.py:", *str(error).split(), file=sys.stderr)
-        return _code(error)
-
-
-def _code(error: Exception) -> int:
-    if isinstance(error, Misconfigured):
-        return WRONG_USAGE
-    return STOPPED_BY_RULE if isinstance(error, HaltTrading) else FAULT
+        return fail("day_trading_agents.py", error)
 
 
 def _analyse(args: argparse.Namespace, clock: Clock | None) -> int:
@@ -128,10 +109,8 @@ async def _live(args: argparse.Namespace, settings: DayTraderConfiguration, cloc
         session = calendar.next_session(today)
     file = args.watchlist or LIVE_WATCHLIST
     universe = settings.strategy.watchlist_universe
-    watchlist = await _made(
-        settings, settings.broker, settings.vendors, session, clock, universe, file, client_id=args.client_id
-    )
-    return _tell(watchlist, file)
+    made = _made(settings, settings.broker, settings.vendors, settings.llm, session, clock, universe, file, args)
+    return _tell(await made, file)
 
 
 async def _simulated(args: argparse.Namespace, settings: DayTraderConfiguration, clock: Clock) -> int:
@@ -157,9 +136,8 @@ async def _simulated(args: argparse.Namespace, settings: DayTraderConfiguration,
     async with running_gateway(world, GatewayOptions()) as (_gateway, port):
         broker = settings.broker.model_copy(update={"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""})
         symbols = feed.symbols(sessions[0].date)
-        watchlist = await _made(
-            settings, broker, None, sessions[0], world.clock, symbols, file, client_id=args.client_id
-        )
+        llm = settings.llm if args.llm_replay is not None else None
+        watchlist = await _made(settings, broker, None, llm, sessions[0], world.clock, symbols, file, args)
     return _tell(watchlist, file)
 
 
@@ -167,15 +145,16 @@ async def _made(
     settings: DayTraderConfiguration,
     broker_settings: BrokerSettings,
     vendors: VendorSettings | None,
+    llm: LlmSettings | None,
     session: Session,
     clock: Clock,
     universe: Sequence[str],
     file: Path,
-    *,
-    client_id: int,
+    args: argparse.Namespace,
 ) -> Watchlist:
     """Connect where a gateway answers, analyse, write. Without a gateway the vendors must do."""
     from broker.broker import Broker
+    from day_trading.nobody import Nobody
     from day_trading.progress import no_progress, terminal_progress
     from day_trading_agents import WatchlistAnalyst
     from health.workers import WorkerPool
@@ -183,8 +162,8 @@ async def _made(
     from tools import has_keys, open_sources
     from trading.errors import BrokerUnavailable
 
-    nobody = _Nobody()
-    broker = Broker(broker_settings, clock, nobody, nobody, client_id, live_allowed=True)  # nothing is ever sent
+    nobody = Nobody()
+    broker = Broker(broker_settings, clock, nobody, nobody, args.client_id, live_allowed=True)  # nothing is ever sent
     connected = True
     try:
         await broker.open()
@@ -197,12 +176,16 @@ async def _made(
         daily_bars = broker.data.daily_bars if connected else None
         workers = tuned(settings.performance, read_hardware(Path())).watchlist_workers
         name = "IBKR" if clock.is_real else "simulated gateway"
-        async with open_sources(vendors, clock, daily_bars=daily_bars, broker_name=name) as sources:
+        async with (
+            open_sources(vendors, clock, daily_bars=daily_bars, broker_name=name) as sources,
+            _open_adviser(llm, session, clock, args) as adviser,
+        ):
             with WorkerPool(workers, "watchlist", clock) as pool:
                 analyst = WatchlistAnalyst(
                     sources,
                     settings.strategy,
                     pool,
+                    adviser=adviser,
                     is_unknown=broker.data.is_unknown if connected and vendors is not None else None,
                     progress=terminal_progress if clock.is_real else no_progress,
                 )
@@ -210,6 +193,25 @@ async def _made(
     finally:
         if connected:
             broker.disconnect()
+
+
+@asynccontextmanager
+async def _open_adviser(
+    llm: LlmSettings | None, session: Session, clock: Clock, args: argparse.Namespace
+) -> AsyncIterator[ModelAdviser | None]:
+    """The models, and the file that keeps what they were asked; None, and no file, where there is none to ask."""
+    from day_trading.model_advice import open_model_adviser
+    from llm.opening import configured
+    from observability import TradingHistory
+
+    if llm is None or not (args.llm_replay or configured(llm)):
+        yield None
+        return
+    with TradingHistory(args.db, bot="llm", mode="live") as calls:
+        async with open_model_adviser(
+            llm, session.date, clock, calls, replay=args.llm_replay, force_online=args.force_online
+        ) as adviser:
+            yield adviser
 
 
 def _date(text: str) -> date | None:
