@@ -70,7 +70,7 @@ def _backtest(args: argparse.Namespace) -> int:
     from research.backtest import backtest
     from research.report import backtest_page
     from research.source import stretches
-    from research.tables import tell
+    from research.tables import summary_rows, tell
     from research.trials import TrialRecord
 
     asked, record = _asked(args), TrialRecord(Path(args.record))
@@ -81,7 +81,11 @@ def _backtest(args: argparse.Namespace) -> int:
     if args.html:
         session_on = {session.date: session for session in asked.sessions}
         page = backtest_page(
-            run, asked.on, asked.source.name, lambda symbol, day: asked.source.tape(symbol, session_on[day])
+            run,
+            asked.on,
+            summary_rows(run, asked.on),
+            asked.source.name,
+            lambda symbol, day: asked.source.tape(symbol, session_on[day]),
         )
         write_page(args.html, page)
     return DONE

@@ -29,14 +29,14 @@ TapeOf = Callable[[str, date], Tape]  # bars of a symbol in a session, for a pic
 MOST_TAPES = 6  # symbol-days that are drawn with their trades: those with the most round trips
 
 
-def backtest_page(run: Backtest, on: Plan, origin: str, tape_of: TapeOf) -> str:
-    """Equity, drawdown and the busiest symbol-days with their trades."""
+def backtest_page(run: Backtest, on: Plan, brought: Sequence[tuple[str, str]], origin: str, tape_of: TapeOf) -> str:
+    """What it brought, equity, drawdown and the busiest symbol-days with their trades."""
     results = run.days[:, RESULT]
     facts = [
         ("prices", origin),
-        ("sessions", f"{run.dates[0]} to {run.dates[-1]}, {len(run.dates)}"),
-        ("result", f"{usd_text(run.pnl)} USD on {usd_text(on.equity)} USD"),
-        ("round trips", f"{len(run.trips)}"),
+        ("parameters", _text(run.parameters)),
+        ("sessions", f"{len(run.dates)}, {run.dates[0]} to {run.dates[-1]}"),
+        *brought,
     ]
     parts = [*_curves(run.dates, results / MONEY_UNITS_PER_USD, on), *_trades(run.trips, tape_of)]
     return page("Backtest", facts, parts)

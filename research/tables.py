@@ -43,7 +43,7 @@ def tell(run: Backtest, on: Plan, prices_from: str) -> None:
     when = f"{dates[0]}" if len(dates) == 1 else f"{dates[0]} to {dates[-1]}, {len(dates)} sessions"
     console.print(f"[bold]{prices_from}[/bold]: {when}, {run.symbol_days:,} symbol-days, {run.n_bars:,} bars")
     summary = Table("", "", show_header=False, box=None)
-    for name, value in _summary(run, on):
+    for name, value in summary_rows(run, on):
         summary.add_row(name, value)
     console.print(summary)
     if trips:
@@ -57,7 +57,8 @@ def tell(run: Backtest, on: Plan, prices_from: str) -> None:
         console.print(table)
 
 
-def _summary(run: Backtest, on: Plan) -> list[tuple[str, str]]:
+def summary_rows(run: Backtest, on: Plan) -> list[tuple[str, str]]:
+    """What a backtest brought, in words."""
     trips = run.trips
     wins = sum(trip.pnl > 0 for trip in trips)
     gross_won = sum(trip.pnl for trip in trips if trip.pnl > 0)
@@ -178,15 +179,14 @@ def tell_walk(steps: Sequence[Step], bars: Bars, on: Plan) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table("from", "to", *PARAMETER_TITLES, "Sharpe\nbefore", "Sharpe", "trips", "return")
+    table = Table("from", *PARAMETER_TITLES, "Sharpe\nbefore", "Sharpe", "trips", "return")
     for column in table.columns[1:]:
         column.justify = "right"
     for step in steps:
-        window = step.window
-        when = (f"{bars.dates[window.test_first]:%y-%m-%d}", f"{bars.dates[window.test_end - 1]:%y-%m-%d}")
+        when = f"{bars.dates[step.window.test_first]:%y-%m-%d}"
         own = f"{float(sharpe(step.returns)):.3f}" if len(step.returns) > 1 else "-"
         values = (f"{value:g}" for value in step.parameters)
-        table.add_row(*when, *values, f"{step.train_sharpe:.3f}", own, str(step.trips), f"{step.returns.sum():+.3%}")
+        table.add_row(when, *values, f"{step.train_sharpe:.3f}", own, str(step.trips), f"{step.returns.sum():+.3%}")
     console.print(table)
     returns = np.concatenate([step.returns for step in steps])
     mean, ratio = mean_and_sharpe(returns)

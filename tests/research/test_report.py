@@ -50,7 +50,9 @@ def pictures(html: str) -> ElementTree.Element:
 def test_a_backtest_shows_every_round_trip_of_its_busiest_days(bars: Bars) -> None:
     outcome = simulate(bars, EAGER, ON)
     run = backtest([bars], EAGER, ON, "here")
-    html = backtest_page(run, ON, "prices <of> a test", lambda symbol, day: tape_of(bars, symbol, day))
+    html = backtest_page(
+        run, ON, [("won", "all")], "prices <of> a test", lambda symbol, day: tape_of(bars, symbol, day)
+    )
     dots = [path for path in pictures(html).iter("path") if path.get("class", "").startswith("dot ")]
     counts = np.sort(np.bincount(outcome.trips[:, 0], minlength=bars.n_tapes))[::-1]
     assert len(dots) == counts[:6].sum() > 0
