@@ -66,9 +66,8 @@ def look_at_block(tapes: Tapes, session: int, after: int, minute_atr: bool, scra
     first_tape = tapes.sessions[session, FIRST_TAPE]
     look_at_tapes(tapes, first_tape, tapes.sessions[after - 1, END_TAPE] - first_tape, scratch)
     for number in range(session, after):
-        quick[number] = is_quick(
-            tapes, number, minute_atr, scratch.usual[tapes.sessions[number, FIRST_TAPE] - first_tape :]
-        )
+        row = tapes.sessions[number, FIRST_TAPE] - first_tape
+        quick[number] = is_quick(tapes, number, minute_atr, scratch.usual[row:])
     return first_tape
 
 

@@ -16,7 +16,6 @@ from research.tapes import (
     HIGH,
     LOW,
     NEVER_S,
-    OPEN,
     POINTS_A_BAR,
     START,
     VOLUME,
@@ -36,7 +35,6 @@ from trading.matching import (
     bid_at,
     entry_stop_price,
     entry_target_price,
-    path_prices,
     sell_limit_fill,
     sell_stop_fill,
     volume_left,
@@ -130,18 +128,6 @@ def untouched_bars(tapes: Tapes, tape: int, number: int, eod_s: int, stop: int, 
     return count
 
 
-def untouched_points(tapes: Tapes, tape: int, number: int, eod_s: int, stop: int, limit: int) -> int:
-    """How many prices of a minute bar, from the price `number` on, reach neither: see above. None from EOD time on."""
-    bar, first = tapes.tapes[tape, FIRST_BAR] + number // POINTS_A_BAR, number % POINTS_A_BAR
-    if bar >= tapes.tapes[tape, END_BAR] or tapes.bars[START, bar] >= eod_s:
-        return 0
-    prices = path_prices(tapes.bars[OPEN, bar], tapes.bars[HIGH, bar], tapes.bars[LOW, bar], tapes.bars[CLOSE, bar])
-    count = first
-    while count < POINTS_A_BAR and stop < prices[count] <= limit:
-        count += 1
-    return count - first
-
-
 def follow_trip(
     tapes: Tapes,
     entry: Entry,
@@ -180,10 +166,6 @@ def follow_trip(
                 number = (number // POINTS_A_BAR + skipped) * POINTS_A_BAR
                 last = tapes.bars[CLOSE, tapes.tapes[tape, FIRST_BAR] + number // POINTS_A_BAR - 1]
                 published = max(published, number // POINTS_A_BAR - 1)
-            passed = untouched_points(tapes, tape, number, eod_s, stop, limit)
-            if passed:
-                last = point(tapes, tape, number + passed - 1).price
-                number += passed
         second = point_second(tapes, tape, number)
         at_point = second <= due_s
         if not at_point:
