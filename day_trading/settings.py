@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
-from day_trading.kill_switch import KillSwitch
+from health.kill_switch import KillSwitch
 from llm.settings import LlmSettings
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
