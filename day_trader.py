@@ -203,8 +203,9 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
 
     from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
     from performance_config import read_hardware, tuned
+    from weekly.settings import WeeklySettings  # one `.env` serves both bots
 
-    for line in unknown_variables(environment, SETTINGS_CLASSES):
+    for line in unknown_variables(environment, (*SETTINGS_CLASSES, WeeklySettings)):
         log.warning(line)
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")

@@ -66,7 +66,7 @@ class Gathering:
         )
 
     async def _screened(self) -> list[Candidate]:
-        """A vendor's screen, where it says of at least one name what it is; else nothing, and the user's list counts."""
+        """A vendor's screen where it says of a name what it is; else nothing: the user's own list counts."""
         settings = self._options.settings
         wanted = Screen(
             min_price_usd=settings.weekly_min_price_usd,
