@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import DONE, FAULT, fail, known_error
-from day_trading.command_line import LATEST, parse_arguments
+from commands import DONE, FAULT, LATEST, fail, known_error
+from day_trading.command_line import parse_arguments
 from utils import Environment, Misconfigured, Redaction, read_environment, setup_logging, unknown_variables
 
 if TYPE_CHECKING:

@@ -71,9 +71,10 @@ def market(
         closes = closes_before(name)
         for session, close in zip(earlier, closes, strict=True):
             days[name].append(_bar(session.open_s, close, 2_000_000))
+        for session in CALENDAR.sessions_between(sessions[0].date, sessions[-1].date):
+            days[name].append(_bar(session.open_s, prices(name, session, closes[-1]), 2_000_000))
         for session in sessions:
             usd = prices(name, session, closes[-1])
-            days[name].append(_bar(session.open_s, usd, 2_000_000))
             minutes[name] += [_bar(start, usd, volume) for start in range(session.open_s, session.close_s, 60)]
     return HandMadeFeed(minutes, days)
 
@@ -115,19 +116,16 @@ class WeeklyWorld:
         session = session or self.world.session
         with self.history() as history:
             desk = self.desk(session, history)
-            async with desk.running():
-                async with open_sources(None, self.world.clock, daily_bars=desk.daily_bars) as sources:
-                    return await run_cycle(
-                        replace(self.options, **changes),
-                        session,
-                        CALENDAR,
-                        self.world.clock,
-                        desk,
-                        sources,
-                        history,
-                        adviser,
-                        evidence,
-                    )
+            async with (
+                desk.running(),
+                open_sources(None, self.world.clock, daily_bars=desk.daily_bars) as sources,
+            ):
+                options, clock = replace(self.options, **changes), self.world.clock
+                return await run_cycle(options, session, CALENDAR, clock, desk, sources, history, adviser, evidence)
+
+    def allocate(self, allocation: AllocationSettings) -> None:
+        """Share the account in another way from now on."""
+        self.options = replace(self.options, allocation=allocation)
 
     def cash_usd(self) -> float:
         return self.world.gateway.accounts.first.cash / USD
