@@ -220,9 +220,12 @@ class MonitoringAgent:
         )
 
     def _attribution(self, past: Sequence[PastCycle], course: Course) -> Attribution | None:
-        """Of the time from the end of the last cycle to the beginning of this one's orders."""
+        """Of the time from the end of the last cycle to the beginning of this one's orders; None where that is unknown.
+
+        A cycle that was interrupted began its orders in another program.
+        """
         last = next((each for each in past if each.positions), None)
-        if last is None:
+        if last is None or course.target is None:
             return None
         history, own = self._place.history, intents_of(course.plan)
         between = history.trades_between(last.row.updated_at, course.before.at)

@@ -79,6 +79,18 @@ def market(
     return HandMadeFeed(minutes, days)
 
 
+def years_before(session: Session, price: int) -> list[Bar]:
+    """Daily bars that end at `price` (1e-4 USD), with a volatility that depends on it."""
+    rng = np.random.default_rng(price)
+    steps = rng.normal(0.0003, 0.008 + price % 7_000 / 1e6, SESSIONS_OF_HISTORY)
+    worth = np.exp(np.cumsum(steps[::-1]))[::-1]
+    days = sessions_before(session, SESSIONS_OF_HISTORY)
+    return [
+        _bar(day.open_s, round(price / 10_000 / float(factor), 2), 2_000_000)
+        for day, factor in zip(days, worth, strict=True)
+    ]
+
+
 def _bar(start_s: int, usd: float, volume: int) -> Bar:
     price = price_to_tick_from_usd(usd)
     return Bar(start_s, price, price, price, price, volume)
