@@ -64,9 +64,10 @@ def market(
     sessions: Sequence[Session] = (MONDAY,),
     *,
     volume: int = 200_000,
+    every_s: int = 600,
     prices: Prices = unchanged,
 ) -> HandMadeFeed:
-    """Each name at one price for a whole session."""
+    """Each name at one price for a whole session, with a minute bar every so often."""
     minutes: dict[str, list[Bar]] = {name: [] for name in names}
     days: dict[str, list[Bar]] = {name: [] for name in names}
     earlier = sessions_before(sessions[0], SESSIONS_OF_HISTORY)
@@ -78,7 +79,7 @@ def market(
             days[name].append(_bar(session.open_s, prices(name, session, closes[-1]), 2_000_000))
         for session in sessions:
             usd = prices(name, session, closes[-1])
-            minutes[name] += [_bar(start, usd, volume) for start in range(session.open_s, session.close_s, 60)]
+            minutes[name] += [_bar(start, usd, volume) for start in range(session.open_s, session.close_s, every_s)]
     return HandMadeFeed(minutes, days)
 
 
