@@ -311,3 +311,18 @@ def test_the_kill_switch_stops_a_cycle_before_anything_is_sent(tmp_path: Path) -
         return len(journal.entries("order"))
 
     assert in_weekly_world(main, tmp_path) == 0
+
+
+def test_what_queued_orders_filled_is_found_a_day_later_when_the_gateway_has_forgotten_it(tmp_path: Path) -> None:
+    sessions = (MONDAY, CALENDAR.next_session(MONDAY.date))
+
+    async def main(world: WeeklyWorld) -> tuple[CycleResult, CycleResult, dict[str, float]]:
+        queued = await world.cycle(queue=True)
+        await world.world.clock.sleep_until(sessions[1].open + timedelta(minutes=10))
+        return queued, await world.cycle(sessions[1], dry_run=True), world.world.held()
+
+    feed = market(sessions=sessions)
+    queued, after, held = in_weekly_world(main, tmp_path, feed=feed, following=sessions[1:], begins="08:00")
+    assert queued.plan is not None
+    assert len(held) == len(queued.plan.orders)
+    assert after.before.owned == held
