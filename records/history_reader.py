@@ -19,22 +19,27 @@ from records.queries import (
     DENIALS,
     EVALUATIONS,
     FILLS,
+    FORECASTS,
     OPEN_POSITIONS,
     ORDER_INTENTS,
     ROUND_TRIPS,
     TRADES,
+    WEEKLY_CYCLES,
 )
 from records.rows import (
     DailyMetricsRow,
     DenialRow,
     EvaluationRow,
     FillRow,
+    ForecastRow,
     HealthRow,
     IntentRow,
     LlmCallRow,
     PositionRow,
     RoundTripRow,
+    Settled,
     TradeRow,
+    WeeklyCycleRow,
 )
 from records.tables import Table, utc_text
 
@@ -181,6 +186,22 @@ class HistoryReader:
     def evaluations(self, session_date: str, bot: str | None = None) -> list[EvaluationRow]:
         """What was learned from a session, in the order of time."""
         return EVALUATIONS.rows(self._read(queries.SELECT_EVALUATIONS, [session_date, bot or self.bot, self.mode]))
+
+    def open_forecasts(self) -> list[ForecastRow]:
+        """Forecasts of this bot that are not settled, in the order of their making."""
+        return FORECASTS.rows(self._read(queries.SELECT_OPEN_FORECASTS, [self.bot, self.mode]))
+
+    def settled_forecasts(self) -> list[Settled]:
+        """Probabilities that this bot was told and what came, in the order of their making."""
+        return [Settled(*row) for row in self._read(queries.SELECT_SETTLED_FORECASTS, [self.bot, self.mode])]
+
+    def weekly_cycles(self, most: int) -> list[WeeklyCycleRow]:
+        """The last `most` cycles of this bot, the newest first."""
+        return WEEKLY_CYCLES.rows(self._read(queries.SELECT_CYCLES, [self.bot, self.mode, most]))
+
+    def count_weekly_cycles(self) -> int:
+        """How many cycles of this bot are on record."""
+        return int(self._read(queries.COUNT_CYCLES, [self.bot, self.mode])[0][0])
 
     def _range(self, first: str, last: str, bot: str | None) -> list[str]:
         return [first, last, bot or self.bot, self.mode]
