@@ -94,6 +94,7 @@ class Gateway:
         self.day = TradingDay(
             self.player,
             self.exchange,
+            self._stocks,
             self.accounts,
             self.orders,
             self.data,

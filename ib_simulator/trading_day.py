@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ib_simulator.account_service import REFRESH_S, AccountService
 from ib_simulator.accounts import Accounts
+from ib_simulator.contracts import StockList
 from ib_simulator.data_service import DataService
 from ib_simulator.exchange import Exchange
 from ib_simulator.feeds.corporate_actions import Action
@@ -30,6 +31,7 @@ class TradingDay:
         self,
         player: TapePlayer,
         exchange: Exchange,
+        stocks: StockList,
         accounts: Accounts,
         orders: OrderService,
         data: DataService,
@@ -44,6 +46,7 @@ class TradingDay:
         self._extended_hours = extended_hours
         self._player = player
         self._exchange = exchange
+        self._stocks = stocks
         self._accounts = accounts
         self._orders = orders
         self._data = data
@@ -133,6 +136,7 @@ class TradingDay:
                 split_position(account, symbol, action.split)
         if action.payout is not None:
             cancel_delisted(self._exchange, symbol)
+            self._stocks.delist(symbol)
         elif action.split != 1:
             split_orders(self._exchange, symbol, action.split, cancels=self._splits_cancel_orders)
 

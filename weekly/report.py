@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from portfolio.curves import comparison, verdict
+from portfolio.curves import BOT, comparison, verdict
+from portfolio.fulfilment import OrderOutcome
 from reporting.page import Section, page, write_page
-from trading.money import usd_text
+from trading.costs import BUY
+from trading.money import money_to_usd, price_to_usd, usd_text
 from utils import Misconfigured, read_json, write_json_atomically
 from weekly.cycles import PastCycle
 from weekly.digest import CycleDigest, digest_of, digest_of_past, summed
@@ -76,7 +78,12 @@ def _free_path(folder: Path, latest: CycleResult) -> Path:
 def report_page(latest: CycleResult, cycles: Sequence[CycleDigest], run: SimulatedRun | None = None) -> str:
     """The page: the run first where there is one, then the last cycle, then what led to it."""
     what = f"{len(cycles)} simulated cycles" if run is not None else f"cycle {latest.cycle_id}"
-    sections = [*_run_sections(run, cycles), *_cycle_sections(latest), *_past_sections(cycles, run)]
+    sections = [
+        *_run_sections(run, cycles),
+        *_cycle_sections(latest),
+        *_forecast_sections(latest),
+        *_past_sections(cycles, run),
+    ]
     return page(f"Weekly portfolio, {what}", _facts(latest, run), sections, _notes(latest, run))
 
 
@@ -123,8 +130,7 @@ def _run_sections(run: SimulatedRun | None, cycles: Sequence[CycleDigest]) -> li
     years = max(len(run.sessions) / SESSIONS_A_YEAR, 1 / SESSIONS_A_YEAR)
     gained = float(run.curves.bot_usd[-1]) - run.start_usd
     by_name, by_source = summed([each.by_name_usd for each in cycles]), summed([each.by_source_usd for each in cycles])
-    unnamed = gained - sum(by_name.values())
-    by_name["dividends, last days"] = unnamed
+    by_name["dividends, last cycle"] = gained - sum(by_name.values())  # what no cycle looked back on
     return [
         ("Beside what needed no bot", baselines_table(run)),
         *run_pictures(run),
@@ -142,18 +148,93 @@ def _cycle_sections(latest: CycleResult) -> list[Section]:
         sections += sector_picture(latest.exposures.sectors)
     if latest.attribution is not None:
         parts = latest.attribution
-        by_name = {name: money / 1e6 for name, money in parts.by_name.items()}
-        by_source = {name: money / 1e6 for name, money in parts.by_source.items()}
+        by_name = {name: money_to_usd(money) for name, money in parts.by_name.items()}
+        by_source = {name: money_to_usd(money) for name, money in parts.by_source.items()}
         sections += attribution_pictures(by_name, by_source, "since the cycle before")
     sections.append(("Risk", risk_table(latest.risk)))
     return sections
 
 
+def _forecast_sections(latest: CycleResult) -> list[Section]:
+    analysis = latest.analysis
+    if analysis is None:
+        return []
+    refused = [*analysis.refused, *(latest.plan.refused if latest.plan is not None else ())]
+    refused += latest.target.refused if latest.target is not None else ()
+    return [
+        ("Forecasts and what they earned", skill_table(analysis) + calibration_picture(latest.calibration)),
+        ("What was refused, and by which rule", refused_table(dict.fromkeys(refused))),
+    ]
+
+
 def _past_sections(cycles: Sequence[CycleDigest], run: SimulatedRun | None) -> list[Section]:
     sections = [] if run is not None else account_picture(cycles)
-    return [*sections, *weights_picture(cycles)]
+    return [*sections, *weights_picture(cycles), ("Cycles", cycles_table(cycles))]
 
 
 def report_json(latest: CycleResult, cycles: Sequence[CycleDigest], run: SimulatedRun | None = None) -> dict[str, Any]:
-    """The numbers of the page."""
-    raise NotImplementedError
+    """The numbers of the page and some more; amounts are in USD, weights and shares of one."""
+    done, analysis = latest.fulfilment, latest.analysis
+    return {
+        "session_date": latest.session_date,
+        "mode": latest.mode,
+        "account": latest.after.account_id,
+        "cycle": digest_of(latest),
+        "orders": [_order_json(each) for each in done.outcomes] if done is not None else [],
+        "strangers": list(done.strangers) if done is not None else [],
+        "holdings": _holdings_json(latest),
+        "exposures": latest.exposures,
+        "risk": latest.risk,
+        "weights": None if latest.target is None else latest.target,
+        "skill": None if analysis is None else {"llm": analysis.skill, "factor": analysis.factor_skill},
+        "calibration": list(latest.calibration),
+        "forecasts": {"made": latest.forecasts_made, "settled": latest.forecasts_settled},
+        "refused": [] if analysis is None else list(analysis.refused),
+        "evidence": {"sha256": latest.snapshot_digest, "file": latest.snapshot_file},
+        "notes": _notes(latest, run),
+        "cycles": list(cycles),
+        "run": None if run is None else _run_json(run),
+    }
+
+
+def _order_json(each: OrderOutcome) -> dict[str, Any]:
+    order = each.order
+    return {
+        "symbol": order.symbol,
+        "action": "BUY" if order.side == BUY else "SELL",
+        "reason": order.reason,
+        "planned": order.quantity,
+        "done": each.executed,
+        "price_at_plan_usd": price_to_usd(order.price),
+        "limit_usd": price_to_usd(order.limit_price),
+        "value_usd": money_to_usd(each.value),
+        "fees_usd": money_to_usd(each.fees),
+        "slippage_bps": each.slippage_bps,
+    }
+
+
+def _holdings_json(latest: CycleResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "symbol": each.symbol,
+            "shares": each.owned,
+            "price_usd": price_to_usd(each.price),
+            "cost_usd": money_to_usd(latest.after.costs.get(each.symbol, 0)),
+        }
+        for each in latest.after.positions
+        if each.owned
+    ]
+
+
+def _run_json(run: SimulatedRun) -> dict[str, Any]:
+    curves = {BOT: run.curves.bot_usd, **run.curves.others_usd}
+    return {
+        "prices_from": run.prices_from,
+        "start_usd": run.start_usd,
+        "allocation": run.allocation,
+        "reconciled_cycles": run.reconciled,
+        "verdict": verdict(run.curves, run.warning),
+        "comparison": list(comparison(run.curves)),
+        "sessions": list(run.sessions),
+        "equity_usd": {name: [round(value, 2) for value in curve.tolist()] for name, curve in curves.items()},
+    }

@@ -82,7 +82,7 @@ def sector_picture(sectors: Mapping[str, float]) -> list[Section]:
     """How much is where."""
     ranked = sorted(sectors, key=lambda sector: -sectors[sector])
     bars = [Bar(sector, 100 * sectors[sector]) for sector in ranked]
-    return [("Sectors", rows(bars, "% of the capital", 1))] if bars else []
+    return [("Sectors", rows(bars, "% of the capital", 1, signed=False))] if bars else []
 
 
 def calibration_picture(table: Sequence[CalibrationRow]) -> str:
@@ -90,4 +90,3 @@ def calibration_picture(table: Sequence[CalibrationRow]) -> str:
     if not table:
         return paragraph("Too few forecasts of a language model are settled to say how well it is calibrated.")
     return calibration([Group(row.said, row.came, row.came_low, row.came_high, row.forecasts) for row in table])
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from portfolio.attribution import SOURCES
 from portfolio.curves import comparison, verdict
@@ -20,6 +20,7 @@ from weekly.results import CycleResult
 from weekly.simulated_run import SimulatedRun
 
 MOST_REFUSED = 12  # symbols named for each rule
+SHOWN_FROM = 5e-5  # parts of a weight: a source that changes less has no column
 MOST_CYCLES = 60  # told line by line; more are in the JSON
 
 
@@ -52,7 +53,7 @@ def holdings_table(result: CycleResult) -> str:
     if exposures is None or not exposures.weights:
         return paragraph("Nothing is owned.")
     sources = target.sources if target is not None else {}
-    named = [source for source in SOURCES if sources.get(source)]
+    named = [source for source in SOURCES if any(abs(part) > SHOWN_FROM for part in sources.get(source, {}).values())]
     head = ["name", "weight", "drift", *named, "shares", "price", "value USD", "cost USD", "unrealised USD"]
     positions = {each.symbol: each for each in result.after.positions}
     lines = []
@@ -198,9 +199,3 @@ def cycles_table(cycles: Sequence[CycleDigest]) -> str:
     older = len(cycles) - MOST_CYCLES
     said = paragraph(f"{older} earlier cycles are in the JSON beside this page.", quiet=True) if older > 0 else ""
     return table(head, lines, texts=["why"]) + said
-
-
-def totals(parts: Mapping[str, float]) -> str:
-    """Named amounts in USD and their sum."""
-    rows = [[name, f"{value:+,.2f}"] for name, value in parts.items()]
-    return table(["part", "USD"], [*rows, ["together", f"{sum(parts.values()):+,.2f}"]])
