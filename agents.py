@@ -35,7 +35,7 @@ from weekly.judging import analysis_of, fit_names
 from weekly.monitoring import attribution_since, calibration_of, done_of
 from weekly.opinions import Opinions
 from weekly.options import CycleOptions
-from weekly.performing import Performing, PerformingRules, Timing
+from weekly.performing import Performing, PerformingRules, Timing, intents_of
 from weekly.permission import Permission, permission
 from weekly.results import CycleResult, Holdings, Stage
 from weekly.snapshot import Snapshot
@@ -212,21 +212,25 @@ class MonitoringAgent:
             fulfilment=done_of(course.plan, trades),
             exposures=exposures(after.positions, capital, course.weights, course.sectors) if capital > 0 else None,
             risk=risk_numbers(weights, returns, returns.daily.mean(axis=1)) if returns is not None else None,
-            attribution=self._attribution(past, course.before),
+            attribution=self._attribution(past, course),
             calibration=calibration_of(history.settled_forecasts()),
             forecasts_made=course.forecasts_made,
             forecasts_settled=course.forecasts_settled,
             warnings=tuple(place.desk.keeper.warnings),
         )
 
-    def _attribution(self, past: Sequence[PastCycle], before: Holdings) -> Attribution | None:
-        """Of the time from the end of the last cycle to the beginning of this one's orders."""
+    def _attribution(self, past: Sequence[PastCycle], course: Course) -> Attribution | None:
+        """Of the time from the end of the last cycle to the beginning of this one's orders; None where that is unknown.
+
+        A cycle that was interrupted began its orders in another program.
+        """
         last = next((each for each in past if each.positions), None)
-        if last is None:
+        if last is None or course.target is None:
             return None
-        history = self._place.history
-        trades = [row for row in history.trades_between(last.row.updated_at, before.at) if row.bot == history.bot]
-        return attribution_since(last, trades, before, money_from_usd(last.row.capital_usd or 0.0))
+        history, own = self._place.history, intents_of(course.plan)
+        between = history.trades_between(last.row.updated_at, course.before.at)
+        trades = [row for row in between if row.bot == history.bot and row.intent_id not in own]
+        return attribution_since(last, trades, course.before, money_from_usd(last.row.capital_usd or 0.0))
 
 
 class WeeklyCycle:

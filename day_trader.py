@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import DONE, FAULT, fail, known_error
-from day_trading.command_line import LATEST, parse_arguments
+from commands import DONE, FAULT, LATEST, fail, known_error
+from day_trading.command_line import parse_arguments
 from utils import Environment, Misconfigured, Redaction, read_environment, setup_logging, unknown_variables
 
 if TYPE_CHECKING:
@@ -209,6 +209,10 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         log.warning(line)
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")
+    if args.llm_replay is not None:
+        from llm.replay import RecordedReplies
+
+        RecordedReplies(args.llm_replay)  # a bad recording is refused before anything is connected
     settings = DayTraderConfiguration.load(environment)
     consents = dict(args.adopt or ())
     settings.refuse_contradictions(args.allocation, consents)
@@ -233,6 +237,8 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         performance=tuned(settings.performance, read_hardware(database.parent)),
         records=settings.records,
         vendors=None if simulated else settings.vendors,
+        llm=settings.llm if args.llm_replay or not simulated else None,
+        llm_replay=args.llm_replay,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

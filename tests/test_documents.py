@@ -24,7 +24,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import day_trader
-import main
 import performance_config
 from commands import DONE, FAULT, STOPPED_BY_RULE, WRONG_USAGE
 from day_trading import __main__ as analysis
@@ -40,6 +39,7 @@ from tests.test_floors import product_sources
 from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings
 from utils import load_settings, read_environment, unknown_variables
+from weekly import command_line as weekly
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -58,7 +58,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
 ENTRIES = {  # what follows `python` -> its command line
     "day_trader.py": build_parser(),
-    "main.py": main.build_parser(),
+    "main.py": weekly.build_parser(),
     "performance_config.py": performance_config.build_parser(),
     SIMULATOR: simulator.build_parser(),
     RECORDS: records.build_parser(),
@@ -77,6 +77,7 @@ WRITTEN_BY_THE_PROGRAM = {
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",
     "llm_budget.db",
+    "llm_history.db",
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data
 SKIPPED_FOLDERS = {"logs", "reports", "__pycache__"}  # what runs leave behind

@@ -8,13 +8,12 @@ from portfolio.attribution import SOURCES, Attribution, Holding, attribution
 from portfolio.calibration import CalibrationRow, calibration_table
 from portfolio.fulfilment import Fulfilment, PlanFill, fulfilment
 from portfolio.rebalance import Plan
-from portfolio.resume import intent_id
 from portfolio.skill import SettledForecast
 from records.rows import Settled, TradeRow
 from trading.money import money_from_usd, notional, price_from_usd
 from weekly.cycles import PastCycle
 from weekly.forecasts import MODEL
-from weekly.performing import NO_TRY_BEFORE
+from weekly.performing import intents_of
 from weekly.results import Holdings
 
 LEAST_CALIBRATED = 20  # forecasts; with fewer a table would only show noise
@@ -23,7 +22,7 @@ SPLIT = "split-"  # begins the exec_id of rows that a split wrote
 
 def done_of(plan: Plan, trades: Iterable[TradeRow]) -> Fulfilment:
     """What became of a plan, by the executions on record."""
-    order_of = {intent_id(order, NO_TRY_BEFORE): order.order_id for order in plan.orders}
+    order_of = intents_of(plan)
     return fulfilment(
         plan,
         (

@@ -32,7 +32,7 @@ DOUBT_EVERY_S = 15
 GRACE = timedelta(seconds=90)  # after the last order's end the broker may still owe an answer
 WITHDRAWAL_LIMIT = timedelta(seconds=15)
 BEFORE_CLOSE = timedelta(seconds=30)  # no order works in the last moments of a session
-NO_TRY_BEFORE = 0  # each planned order becomes one intent, its first and only try
+FIRST_TRY = 0
 
 
 class Timing(StrEnum):
@@ -50,6 +50,11 @@ class PerformingRules:
     patience: timedelta
     timing: Timing
     kill_order: Callable[[], str]  # what the kill switch orders now; empty while it is not thrown
+
+
+def intents_of(plan: Plan) -> dict[str, str]:
+    """intent_id -> order_id: each planned order becomes one intent, its first and only try."""
+    return {intent_id(order, FIRST_TRY): order.order_id for order in plan.orders}
 
 
 class Performing:
@@ -73,7 +78,7 @@ class Performing:
         self._history = history
         self._rules = rules
         self._stop = asyncio.Event()
-        self._intents = {order.order_id: intent_id(order, NO_TRY_BEFORE) for order in plan.orders}
+        self._intents = {order_id: intent for intent, order_id in intents_of(plan).items()}
         self._sent = {  # order_id of what is on record as an intent, or cannot be sent
             order_id: None for order_id, intent in self._intents.items() if history.intent(intent) is not None
         }

@@ -71,11 +71,24 @@ def market(
         closes = closes_before(name)
         for session, close in zip(earlier, closes, strict=True):
             days[name].append(_bar(session.open_s, close, 2_000_000))
+        for session in CALENDAR.sessions_between(sessions[0].date, sessions[-1].date):
+            days[name].append(_bar(session.open_s, prices(name, session, closes[-1]), 2_000_000))
         for session in sessions:
             usd = prices(name, session, closes[-1])
-            days[name].append(_bar(session.open_s, usd, 2_000_000))
             minutes[name] += [_bar(start, usd, volume) for start in range(session.open_s, session.close_s, 60)]
     return HandMadeFeed(minutes, days)
+
+
+def years_before(session: Session, price: int) -> list[Bar]:
+    """Daily bars that end at `price` (1e-4 USD), with a volatility that depends on it."""
+    rng = np.random.default_rng(price)
+    steps = rng.normal(0.0003, 0.008 + price % 7_000 / 1e6, SESSIONS_OF_HISTORY)
+    worth = np.exp(np.cumsum(steps[::-1]))[::-1]
+    days = sessions_before(session, SESSIONS_OF_HISTORY)
+    return [
+        _bar(day.open_s, round(price / 10_000 / float(factor), 2), 2_000_000)
+        for day, factor in zip(days, worth, strict=True)
+    ]
 
 
 def _bar(start_s: int, usd: float, volume: int) -> Bar:
@@ -115,19 +128,16 @@ class WeeklyWorld:
         session = session or self.world.session
         with self.history() as history:
             desk = self.desk(session, history)
-            async with desk.running():
-                async with open_sources(None, self.world.clock, daily_bars=desk.daily_bars) as sources:
-                    return await run_cycle(
-                        replace(self.options, **changes),
-                        session,
-                        CALENDAR,
-                        self.world.clock,
-                        desk,
-                        sources,
-                        history,
-                        adviser,
-                        evidence,
-                    )
+            async with (
+                desk.running(),
+                open_sources(None, self.world.clock, daily_bars=desk.daily_bars) as sources,
+            ):
+                options, clock = replace(self.options, **changes), self.world.clock
+                return await run_cycle(options, session, CALENDAR, clock, desk, sources, history, adviser, evidence)
+
+    def allocate(self, allocation: AllocationSettings) -> None:
+        """Share the account in another way from now on."""
+        self.options = replace(self.options, allocation=allocation)
 
     def cash_usd(self) -> float:
         return self.world.gateway.accounts.first.cash / USD
