@@ -91,6 +91,10 @@ class Account:
         price = self.price_of(symbol)
         return notional(price, holding.quantity) if price else holding.cost
 
+    def owned(self) -> dict[str, tuple[int, int]]:
+        """symbol -> shares and what they cost, of what is held."""
+        return {symbol: (each.quantity, each.cost) for symbol, each in self.holdings.items() if each.quantity}
+
     def net_liquidation(self) -> int:
         """Cash plus the value of all holdings."""
         return self.cash + sum(self.market_value(symbol) for symbol, h in self.holdings.items() if h.quantity)

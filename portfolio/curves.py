@@ -25,10 +25,12 @@ class Curves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurveNumbers:
-    """Fractions of one: return a year (compound), volatility a year, return over volatility, deepest fall (<= 0)."""
+    """Fractions of one: return in all and a year (compound), volatility a year, their ratio, deepest fall (<= 0)."""
 
     name: str
     final_usd: float
+    years: float
+    total_return: float
     annual_return: float
     volatility: float
     return_over_volatility: float | None
@@ -36,9 +38,14 @@ class CurveNumbers:
 
     def __str__(self) -> str:
         return (
-            f"{self.name}: {self.final_usd:,.2f} USD, {self.annual_return:+.2%} a year, "
+            f"{self.name}: {self.final_usd:,.2f} USD, {self.return_text}, "
             f"volatility {self.volatility:.2%}, deepest fall {self.max_drawdown:.2%}"
         )
+
+    @property
+    def return_text(self) -> str:
+        """The return a year; of less than a year the return in all, which says less and promises nothing."""
+        return f"{self.annual_return:+.2%} a year" if self.years >= 1 else f"{self.total_return:+.2%} in all"
 
 
 def curve_numbers(name: str, equity_usd: Floats) -> CurveNumbers:
@@ -51,6 +58,8 @@ def curve_numbers(name: str, equity_usd: Floats) -> CurveNumbers:
     return CurveNumbers(
         name=name,
         final_usd=float(equity_usd[-1]),
+        years=years,
+        total_return=float(equity_usd[-1] / equity_usd[0]) - 1.0,
         annual_return=annual,
         volatility=spread,
         return_over_volatility=annual / spread if spread > 0 else None,

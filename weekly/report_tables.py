@@ -143,14 +143,14 @@ def baselines_table(run: SimulatedRun) -> str:
         [
             numbers.name,
             f"{numbers.final_usd:,.0f}",
-            f"{numbers.annual_return:+.2%}",
+            numbers.return_text,
             f"{numbers.volatility:.2%}",
             f"{numbers.max_drawdown:.2%}",
             "" if numbers.return_over_volatility is None else f"{numbers.return_over_volatility:.2f}",
         ]
         for numbers in comparison(run.curves)
     ]
-    head = ["account", "at the end, USD", "a year", "volatility", "deepest fall", "return ÷ volatility"]
+    head = ["account", "at the end, USD", "return", "volatility", "deepest fall", "return ÷ volatility"]
     said = (
         f"All began with {run.start_usd:,.0f} USD and put {run.allocation:.0%} of it to work; the rest stayed cash, "
         "which earns nothing here."
