@@ -16,19 +16,21 @@ from weekly.simulated_run import SimulatedRun
 
 MOST_LAYERS = 8  # names with a colour of their own; the rest is one layer
 MOST_BARS = 24
+LONG_SESSIONS = 252  # from here on a month says enough
 SOURCE_WORDS = {
-    "risk": "risk (the optimiser without views)",
+    "risk": "risk, without views",
     "factor": "factor score",
     "llm": "language model",
-    "constraint": "limits and turnover",
-    "execution": "whole shares, fees, slippage, left undone",
+    "constraint": "limits, turnover",
+    "execution": "execution and rounding",
 }
 
 
 def run_pictures(run: SimulatedRun) -> list[Section]:
     """Equity and drawdown at each close, the bot first."""
     curves = {BOT: run.curves.bot_usd, **run.curves.others_usd}
-    labels = spaced([f"{day:%Y-%m}" for day in run.sessions])
+    is_long = len(run.sessions) > LONG_SESSIONS
+    labels = spaced([f"{day:%Y-%m}" if is_long else day.isoformat() for day in run.sessions])
     xs = range(len(run.sessions))
     equity = [Series(name, curve.tolist()) for name, curve in curves.items()]
     falls = [Series(name, (drawdown(curve) * 100).tolist()) for name, curve in curves.items()]

@@ -171,7 +171,7 @@ def costs_table(cycles: Sequence[CycleDigest], years: float) -> str:
         ["fees", f"{fees:,.2f} USD" + _bps(fees, traded)],
         ["slippage", f"{slippage:,.2f} USD" + _bps(slippage, traded)],
     ]
-    return table(["costs", "value"], rows)
+    return table(["costs", "value"], rows, texts=["value"])
 
 
 def _bps(cost_usd: float, traded_usd: float) -> str:

@@ -1,8 +1,9 @@
 """Sessions made of daily bars, for programs that trade once in a while: a day shows its four prices and no more.
 
 A day that closes at or above its open shows open, low, high and close, a falling one open, high, low and close, evenly
-over the session. A minute of it trades the day's volume over its minutes, so that large orders fill slowly; the last
-minute has the rest. A close-only series, whose four prices are one, fills at that day's close.
+over the session. The bar of the open has what the first five minutes of a US stock trade, about 2 % of the day, and
+stands until the price moves again; a later one has a minute's part, and the last the rest. So an order of more than
+0.2 % of the day fills in part. A close-only series, whose four prices are one, fills at that day's close.
 
 A stock whose bars end well before those of the others was delisted. What its holders got is an action of kind
 `delisted`; without one it is 70 % of the last price, ten sessions later (Shumway 1997: the mean return of delistings
@@ -28,6 +29,7 @@ from trading.money import BPS, MONEY_PER_PRICE_UNIT
 from utils import Misconfigured
 
 PATH_POINTS = 4
+OPENING_VOLUME_BPS = 200  # of the day
 GONE_SESSIONS = 10  # without a bar so long, and never one again: delisted
 DELISTED_LEAVES_BPS = 7_000  # of the last price, where nothing else is known
 
@@ -166,9 +168,9 @@ def _tape(symbol: str, session: Session, bar: Bar) -> SessionTape:
     points = session.open_s + np.arange(PATH_POINTS, dtype=np.int64) * (length_s // (PATH_POINTS - 1))
     points[-1] = session.close_s - 1
     prices = np.array(path_prices(bar.open, bar.high, bar.low, bar.close), dtype=np.int64)
-    a_minute = bar.volume // (length_s // MINUTE_S)
-    volume = np.full(PATH_POINTS, a_minute, dtype=np.int64)
-    volume[-1] = bar.volume - a_minute * (PATH_POINTS - 1)
+    volume = np.full(PATH_POINTS, bar.volume // (length_s // MINUTE_S), dtype=np.int64)
+    volume[0] = bar.volume * OPENING_VOLUME_BPS // BPS
+    volume[-1] = bar.volume - volume[:-1].sum()
     minutes: Int64s = points - points % MINUTE_S
     return SessionTape(
         symbol=symbol,

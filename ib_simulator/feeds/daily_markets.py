@@ -69,6 +69,7 @@ def packaged_market(calendar: TradingCalendar) -> DailyMarket:
         index_name="S&P 500 (without dividends)",
         index_usd=dict(zip([stamp.date() for stamp in index.index], index.tolist(), strict=True)),
         notes=(
+            "the twenty names are large companies of today: whoever chose them knew that they would be",
             "the series are closes only: each day has one price, and orders fill at the close of the day on which "
             "they are sent, a spread away; its volume is not known and does not limit anything",
             "prices are adjusted for dividends and splits; those of long ago are small, so that a cent of spread "

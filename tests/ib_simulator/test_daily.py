@@ -57,7 +57,7 @@ def test_a_day_shows_its_four_prices_over_the_session(close: int, prices: list[i
     assert [price // ONE_USD for price in tape.point_price.tolist()] == prices
     assert tape.point_s.tolist() == [session.open_s + offset for offset in (0, 7_800, 15_600, 23_399)]
     assert tape.point_jump.tolist() == [True, False, False, False]
-    assert tape.volume.tolist() == [10, 10, 10, 3_870]  # 390 minutes of 10, the rest in the last
+    assert tape.volume.tolist() == [78, 10, 10, 3_802]  # 2 % at the open, 390 minutes of 10, the rest in the last
     assert tape.start_s.tolist()[-1] == session.close_s - 60
 
 
@@ -217,7 +217,7 @@ def test_the_packaged_market_is_closes_of_twenty_names() -> None:
     (bar,) = market.feed.daily("AAPL", date(2022, 12, 29), date(2022, 12, 28))
     assert bar[1:5] == (1_256_700,) * 4  # 125.674 on the tick
     assert market.index_usd[date(2022, 12, 28)] == 3783.22
-    assert "closes only" in market.notes[0]
+    assert "closes only" in market.notes[1]
 
 
 SYMBOLS = tuple(f"S{number}" for number in range(30))
