@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CLIENT_LIBRARIES = ("ib_insync", "ib_async")
+TOLD_BY_US = tuple(f"{library}.{part}" for library in CLIENT_LIBRARIES for part in ("wrapper", "client"))  # told again
 LATEST = "latest"  # a session: the last one of the data
 DONE, FAULT, WRONG_USAGE, STOPPED_BY_RULE = 0, 1, 2, 3
 
@@ -70,6 +72,11 @@ def session_date(text: str) -> date | str:
     if day is None or day.isoformat() != text:  # other ISO forms (20251007, 2025-W41-2) are typing mistakes here
         raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2025-10-07")
     return day
+
+
+def loudness(verbose: bool) -> tuple[int, tuple[str, ...]]:
+    """From which level the terminal is told, and the loggers of which it never is."""
+    return (logging.INFO, ()) if verbose else (logging.WARNING, TOLD_BY_US)
 
 
 def known_error(error: BaseException) -> TradingError | OSError | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import DONE, FAULT, LATEST, fail, known_error
+from commands import DONE, FAULT, LATEST, fail, known_error, loudness
 from day_trading.command_line import parse_arguments
 from utils import Environment, Misconfigured, Redaction, read_environment, setup_logging, unknown_variables
 
@@ -28,8 +28,6 @@ SIMULATED_DATABASE = Path("simulated_history.db")
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
-CLIENT_LIBRARIES = ("ib_insync", "ib_async")
-TOLD_BY_US = tuple(f"{library}.{part}" for library in CLIENT_LIBRARIES for part in ("wrapper", "client"))  # told again
 
 
 def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     blank: Callable[[str], str] = str
     try:
         environment = read_environment()
-        level, unseen = (logging.INFO, ()) if args.verbose else (logging.WARNING, TOLD_BY_US)
+        level, unseen = loudness(args.verbose)
         from day_trading.settings import SETTINGS_CLASSES
         from telemetry.settings import header_secrets
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import DONE, FAULT, fail, known_error
+from commands import DONE, FAULT, fail, known_error, loudness
 from utils import (
     Environment,
     HaltTrading,
@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
 
         secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment))
         blank = Redaction(secrets)
-        setup_logging(LOG_DIR / "weekly.log", logging.INFO if args.verbose else logging.WARNING, secrets=secrets)
+        level, unseen = loudness(args.verbose)
+        setup_logging(LOG_DIR / "weekly.log", level, secrets=secrets, file_only=unseen)
         from market_hours import LiveClock
         from observability import Telemetry
 

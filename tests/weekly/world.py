@@ -12,6 +12,8 @@ import numpy as np
 
 from agents import run_cycle
 from broker.portfolio_desk import PortfolioDesk, PortfolioDeskOptions
+from llm.opening import open_adviser, open_models
+from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
 from observability import TradingHistory
 from tests.gateway_world import MONDAY, USD, HandMadeFeed, World, in_world
@@ -19,6 +21,7 @@ from tools import open_sources
 from trading.bars import Bar
 from trading.money import price_to_tick_from_usd
 from trading.settings import AllocationSettings, SafetySettings
+from vendors.sources import Source, Sources
 from weekly.opinions import Opinions
 from weekly.options import CycleOptions
 from weekly.results import CycleResult
@@ -28,7 +31,7 @@ from weekly.snapshot import Snapshot
 T = TypeVar("T")
 Prices = Callable[[str, Session, float], float]  # (symbol, session, last close) -> price of the session
 
-CALENDAR = TradingCalendar(date(2024, 1, 1), date(2026, 12, 31))
+CALENDAR = TradingCalendar(date(2024, 1, 1), date(2027, 1, 31))
 NAMES = tuple(f"W{number:02}" for number in range(12))
 SESSIONS_OF_HISTORY = 420
 TEN_MINUTES = 10
@@ -122,18 +125,25 @@ class WeeklyWorld:
         *,
         adviser: Opinions | None = None,
         evidence: Snapshot | None = None,
+        source: Source | None = None,
+        llm: LlmSettings | None = None,
         **changes: Any,
     ) -> CycleResult:
-        """One cycle now; `changes` are those of `CycleOptions`."""
+        """One cycle now. `source` is asked before the gateway, `llm` asks models; `changes` are of `CycleOptions`."""
         session = session or self.world.session
+        options, clock = replace(self.options, **changes), self.world.clock
         with self.history() as history:
             desk = self.desk(session, history)
-            async with (
-                desk.running(),
-                open_sources(None, self.world.clock, daily_bars=desk.daily_bars) as sources,
-            ):
-                options, clock = replace(self.options, **changes), self.world.clock
-                return await run_cycle(options, session, CALENDAR, clock, desk, sources, history, adviser, evidence)
+            async with desk.running(), open_sources(None, clock, daily_bars=desk.daily_bars) as known:
+                sources = Sources([*([source] if source is not None else []), *known.sources], clock)
+                if llm is None:
+                    return await run_cycle(options, session, CALENDAR, clock, desk, sources, history, adviser, evidence)
+                models = open_models(llm, clock=clock, call_log=history)
+                try:
+                    adviser = Opinions(open_adviser(models, llm))
+                    return await run_cycle(options, session, CALENDAR, clock, desk, sources, history, adviser, evidence)
+                finally:
+                    await models.close()
 
     def allocate(self, allocation: AllocationSettings) -> None:
         """Share the account in another way from now on."""
