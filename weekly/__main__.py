@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from commands import DONE, LATEST
 from utils import HaltTrading
+from weekly.universe import SECTOR_OF
 
 if TYPE_CHECKING:
     from broker.portfolio_desk import PortfolioDeskOptions
@@ -203,7 +204,7 @@ class Simulation:
             await models.close()
 
     def _notes(self, years: YearsOfCycles) -> tuple[str, ...]:
-        notes = list(self._market.notes)
+        notes = [*self._market.notes, *self._without_sector()]
         if self._args.llm_replay is not None:
             notes.append(REPLAYED.format(self._args.llm_replay))
         elif years.latest is not None and years.latest.analysis is not None and years.latest.analysis.said.model:
@@ -211,6 +212,14 @@ class Simulation:
         if years.stopped_because:
             notes.append(f"{years.stopped_because} before the end of what was asked for")
         return tuple(notes)
+
+    def _without_sector(self) -> list[str]:
+        settings = self._options.settings
+        unknown = [symbol for symbol in settings.weekly_universe if symbol not in SECTOR_OF]
+        if not unknown or settings.weekly_max_sector_pct >= 100:
+            return []
+        words = f"{len(unknown)} names have no known sector and share one limit of {settings.weekly_max_sector_pct:g} %"
+        return [f"{words} (WEEKLY_MAX_SECTOR_PCT)"]
 
     def tell(self, years: YearsOfCycles) -> int:
         """The comparison in the terminal, the report on disk; the exit code. Raises HaltTrading after a kill switch."""
