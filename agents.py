@@ -128,7 +128,7 @@ class PortfolioManagerAgent:
     async def holdings(self, symbols: Iterable[str], close_of: Callable[[str], int]) -> Holdings:
         """The book, the account, and the market of what is owned and of `symbols`."""
         place = self._place
-        return await look(place.desk, place.clock, place.options, symbols, close_of)
+        return await look(place.desk, place.clock, place.session, place.options, symbols, close_of)
 
     async def weigh(self, analysis: Analysis, snapshot: Snapshot) -> Target:
         """Target weights under the limits. What cannot be traded now keeps its weight."""
@@ -261,7 +261,7 @@ class WeeklyCycle:
         """One cycle to its result. Raises HaltTrading when a safety rule ended it; what happened is on record then."""
         self._task = asyncio.current_task()
         place = self._place
-        past = await self._close_old(past_cycles(place.history))
+        past = await self._close_old(past_cycles(place.history, place.session_date))
         begun = unfinished(past, place.session_date)
         with thinking(place.clock) as thought:
             manager = PortfolioManagerAgent(place, thought)

@@ -23,9 +23,7 @@ def main() -> int:
     years = int(sys.argv[1]) if len(sys.argv) > 1 else YEARS
     with tempfile.TemporaryDirectory() as folder:
         load, before, began = os.getloadavg()[0], os.times(), time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, str(MAIN), "--simulate", "--years", str(years)], cwd=folder, check=False
-        )
+        done = subprocess.run([sys.executable, str(MAIN), "--simulate", "--years", str(years)], cwd=folder, check=False)
         took_s, after = time.perf_counter() - began, os.times()
     busy_s = after.children_user + after.children_system - before.children_user - before.children_system
     print(f"{years} years: {took_s:.1f} s, {busy_s:.1f} s of processor time, load {load:.1f} (goal {GOAL_S:.0f} s)")

@@ -18,6 +18,7 @@ from broker.account_lock import hold_account
 from broker.bookkeeper import Bookkeeper
 from broker.broker import Broker
 from broker.delisting_desk import DelistingDesk
+from broker.market_data import NO_QUOTE
 from broker.reconcile import Reconciler
 from broker.settings import BrokerSettings
 from broker.split_desk import SplitDesk
@@ -179,23 +180,22 @@ class PortfolioDesk:
         return await self.broker.data.daily_bars(symbol, session_date, calendar_days)
 
     async def quotes(self, symbols: Iterable[str]) -> dict[str, Quote]:
-        """The latest quote of each symbol, once all have a price or ten seconds are over; an empty one is unknown.
+        """The latest quote of each symbol. An empty one is unknown: no tick came in ten seconds, or its data is lost.
 
-        A symbol that the gateway does not know, or does not show, is warned of.
+        A symbol that the gateway does not know is warned of.
         """
         wanted = list(symbols)
         data = self.broker.data
-        for symbol in wanted:
-            if symbol in data.followed:
-                continue
+        new = [symbol for symbol in wanted if symbol not in data.followed]
+        for symbol in new:
             try:
                 await data.follow_quotes(symbol)
             except (HistoryUnavailable, BrokerUnavailable) as error:
                 self.keeper.warn(f"{symbol}: no quotes: {error}")
         give_up = self._clock.now() + QUOTE_PATIENCE
-        while self._clock.now() < give_up and not all(data.quote(symbol).last for symbol in wanted):
+        while self._clock.now() < give_up and not all(data.quote(symbol).last for symbol in new):
             await self._clock.sleep_until(self._clock.now() + LOOK_EVERY)
-        return {symbol: data.quote(symbol) for symbol in wanted}
+        return {symbol: data.quote(symbol) if data.is_trusted(symbol) else NO_QUOTE for symbol in wanted}
 
     # Orders
 

@@ -199,9 +199,10 @@ class HistoryReader:
         """The last `most` cycles of this bot, the newest first."""
         return WEEKLY_CYCLES.rows(self._read(queries.SELECT_CYCLES, [self.bot, self.mode, most]))
 
-    def count_weekly_cycles(self) -> int:
-        """How many cycles of this bot are on record."""
-        return int(self._read(queries.COUNT_CYCLES, [self.bot, self.mode])[0][0])
+    def count_weekly_cycles(self, session_date: str | None = None) -> int:
+        """How many cycles of this bot are on record, of a session or of all."""
+        first, last = (session_date, session_date) if session_date is not None else ("", "9999")
+        return int(self._read(queries.COUNT_CYCLES, [self.bot, self.mode, first, last])[0][0])
 
     def _range(self, first: str, last: str, bot: str | None) -> list[str]:
         return [first, last, bot or self.bot, self.mode]

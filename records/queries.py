@@ -150,8 +150,10 @@ SELECT_EVALUATIONS = (
 UPSERT_CYCLE = f"{WEEKLY_CYCLES.insert} ON CONFLICT (cycle_id, bot, mode) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in WEEKLY_CYCLES.columns
 )
-SELECT_CYCLES = "SELECT * FROM weekly_cycles WHERE bot = ? AND mode = ? ORDER BY started_at DESC LIMIT ?"
-COUNT_CYCLES = "SELECT COUNT(*) FROM weekly_cycles WHERE bot = ? AND mode = ?"
+SELECT_CYCLES = (
+    "SELECT * FROM weekly_cycles WHERE bot = ? AND mode = ? ORDER BY session_date DESC, started_at DESC LIMIT ?"
+)
+COUNT_CYCLES = "SELECT COUNT(*) FROM weekly_cycles WHERE bot = ? AND mode = ? AND session_date BETWEEN ? AND ?"
 SETTLE_FORECAST = "UPDATE forecasts SET outcome = ?, score = ?, resolved_at = ? WHERE forecast_id = ?"
 SELECT_OPEN_FORECASTS = (
     "SELECT * FROM forecasts WHERE bot = ? AND mode = ? AND resolved_at IS NULL ORDER BY timestamp, forecast_id"
@@ -171,7 +173,7 @@ QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that
     "order_intents_client_order": SELECT_HIGHEST_ORDER_ID,
     "order_intents_entries": SELECT_ENTRIES_TRIED,
     "decisions_refused": SELECT_REFUSED,
-    "weekly_cycles_started": SELECT_CYCLES,
+    "weekly_cycles_session": SELECT_CYCLES,
     "forecasts_open": SELECT_OPEN_FORECASTS,
     "forecasts_settled": SELECT_SETTLED_FORECASTS,
 }

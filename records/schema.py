@@ -401,7 +401,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
     ),
     (
         _WEEKLY_CYCLES,
-        "CREATE INDEX weekly_cycles_started ON weekly_cycles (bot, mode, started_at)",
+        "CREATE INDEX weekly_cycles_session ON weekly_cycles (bot, mode, session_date, started_at)",
         "CREATE INDEX forecasts_open ON forecasts (bot, mode) WHERE resolved_at IS NULL",
         "CREATE INDEX forecasts_settled ON forecasts (bot, mode, timestamp) WHERE outcome IS NOT NULL",
     ),

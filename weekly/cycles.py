@@ -15,7 +15,7 @@ from records.rows import WeeklyCycleRow
 from trading.money import money_to_usd
 from weekly.results import CycleResult, Holdings, Stage
 
-LOOKED_BACK = 50  # cycles; a session has a handful
+LOOKED_BACK = 5  # cycles before the session's own
 TRADED = (Stage.QUEUED, Stage.TRADING, Stage.DONE)
 
 
@@ -36,8 +36,9 @@ class PastCycle:
         return self.stage in TRADED
 
 
-def past_cycles(history: TradingHistory, most: int = LOOKED_BACK) -> list[PastCycle]:
-    """The last cycles of this bot, the newest first."""
+def past_cycles(history: TradingHistory, session_date: str) -> list[PastCycle]:
+    """All cycles of a session and a few before them, the newest first."""
+    most = history.count_weekly_cycles(session_date) + LOOKED_BACK
     return [_past(row) for row in history.weekly_cycles(most)]
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from broker.portfolio_desk import PortfolioDesk
-from broker.values import Quote
-from market_hours import Clock
+from market_hours import Clock, Session
 from portfolio.rebalance import PPM, Funds, Position
 from trading.ledger import Position as Owned
 from trading.money import notional
@@ -15,15 +14,32 @@ from weekly.results import Holdings
 
 
 async def look(
-    desk: PortfolioDesk, clock: Clock, options: CycleOptions, symbols: Iterable[str], close_of: Callable[[str], int]
+    desk: PortfolioDesk,
+    clock: Clock,
+    session: Session,
+    options: CycleOptions,
+    symbols: Iterable[str],
+    close_of: Callable[[str], int],
 ) -> Holdings:
-    """What is owned, and the market of that and of `symbols`. Without a quote a price is the last close known."""
+    """What is owned, and the market of that and of `symbols`. Without a quote a price is the last close known.
+
+    While the session runs, a name without a quote is not traded: nobody knows what it costs.
+    """
     owned, of_others = desk.owned, desk.owned_by_others()
     wanted = sorted({*owned, *symbols})
     quotes = await desk.quotes(sorted({*wanted, *of_others}))
+    is_open = session.open <= clock.now() < session.close
     positions = tuple(
-        _position(symbol, quotes[symbol], owned.get(symbol, Owned()).quantity, close_of(symbol), desk)
-        for symbol in wanted
+        Position(
+            symbol=symbol,
+            owned=owned.get(symbol, Owned()).quantity,
+            price=quote.last or close_of(symbol),
+            bid=quote.bid,
+            ask=quote.ask,
+            is_tradable=not quote.halted and (quote.last > 0 or not is_open),
+        )
+        for symbol, quote in quotes.items()
+        if symbol in wanted
     )
     prices = {symbol: quote.last or close_of(symbol) for symbol, quote in quotes.items()}
     value_of_others = sum(notional(prices[symbol], shares) for symbol, shares in of_others.items())
@@ -59,17 +75,6 @@ def untradable(holdings: Holdings, desk: PortfolioDesk, options: CycleOptions) -
     if options.safety.shared_symbols == "exclude":
         stuck |= {symbol for symbol, shares in holdings.of_others.items() if shares}
     return frozenset({*stuck, *desk.missing, *options.safety.never_trade})
-
-
-def _position(symbol: str, quote: Quote, owned: int, close: int, desk: PortfolioDesk) -> Position:
-    return Position(
-        symbol=symbol,
-        owned=owned,
-        price=quote.last or close,
-        bid=quote.bid,
-        ask=quote.ask,
-        is_tradable=not quote.halted and symbol not in desk.missing,
-    )
 
 
 def capital_of(holdings: Holdings, options: CycleOptions) -> int:

@@ -132,6 +132,8 @@ class Performing:
         if self._rules.kill_order():
             self.is_killed = True
             self.stop("the kill switch stopped trading")
+        elif self._clock.now() >= self._session.close - BEFORE_CLOSE:
+            self.stop("the session is about to close")
 
     async def _send_what_is_left(self) -> bool:
         """Send what can be sent now; whether anything was."""

@@ -293,7 +293,7 @@ def test_orders_fill_in_part_and_what_is_missing_is_said(tmp_path: Path) -> None
         result = await world.cycle()
         return result, reconciled(world, journal.entries())
 
-    feed = market(volume=300)  # a minute lets 100 shares of a name trade
+    feed = market(volume=300, every_s=60)  # a minute lets 100 shares of a name trade
     result, differing = in_weekly_world(main, tmp_path, feed=feed, settings={"weekly_order_patience_s": 120})
     assert differing == []
     assert result.fulfilment is not None

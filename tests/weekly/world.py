@@ -17,7 +17,7 @@ from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
 from observability import TradingHistory
 from tests.gateway_world import MONDAY, USD, HandMadeFeed, World, in_world
-from tools import open_sources
+from tools import VendorSettings, open_sources
 from trading.bars import Bar
 from trading.money import price_to_tick_from_usd
 from trading.settings import AllocationSettings, SafetySettings
@@ -64,9 +64,10 @@ def market(
     sessions: Sequence[Session] = (MONDAY,),
     *,
     volume: int = 200_000,
+    every_s: int = 600,
     prices: Prices = unchanged,
 ) -> HandMadeFeed:
-    """Each name at one price for a whole session."""
+    """Each name at one price for a whole session, with a minute bar every so often."""
     minutes: dict[str, list[Bar]] = {name: [] for name in names}
     days: dict[str, list[Bar]] = {name: [] for name in names}
     earlier = sessions_before(sessions[0], SESSIONS_OF_HISTORY)
@@ -78,7 +79,7 @@ def market(
             days[name].append(_bar(session.open_s, prices(name, session, closes[-1]), 2_000_000))
         for session in sessions:
             usd = prices(name, session, closes[-1])
-            minutes[name] += [_bar(start, usd, volume) for start in range(session.open_s, session.close_s, 60)]
+            minutes[name] += [_bar(start, usd, volume) for start in range(session.open_s, session.close_s, every_s)]
     return HandMadeFeed(minutes, days)
 
 
@@ -127,6 +128,7 @@ class WeeklyWorld:
         evidence: Snapshot | None = None,
         source: Source | None = None,
         llm: LlmSettings | None = None,
+        vendors: VendorSettings | None = None,
         **changes: Any,
     ) -> CycleResult:
         """One cycle now. `source` is asked before the gateway, `llm` asks models; `changes` are of `CycleOptions`."""
@@ -134,7 +136,7 @@ class WeeklyWorld:
         options, clock = replace(self.options, **changes), self.world.clock
         with self.history() as history:
             desk = self.desk(session, history)
-            async with desk.running(), open_sources(None, clock, daily_bars=desk.daily_bars) as known:
+            async with desk.running(), open_sources(vendors, clock, daily_bars=desk.daily_bars) as known:
                 sources = Sources([*([source] if source is not None else []), *known.sources], clock)
                 if llm is None:
                     return await run_cycle(options, session, CALENDAR, clock, desk, sources, history, adviser, evidence)
