@@ -16,7 +16,6 @@ from commands import DONE, FAULT, fail, known_error, loudness
 from utils import (
     Environment,
     HaltTrading,
-    Misconfigured,
     Redaction,
     Retryable,
     read_environment,
@@ -38,7 +37,8 @@ log = logging.getLogger("main")
 
 DATABASE = Path("trading_history.db")
 LOG_DIR = Path("logs")
-SNAPSHOT_FOLDER = Path("reports/weekly/snapshots")
+REPORTS = Path("reports/weekly")
+SNAPSHOT_FOLDER = REPORTS / "snapshots"
 BOT = "weekly"
 
 
@@ -107,7 +107,10 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
 
 def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
-    raise Misconfigured("--simulate is not part of this version yet")
+    """Cycles over past years against the simulated gateway."""
+    from weekly.__main__ import simulate
+
+    return simulate(args, environment, _configuration(environment), clock)
 
 
 def not_today(args: argparse.Namespace, clock: Clock) -> str:
@@ -202,6 +205,8 @@ class Cycles:
         from market_hours import new_york_calendar, new_york_date
         from tools import open_sources
         from weekly.context import CycleContext
+        from weekly.cycles import past_cycles
+        from weekly.report import write_report
         from weekly.telling import tell
 
         settings, clock = self._configuration, self._clock
@@ -231,6 +236,7 @@ class Cycles:
             finally:
                 self._cycle = None
         tell(result, LOG_DIR, _versions(settings))
+        print(f"report        {write_report((result,), REPORTS, past_cycles(self._history))}")
 
     def _options(self) -> CycleOptions:
         from weekly.options import CycleOptions

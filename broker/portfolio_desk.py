@@ -17,6 +17,7 @@ from random import Random
 from broker.account_lock import hold_account
 from broker.bookkeeper import Bookkeeper
 from broker.broker import Broker
+from broker.delisting_desk import DelistingDesk
 from broker.market_data import NO_QUOTE
 from broker.reconcile import Reconciler
 from broker.settings import BrokerSettings
@@ -91,6 +92,7 @@ class PortfolioDesk:
         self.broker.on_account = self._on_account
         self.keeper.on_doubt = lambda _intent_id, _why: self.supervisor.ask_for_sync()
         self._splits = SplitDesk(self.broker, history, session, clock, new_id)
+        self._delistings = DelistingDesk(self.broker, history, session, clock, new_id)
         self._reconciler = Reconciler(self.broker, self.keeper, self.intents, clock)
         self.supervisor = Supervisor(
             self.broker,
@@ -137,7 +139,7 @@ class PortfolioDesk:
                 raise Misconfigured(f"--live was given but {self.account.account_id} is a paper account: leave it out")
             self._hold_account()
             self._history.bind_account(self.account.account_id)
-            for words in (await self._splits.adjust()).values():
+            for words in [*(await self._splits.adjust()).values(), *await self._delistings.write_off()]:
                 self.keeper.warn(words)
             self.keeper.restore()
             self._is_restored = True

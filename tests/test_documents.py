@@ -72,6 +72,7 @@ WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
     "backups/",
+    "reports/weekly/",
     "vendor_cache/",
     "logs/day_trader.log",
     "research.db",

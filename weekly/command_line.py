@@ -15,7 +15,7 @@ LARGEST_SEED = 2**63 - 1
 MOST_MINUTES = 60 * 24 * 7
 MOST_YEARS, MOST_WEEKS = 50, 2_600
 FOR_SIMULATIONS = ("market_data", "years", "weeks", "seed", "speed", "llm_replay")
-NOT_FOR_SIMULATIONS = ("live", "queue", "run_days", "interval", "snapshot")
+NOT_FOR_SIMULATIONS = ("live", "queue", "snapshot")
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,6 +27,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         if getattr(args, option) not in (None, False):
             words = "and --simulate exclude each other" if simulated else "needs --simulate"
             parser.error(f"--{option.replace('_', '-')} {words}")
+    if args.market_data is not None and args.seed is not None:
+        parser.error("--seed belongs to the synthetic market and has no effect on --market-data")
     if args.dry_run and args.queue:
         parser.error("--queue and --dry-run exclude each other: a dry run sends nothing")
     return args
@@ -57,7 +59,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--verbose", action="store_true", help="log to the terminal what otherwise only the log file gets")
     simulation = parser.add_argument_group("simulation", "weekly cycles over years against the simulated gateway")
     add = simulation.add_argument
-    add("--simulate", nargs="?", const=LATEST, type=session_date, metavar="DATE", help="until DATE, default the latest")
+    add(
+        "--simulate",
+        nargs="?",
+        const=LATEST,
+        type=session_date,
+        metavar="DATE",
+        help="from DATE on, default the latest",
+    )
     add("--years", type=whole(1, MOST_YEARS), metavar="N", help="length of the simulation in years (default 1)")
     add("--weeks", type=whole(1, MOST_WEEKS), metavar="N", help="length of the simulation in weeks")
     add("--market-data", type=Path, metavar="DIR", help="daily bars from DIR instead of those of a package")

@@ -82,8 +82,9 @@ def forecasts_of(
     for symbol in asked:
         by_score = factor_probability(scores.get(symbol, 0.0))
         made.append(row(FACTOR, symbol, by_score, 0.5))
-        if symbol in said.probabilities:
-            made.append(row(source_of(said), symbol, said.probabilities[symbol], by_score))
+        by_model = said.probabilities.get(symbol, math.nan)
+        if 0.0 <= by_model <= 1.0:  # what is no probability is named by `make_views`, and no forecast
+            made.append(row(source_of(said), symbol, by_model, by_score))
     return made
 
 

@@ -6,13 +6,13 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import TypeVar
 
 import numpy as np
 
 import tools
-from market_hours import Clock, Session, utc_from_epoch
+from market_hours import Clock, Session
 from portfolio.factors import factor_scores, price_factors
 from portfolio.history import PriceHistory
 from portfolio.screening import Candidate, screen
@@ -33,6 +33,8 @@ AT_ONCE = 32  # questions on their way together; vendors and the gateway pace th
 TURNOVER_SESSIONS = 20
 DEAREST_USD = 100.0  # turnover as shares, for a vendor's screen; the turnover itself is judged afterwards
 REPORTS_A_NAME = 5
+EPOCH = date(1970, 1, 1)
+DAY_S = 86_400
 
 
 class Gathering:
@@ -96,7 +98,8 @@ class Gathering:
         """Daily bars before the session, oldest first; none where nobody has them."""
         days = self._options.settings.weekly_history_days
         answer = self._heard("history", await tools.history(self._sources, symbol, self._session.date, days))
-        return [bar for bar in answer.value if _date(bar) < self._session.date]
+        before = (self._session.date - EPOCH).days
+        return [bar for bar in answer.value if _day(bar) < before]
 
     def _best(self, prices: PriceHistory, fit: Sequence[str], held: Sequence[str]) -> list[str]:
         """Names worth asking more about: those held, and the best by what prices tell."""
@@ -151,13 +154,13 @@ async def _all(symbols: Sequence[str], ask: Callable[[str], Awaitable[R]]) -> li
 
 def price_history(bars: Mapping[str, Sequence[Bar]]) -> PriceHistory:
     """Closes of several names on all sessions that any of them has; NaN where one has none."""
-    days = sorted({_date(bar) for series in bars.values() for bar in series})
-    row_of = {day: row for row, day in enumerate(days)}
-    closes = np.full((len(days), len(bars)), math.nan)
-    for column, series in enumerate(bars.values()):
-        for bar in series:
-            closes[row_of[_date(bar)], column] = price_to_usd(bar.close)
-    return PriceHistory(symbols=tuple(bars), sessions=tuple(days), closes_usd=closes)
+    days = {symbol: np.array([_day(bar) for bar in series], dtype=np.int64) for symbol, series in bars.items()}
+    all_days = np.unique(np.concatenate([*days.values(), np.empty(0, dtype=np.int64)]))
+    closes = np.full((len(all_days), len(bars)), math.nan)
+    for column, (symbol, series) in enumerate(bars.items()):
+        closes[np.searchsorted(all_days, days[symbol]), column] = [price_to_usd(bar.close) for bar in series]
+    sessions = tuple(EPOCH + timedelta(days=day) for day in all_days.tolist())
+    return PriceHistory(symbols=tuple(bars), sessions=sessions, closes_usd=closes)
 
 
 def own_candidate(symbol: str, bars: Sequence[Bar]) -> Candidate:
@@ -175,6 +178,6 @@ def own_candidate(symbol: str, bars: Sequence[Bar]) -> Candidate:
     )
 
 
-def _date(bar: Bar) -> date:
-    """The session of a daily bar: it starts at midnight UTC of its date, or at its open."""
-    return utc_from_epoch(bar.start_s).date()
+def _day(bar: Bar) -> int:
+    """The session of a daily bar in days since 1970: it starts at midnight UTC of its date, or at its open."""
+    return bar.start_s // DAY_S
