@@ -40,6 +40,7 @@ LOG_DIR = Path("logs")
 REPORTS = Path("reports/weekly")
 SNAPSHOT_FOLDER = REPORTS / "snapshots"
 BOT = "weekly"
+REPORTED_CYCLES = 260  # in the pictures of a report: years of weekly cycles
 
 
 def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -205,9 +206,9 @@ class Cycles:
         from market_hours import new_york_calendar, new_york_date
         from tools import open_sources
         from weekly.context import CycleContext
-        from weekly.cycles import past_cycles
+        from weekly.cycles import latest_cycles
         from weekly.report import write_report
-        from weekly.telling import tell
+        from weekly.telling import notice, tell
 
         settings, clock = self._configuration, self._clock
         today = new_york_date(clock.now())
@@ -236,7 +237,8 @@ class Cycles:
             finally:
                 self._cycle = None
         tell(result, LOG_DIR, _versions(settings))
-        print(f"report        {write_report((result,), REPORTS, past_cycles(self._history))}")
+        page = write_report((result,), REPORTS, latest_cycles(self._history, REPORTED_CYCLES))
+        print(f"report        {page}\n{notice(result)}")
 
     def _options(self) -> CycleOptions:
         from weekly.options import CycleOptions
