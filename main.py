@@ -236,7 +236,8 @@ class Cycles:
             finally:
                 self._cycle = None
         tell(result, LOG_DIR, _versions(settings))
-        print(f"report        {write_report((result,), REPORTS, past_cycles(self._history))}")
+        past = past_cycles(self._history, session.date.isoformat())
+        print(f"report        {write_report((result,), REPORTS, past)}")
 
     def _options(self) -> CycleOptions:
         from weekly.options import CycleOptions

@@ -68,7 +68,7 @@ def test_cycles_on_record_are_part_of_the_next_report(
 ) -> None:
     _, years, folder = played
     with TradingHistory(folder / "history.db", bot="weekly", mode="simulated") as history:
-        past = past_cycles(history)
+        past = past_cycles(history, "2024-06-24")
     html = write_report((latest,), tmp_path, past).read_text()
     assert "Account after each cycle" in headings(html)
     assert all(digest.cycle_id in html for digest in years.digests)
