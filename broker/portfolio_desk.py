@@ -171,6 +171,11 @@ class PortfolioDesk:
         unlisted = {symbol: owned[symbol].quantity for symbol in shares.unlisted if symbol in owned}
         return {symbol: count for symbol, count in {**shares.missing, **unlisted}.items() if count}
 
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """Symbols of which an earlier session left something that nobody can explain."""
+        return self.keeper.doubtful
+
     def owned_by_others(self) -> dict[str, int]:
         """symbol -> shares of the account's other bots, by their ledgers."""
         return self.keeper.owned_by_others()

@@ -147,6 +147,11 @@ class HistoryReader:
         found = self._read(queries.SELECT_UNBOOKED_INTENTS, [self.mode, self.bot, before])
         return ORDER_INTENTS.rows(found)
 
+    def queued_intents(self, first: str, before: str) -> list[IntentRow]:
+        """Orders of this bot for the opens of a range of sessions without an execution on record, nor an end."""
+        found = self._read(queries.SELECT_QUEUED_INTENTS, [self.mode, self.bot, first, before])
+        return ORDER_INTENTS.rows(found)
+
     def highest_order_id(self, client_id: int) -> int:
         """The highest order id that this client id ever used here; 0 when it used none."""
         highest = self._highest_order_ids

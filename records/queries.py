@@ -93,6 +93,11 @@ SELECT_UNBOOKED_INTENTS = (
     "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date < ? AND filled_quantity > "
     "(SELECT COALESCE(SUM(quantity), 0) FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
 )
+SELECT_QUEUED_INTENTS = (
+    "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date >= ? AND session_date < ? "
+    "AND tif = 'OPG' AND state NOT IN ('filled', 'cancelled', 'rejected') "
+    "AND NOT EXISTS (SELECT 1 FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
+)
 SELECT_META = "SELECT value FROM meta WHERE key = ?"
 SELECT_SESSION = selection(TRADES, ("mode", "session_date", "bot"), IN_ORDER_OF_TIME)
 SELECT_BETWEEN = f"SELECT * FROM trades WHERE timestamp >= ? AND timestamp < ? AND mode = ? ORDER BY {IN_ORDER_OF_TIME}"

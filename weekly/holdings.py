@@ -74,7 +74,7 @@ def untradable(holdings: Holdings, desk: PortfolioDesk, options: CycleOptions) -
     stuck = {each.symbol for each in holdings.positions if not each.is_tradable or not each.price}
     if options.safety.shared_symbols == "exclude":
         stuck |= {symbol for symbol, shares in holdings.of_others.items() if shares}
-    return frozenset({*stuck, *desk.missing, *options.safety.never_trade})
+    return frozenset({*stuck, *desk.missing, *desk.doubtful, *options.safety.never_trade})
 
 
 def capital_of(holdings: Holdings, options: CycleOptions) -> int:

@@ -311,3 +311,71 @@ def test_the_kill_switch_stops_a_cycle_before_anything_is_sent(tmp_path: Path) -
         return len(journal.entries("order"))
 
     assert in_weekly_world(main, tmp_path) == 0
+
+
+def test_what_queued_orders_filled_is_found_a_day_later_when_the_gateway_has_forgotten_it(tmp_path: Path) -> None:
+    sessions = (MONDAY, CALENDAR.next_session(MONDAY.date))
+
+    async def main(world: WeeklyWorld) -> tuple[CycleResult, CycleResult, dict[str, float]]:
+        queued = await world.cycle(queue=True)
+        await world.world.clock.sleep_until(sessions[1].open + timedelta(minutes=10))
+        return queued, await world.cycle(sessions[1], dry_run=True), world.world.held()
+
+    feed = market(sessions=sessions)
+    queued, after, held = in_weekly_world(main, tmp_path, feed=feed, following=sessions[1:], begins="08:00")
+    assert queued.plan is not None
+    assert len(held) == len(queued.plan.orders)
+    assert after.before.owned == held
+
+
+def test_a_stop_among_the_orders_withdraws_what_works_and_tells_what_was_done(tmp_path: Path) -> None:
+    async def main(world: WeeklyWorld) -> tuple[CycleResult, list[str], int]:
+        journal = world.world.gateway.keep_journal()
+        running = asyncio.ensure_future(world.cycle())
+        while not journal.entries("execution"):  # noqa: ASYNC110 (the exchange tells nobody)
+            await asyncio.sleep(0.01)
+        world.stop("stopped by Ctrl-C")
+        result = await running
+        return result, reconciled(world, journal.entries()), len(world.world.resting())
+
+    feed = market(volume=300, every_s=60)  # orders work for minutes
+    result, differing, resting = in_weekly_world(main, tmp_path, feed=feed)
+    assert differing == []
+    assert resting == 0
+    assert result.stage is Stage.DONE
+    assert result.why == "stopped by Ctrl-C"
+    assert result.fulfilment is not None
+    assert 0 < (result.fulfilment.done_share or 0) < 1
+
+
+def test_a_stop_before_the_orders_sends_none(tmp_path: Path) -> None:
+    async def main(world: WeeklyWorld) -> int:
+        journal = world.world.gateway.keep_journal()
+        running = asyncio.ensure_future(world.cycle())
+        while world.running is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        world.stop("stopped by Ctrl-C")
+        await asyncio.wait([running])
+        assert running.cancelled()
+        return len(journal.entries("order"))
+
+    assert in_weekly_world(main, tmp_path) == 0
+
+
+def test_a_kill_switch_among_the_orders_withdraws_them_and_ends_by_a_rule(tmp_path: Path) -> None:
+    async def main(world: WeeklyWorld) -> tuple[list[str], int, bool]:
+        journal = world.world.gateway.keep_journal()
+        running = asyncio.ensure_future(world.cycle())
+        while not journal.entries("execution"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        world.world.kill_switch.write_text("stop")
+        await asyncio.wait([running])
+        error = running.exception()
+        halted = isinstance(error, ExceptionGroup) and error.subgroup(HaltTrading) is not None
+        return reconciled(world, journal.entries()), len(world.world.resting()), halted
+
+    feed = market(volume=300, every_s=60)
+    assert in_weekly_world(main, tmp_path, feed=feed) == ([], 0, True)
+    assert rows(tmp_path / "history.db", "SELECT stage, why FROM weekly_cycles") == [
+        {"stage": "done", "why": "the kill switch stopped trading"}
+    ]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from agents import run_cycle
+from agents import WeeklyCycle
 from broker.portfolio_desk import PortfolioDesk, PortfolioDeskOptions
 from llm.opening import open_adviser, open_models
 from llm.settings import LlmSettings
@@ -22,6 +22,7 @@ from trading.bars import Bar
 from trading.money import price_to_tick_from_usd
 from trading.settings import AllocationSettings, SafetySettings
 from vendors.sources import Source, Sources
+from weekly.context import CycleContext
 from weekly.opinions import Opinions
 from weekly.options import CycleOptions
 from weekly.results import CycleResult
@@ -106,6 +107,7 @@ class WeeklyWorld:
     def __init__(self, world: World, names: Sequence[str] = NAMES, **settings: Any) -> None:
         given = {"weekly_universe": tuple(names), "weekly_max_sector_pct": 100.0} | settings
         self.world = world
+        self.running: WeeklyCycle | None = None
         self.options = CycleOptions(
             settings=WeeklySettings.model_validate(given),
             allocation=AllocationSettings(),
@@ -136,16 +138,23 @@ class WeeklyWorld:
         options, clock = replace(self.options, **changes), self.world.clock
         with self.history() as history:
             desk = self.desk(session, history)
+            place = CycleContext(
+                options=options, session=session, calendar=CALENDAR, clock=clock, desk=desk, history=history
+            )
             async with desk.running(), open_sources(vendors, clock, daily_bars=desk.daily_bars) as known:
                 sources = Sources([*([source] if source is not None else []), *known.sources], clock)
-                if llm is None:
-                    return await run_cycle(options, session, CALENDAR, clock, desk, sources, history, adviser, evidence)
-                models = open_models(llm, clock=clock, call_log=history)
+                models = open_models(llm or LlmSettings(), clock=clock, call_log=history)
                 try:
-                    adviser = Opinions(open_adviser(models, llm))
-                    return await run_cycle(options, session, CALENDAR, clock, desk, sources, history, adviser, evidence)
+                    opinions = Opinions(open_adviser(models, llm)) if llm is not None else adviser
+                    self.running = WeeklyCycle(place, sources, opinions, evidence)
+                    return await self.running.run()
                 finally:
                     await models.close()
+
+    def stop(self, reason: str) -> None:
+        """As Ctrl-C does."""
+        assert self.running is not None
+        self.running.stop(reason)
 
     def allocate(self, allocation: AllocationSettings) -> None:
         """Share the account in another way from now on."""
