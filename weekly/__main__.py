@@ -54,6 +54,7 @@ def simulate(
 ) -> int:
     """Play the weeks that the command line asks for, report, and return the exit code. Raises Misconfigured."""
     from ib_simulator.simulated_time import simulated_loop
+    from llm.replay import RecordedReplies
     from market_hours import new_york_calendar, new_york_date
     from observability import start_afresh
     from records.single_user import only_user
@@ -68,6 +69,8 @@ def simulate(
         weeks = args.weeks or (args.years or 1) * WEEKS_A_YEAR
         span = choose_span(market.feed.session_dates(), calendar, first, weeks, args.run_days)
         options = _options(args, environment, configuration, market)
+        if args.llm_replay is not None:
+            RecordedReplies(args.llm_replay)  # a bad one is refused before the last run's database moves
         database = args.db or DATABASE
         with only_user(database, BOT):
             start_afresh(database)
@@ -263,6 +266,7 @@ class Simulation:
             prices_from=self._market.feed.name,
             start_usd=start,
             allocation=share,
+            distributions_usd=money_to_usd(years.distributions),
             reconciled=len(years.digests),
             warning=survivorship(self._closes(days)),
             notes=self._notes(years),

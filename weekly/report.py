@@ -8,7 +8,7 @@ from typing import Any
 
 from portfolio.curves import BOT, comparison, verdict
 from portfolio.fulfilment import OrderOutcome
-from reporting.page import Section, page, write_page
+from reporting.page import Section, page, paragraph, write_page
 from trading.costs import BUY
 from trading.money import money_to_usd, price_to_usd, usd_text
 from utils import Misconfigured, read_json, write_json_atomically
@@ -37,6 +37,11 @@ from weekly.simulated_run import SimulatedRun
 
 SIMULATED = "simulated"
 SESSIONS_A_YEAR = 252
+SPLIT_NOTE = (
+    "A name's result is what its price and its orders made, fees included. A stock that exists no more counts as "
+    "worthless there; what was paid for it is among the payouts. Sources explain weights times price moves; execution "
+    "is the rest: whole shares, fees, slippage, orders left undone, and stocks that ended."
+)
 
 
 def write_report(results: Sequence[CycleResult], folder: Path, past: Iterable[PastCycle] = ()) -> Path:
@@ -130,12 +135,14 @@ def _run_sections(run: SimulatedRun | None, cycles: Sequence[CycleDigest]) -> li
     years = max(len(run.sessions) / SESSIONS_A_YEAR, 1 / SESSIONS_A_YEAR)
     gained = float(run.curves.bot_usd[-1]) - run.start_usd
     by_name, by_source = summed([each.by_name_usd for each in cycles]), summed([each.by_source_usd for each in cycles])
-    by_name["dividends, last cycle"] = gained - sum(by_name.values())  # what no cycle looked back on
+    rest = gained - sum(by_name.values()) - run.distributions_usd  # what no cycle looked back on
+    by_name |= {"dividends, payouts": run.distributions_usd, "after the last cycle": rest}
     return [
         ("Beside what needed no bot", baselines_table(run)),
         *run_pictures(run),
         ("Costs", costs_table(cycles, years)),
         *attribution_pictures(by_name, by_source, "of the whole run"),
+        ("How the result is split", paragraph(SPLIT_NOTE, quiet=True)),
     ]
 
 
@@ -232,6 +239,7 @@ def _run_json(run: SimulatedRun) -> dict[str, Any]:
         "prices_from": run.prices_from,
         "start_usd": run.start_usd,
         "allocation": run.allocation,
+        "distributions_usd": run.distributions_usd,
         "reconciled_cycles": run.reconciled,
         "verdict": verdict(run.curves, run.warning),
         "comparison": list(comparison(run.curves)),

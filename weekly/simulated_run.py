@@ -13,8 +13,9 @@ from portfolio.survivorship import SurvivorshipWarning
 class SimulatedRun:
     """Equity of the whole account in USD at each close, beside baselines that put as much of it to work.
 
-    `reconciled` is after how many cycles cash, positions and cost were the simulator's to the cent. `notes` say what
-    a reader must know of the data.
+    `distributions_usd` came without a trade: dividends, and what was paid for stocks that exist no more. `reconciled`
+    is after how many cycles cash, positions and cost were the simulator's to the cent. `notes` say what a reader must
+    know of the data.
     """
 
     sessions: tuple[date, ...]
@@ -22,6 +23,7 @@ class SimulatedRun:
     prices_from: str
     start_usd: float
     allocation: float
+    distributions_usd: float
     reconciled: int
     warning: SurvivorshipWarning | None
     notes: tuple[str, ...]

@@ -68,6 +68,11 @@ class YearsOfCycles:
         self.stopped_because = ""
         self.is_killed = False
 
+    @property
+    def distributions(self) -> int:
+        """Cash that came to the bot's account without a trade, 1e-6 USD."""
+        return self._account.distributions
+
     def stop(self, reason: str, *, flatten: bool = False) -> None:
         """End after the cycle that runs."""
         self.stopped_because = self.stopped_because or reason

@@ -44,6 +44,7 @@ def test_weeks_are_played_compared_and_reported(tmp_path: Path) -> None:
     [
         (("--market-data", "none"), "main.py: market data directory none does not exist"),
         (("--market-data", ".", "--seed", "1"), "--seed belongs to the synthetic market"),
+        (("--seed", "1", "--llm-replay", "none.db"), "none.db: no such recording of language models"),
         (("2031-01-01", "--seed", "1"), "52 weeks from 2031-01-01 on: the market data allows"),
     ],
 )
