@@ -1,16 +1,9 @@
 """Ten simulated years of the weekly bot: `PYTHONPATH=. python benchmarks/bench_simulated_years.py [YEARS]`.
 
-<<<<<<< HEAD
-The whole program as a process of its own: `main.py --simulate` on the twenty names that skfolio ships, each week's
-cycle over TCP to the simulated gateway, with evidence, Monte Carlo filter, optimiser, orders, ledger, reconciliation to
-the cent and the report. Prints wall time, processor time and the load of the machine: the former means little on one
-that does other work. The exit code is 1 when the run takes longer than the goal.
-=======
 The whole program as a process of its own: `main.py --simulate` on the twenty names that skfolio ships, the cycle of
 each week over TCP to the simulated gateway, with evidence, Monte Carlo filter, optimiser, orders, ledger,
 reconciliation to the cent and the report. Prints wall time, processor time and the load of the machine: the former
 means little on one that does other work. The exit code is 1 when the run takes longer than the goal.
->>>>>>> refs/heads/weeklysim
 """
 
 from __future__ import annotations
