@@ -356,3 +356,12 @@ def _levels(index_usd: Mapping[date, float], days: Sequence[date]) -> Floats | N
     for day in days:
         levels.append(index_usd.get(day, levels[-1] if levels else math.nan))
     return np.array(levels) if levels and math.isfinite(levels[0]) else None
+
+
+if __name__ == "__main__":  # `python -m weekly` is `python main.py --simulate`
+    import runpy
+    import sys
+
+    program = Path(__file__).resolve().parents[1] / "main.py"
+    sys.argv = [str(program), "--simulate", *sys.argv[1:]]
+    runpy.run_path(str(program), run_name="__main__")
