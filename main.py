@@ -16,6 +16,7 @@ from commands import DONE, FAULT, fail, known_error, loudness
 from utils import (
     Environment,
     HaltTrading,
+    Misconfigured,
     Redaction,
     Retryable,
     read_environment,
@@ -40,6 +41,7 @@ LOG_DIR = Path("logs")
 REPORTS = Path("reports/weekly")
 SNAPSHOT_FOLDER = REPORTS / "snapshots"
 BOT = "weekly"
+LIBRARIES, PACKAGES = ("arch", "skfolio"), "requirements.txt"  # beyond those of the day trader
 REPORTED_CYCLES = 260  # in the pictures of a report: years of weekly cycles
 
 
@@ -126,6 +128,8 @@ def not_today(args: argparse.Namespace, clock: Clock) -> str:
 
 def _configuration(environment: Environment) -> WeeklyConfiguration:
     """All settings, checked before anything is read or connected."""
+    from importlib.util import find_spec
+
     from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER  # one `.env` serves both bots
     from weekly.settings import SETTINGS_CLASSES, WeeklyConfiguration
 
@@ -133,6 +137,8 @@ def _configuration(environment: Environment) -> WeeklyConfiguration:
         log.warning(line)
     configuration = WeeklyConfiguration.load(environment)
     configuration.refuse_contradictions()
+    if missing := [name for name in LIBRARIES if find_spec(name) is None]:
+        raise Misconfigured(f"not installed: {', '.join(missing)}; the weekly bot needs the packages of {PACKAGES}")
     return configuration
 
 
@@ -237,6 +243,7 @@ class Cycles:
             finally:
                 self._cycle = None
         tell(result, LOG_DIR, _versions(settings))
+        self._history.end_session(session.date.isoformat(), clock.now())
         page = write_report((result,), REPORTS, latest_cycles(self._history, REPORTED_CYCLES))
         print(f"report        {page}\n{notice(result)}")
 
@@ -278,8 +285,8 @@ def _versions(settings: WeeklyConfiguration) -> dict[str, str]:
     from importlib.metadata import version
     from platform import python_version
 
-    libraries = (settings.broker.ib_client_library, "numpy", "arch", "skfolio", "exchange_calendars")
-    return {"python": python_version(), **{name: version(name) for name in libraries}}
+    names = (settings.broker.ib_client_library, "numpy", "exchange_calendars", *LIBRARIES)
+    return {"python": python_version(), **{name: version(name) for name in names}}
 
 
 if __name__ == "__main__":
