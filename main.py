@@ -16,6 +16,7 @@ from commands import DONE, FAULT, fail, known_error, loudness
 from utils import (
     Environment,
     HaltTrading,
+    Misconfigured,
     Redaction,
     Retryable,
     read_environment,
@@ -40,6 +41,8 @@ LOG_DIR = Path("logs")
 REPORTS = Path("reports/weekly")
 SNAPSHOT_FOLDER = REPORTS / "snapshots"
 BOT = "weekly"
+LIBRARIES, PACKAGES = ("arch", "skfolio"), "requirements.txt"  # beyond those of the day trader
+REPORTED_CYCLES = 260  # in the pictures of a report: years of weekly cycles
 
 
 def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -125,6 +128,8 @@ def not_today(args: argparse.Namespace, clock: Clock) -> str:
 
 def _configuration(environment: Environment) -> WeeklyConfiguration:
     """All settings, checked before anything is read or connected."""
+    from importlib.util import find_spec
+
     from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER  # one `.env` serves both bots
     from weekly.settings import SETTINGS_CLASSES, WeeklyConfiguration
 
@@ -132,6 +137,8 @@ def _configuration(environment: Environment) -> WeeklyConfiguration:
         log.warning(line)
     configuration = WeeklyConfiguration.load(environment)
     configuration.refuse_contradictions()
+    if missing := [name for name in LIBRARIES if find_spec(name) is None]:
+        raise Misconfigured(f"not installed: {', '.join(missing)}; the weekly bot needs the packages of {PACKAGES}")
     return configuration
 
 
@@ -205,9 +212,9 @@ class Cycles:
         from market_hours import new_york_calendar, new_york_date
         from tools import open_sources
         from weekly.context import CycleContext
-        from weekly.cycles import past_cycles
+        from weekly.cycles import latest_cycles
         from weekly.report import write_report
-        from weekly.telling import tell
+        from weekly.telling import notice, tell
 
         settings, clock = self._configuration, self._clock
         today = new_york_date(clock.now())
@@ -236,8 +243,9 @@ class Cycles:
             finally:
                 self._cycle = None
         tell(result, LOG_DIR, _versions(settings))
-        past = past_cycles(self._history, session.date.isoformat())
-        print(f"report        {write_report((result,), REPORTS, past)}")
+        self._history.end_session(session.date.isoformat(), clock.now())
+        page = write_report((result,), REPORTS, latest_cycles(self._history, REPORTED_CYCLES))
+        print(f"report        {page}\n{notice(result)}")
 
     def _options(self) -> CycleOptions:
         from weekly.options import CycleOptions
@@ -277,8 +285,8 @@ def _versions(settings: WeeklyConfiguration) -> dict[str, str]:
     from importlib.metadata import version
     from platform import python_version
 
-    libraries = (settings.broker.ib_client_library, "numpy", "arch", "skfolio", "exchange_calendars")
-    return {"python": python_version(), **{name: version(name) for name in libraries}}
+    names = (settings.broker.ib_client_library, "numpy", "exchange_calendars", *LIBRARIES)
+    return {"python": python_version(), **{name: version(name) for name in names}}
 
 
 if __name__ == "__main__":

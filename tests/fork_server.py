@@ -30,7 +30,7 @@ asyncio.set_event_loop(_loop)
 import day_trader  # noqa: E402 (the client library takes the loop that is set at its import)
 import day_trading_agents  # noqa: E402, F401 (imported once for all children)
 import main as weekly_bot  # noqa: E402
-from broker import order_desk, supervisor  # noqa: E402
+from broker import order_desk, portfolio_desk, supervisor  # noqa: E402
 from day_trading import settings as _settings  # noqa: E402, F401
 from ib_simulator.data_service import DataOptions  # noqa: E402
 from ib_simulator.gateway import Gateway, GatewayOptions  # noqa: E402
@@ -184,6 +184,7 @@ def _daemon(about: dict[str, Any], death: Any) -> int:
 def _keep_limits_in_wall_time(speed: float) -> None:
     """Answers take the machine's time: their limits do not shrink with the clock."""
     order_desk.READ_LIMIT_S *= speed
+    portfolio_desk.QUOTE_PATIENCE *= speed
     supervisor.HEARTBEAT_LIMIT_S *= speed
     supervisor.SYNC_LIMIT_S *= speed
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
-from broker.client_library import IB
+from broker import order_desk
 from broker.order_desk import OrderDesk
 from observability import TradingHistory
 from records.intent_log import IntentLog
@@ -89,16 +89,13 @@ def _around_commit(fuse: Fuse) -> None:
 
 
 def _around_send(fuse: Fuse) -> None:
-    """New orders only: the library's `placeOrder` changes live ones as well."""
-    original = IB.placeOrder
+    """New orders: changes of live ones go another way."""
+    original = order_desk.place_new
 
-    def place_order(self: Any, contract: Any, order: Any) -> Any:
-        is_new = self.wrapper.orderKey(self.client.clientId, order.orderId, order.permId) not in self.wrapper.trades
-        if is_new:
-            fuse.pass_by("before send")
-        result = original(self, contract, order)
-        if is_new:
-            fuse.pass_by("after send")
+    def place_new(ib: Any, contract: Any, order: Any) -> Any:
+        fuse.pass_by("before send")
+        result = original(ib, contract, order)
+        fuse.pass_by("after send")
         return result
 
-    IB.placeOrder = place_order
+    order_desk.place_new = place_new

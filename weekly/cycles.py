@@ -38,7 +38,11 @@ class PastCycle:
 
 def past_cycles(history: TradingHistory, session_date: str) -> list[PastCycle]:
     """All cycles of a session and a few before them, the newest first."""
-    most = history.count_weekly_cycles(session_date) + LOOKED_BACK
+    return latest_cycles(history, history.count_weekly_cycles(session_date) + LOOKED_BACK)
+
+
+def latest_cycles(history: TradingHistory, most: int) -> list[PastCycle]:
+    """The last `most` cycles on record, the newest first."""
     return [_past(row) for row in history.weekly_cycles(most)]
 
 

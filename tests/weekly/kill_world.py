@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 import time
@@ -27,14 +28,14 @@ DATABASE = "killed.db"
 SYMBOLS = tuple(f"K{number:02}" for number in range(10))
 BEGINS = MONDAY.open + timedelta(minutes=10)
 LIMIT_S = 12.0  # wall time in which a run should meet its death or its end
-LATEST_DEATH_MS, LATEST_PASSAGE = 2_000, 3
-APPETITES = ("12", "16", "24")  # WEEKLY_MAX_WEIGHT_PCT of one run after the other: each wants another portfolio
+LATEST_DEATH_MS, LATEST_PASSAGE = 2_000, 2
+APPETITES = ("10", "45")  # WEEKLY_MAX_WEIGHT_PCT of one run after the other: each wants quite another portfolio
 SETTINGS = {
     "WEEKLY_UNIVERSE": ",".join(SYMBOLS),
     "WEEKLY_MAX_SECTOR_PCT": "100",
     "WEEKLY_MAX_TURNOVER_PCT": "200",
     "WEEKLY_MAX_LOSS_PROBABILITY_PCT": "100",
-    "WEEKLY_ORDER_PATIENCE_S": "15",
+    "WEEKLY_ORDER_PATIENCE_S": "40",
     "WEEKLY_LLM_NAMES": "0",
     "REBALANCE_BAND_PCT": "0.0001",  # each run may trade
     "IB_CONNECT_TIMEOUT_S": "120",  # seconds of a fast clock: a machine that is busy needs more of them
@@ -51,6 +52,15 @@ class Verdict:
     executions: int = 0
     orders: int = 0
     broken: list[str] = field(default_factory=list)
+
+    def count(self, death: Death | None, ended: Any) -> None:
+        """A run that ended: killed, or by itself, which it does when there is little to order."""
+        if ended["status"] == SIGKILLED and death is not None:
+            self.deaths[death.point if ended["by"] == "itself" else "at the limit"] += 1
+        elif ended["status"] == 0:
+            self.completed += 1
+        else:
+            self.broken.append(f"{death}: the run ended with {ended['status']}")
 
     def summary(self) -> str:
         """One line for who runs it."""
@@ -70,17 +80,16 @@ def killed_again_and_again(folder: Path, deaths: Sequence[Death], *, seed: int, 
         gateway = server.ask(gateway={**start, "folder": str(folder), "symbols": SYMBOLS, "seed": seed, "cash": CASH})
         settings = SETTINGS | {"IB_PORT": str(gateway["port"]), "XDG_STATE_HOME": str(folder)}
         arguments = ("--db", DATABASE)
-        for number, death in enumerate([*deaths, None, None]):
-            appetite = {"WEEKLY_MAX_WEIGHT_PCT": APPETITES[number % len(APPETITES)]}
-            about = {**start, "folder": str(folder), "arguments": arguments, "settings": settings | appetite}
-            limit_s = LIMIT_S if death is not None else 10 * LIMIT_S
-            ended = _not_refused(server, daemon=about, death=death, limit_s=limit_s, told_after_s=None)
-            if ended["status"] == SIGKILLED and death is not None:
-                verdict.deaths[death.point if ended["by"] == "itself" else "at the limit"] += 1
-            elif ended["status"] == 0:
-                verdict.completed += 1
-            else:
-                verdict.broken.append(f"{death}: the run ended with {ended['status']}")
+        appetites = itertools.cycle(APPETITES)
+        for death in [*deaths, None, None]:
+            for _ in range(MOST_STARTS if death is not None else 1):
+                appetite = {"WEEKLY_MAX_WEIGHT_PCT": next(appetites)}
+                about = {**start, "folder": str(folder), "arguments": arguments, "settings": settings | appetite}
+                limit_s = LIMIT_S if death is not None else 10 * LIMIT_S
+                ended = _not_refused(server, daemon=about, death=death, limit_s=limit_s, told_after_s=None)
+                verdict.count(death, ended)
+                if ended["status"] == SIGKILLED:
+                    break
         server.ask(stop=gateway["pid"])
     _judge(folder, verdict)
     return verdict

