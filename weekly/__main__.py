@@ -7,8 +7,7 @@ it. Only clock, prices and evidence differ: daily bars, and a vendor that knows 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
     from market_hours import Clock, Session, TradingCalendar
     from observability import TradingHistory
-    from portfolio.history import Floats, PriceHistory
+    from portfolio.history import PriceHistory
     from utils import Environment
     from weekly.digest import CycleDigest
     from weekly.opinions import Opinions
@@ -243,28 +242,17 @@ class Simulation:
         return DONE
 
     def told(self, years: YearsOfCycles) -> SimulatedRun:
-        """What the run came to. Curves begin with the money before the first cycle."""
-        import numpy as np
-
-        from portfolio.curves import Curves
+        """What the run came to."""
         from portfolio.survivorship import survivorship
         from trading.money import money_to_usd
-        from weekly.simulated_run import SimulatedRun
+        from weekly.simulated_run import SimulatedRun, curves_of
 
-        days = [close.session_date for close in years.closes]
-        start, share = money_to_usd(years.start), self._options.allocation.weekly_allocation
-        bot = np.array([start, *(money_to_usd(close.bot) for close in years.closes)])
-        held = np.array([start, *(money_to_usd(close.holder) for close in years.closes)])
-        others = {"equal weight, held": held}
-        levels = _levels(self._market.index_usd, days)
-        if levels is not None:
-            grown = start * (1 - share) + start * share * levels / levels[0]
-            others[f"{self._market.index_name}, held"] = np.concatenate([[start], grown])
+        days, share = [close.session_date for close in years.closes], self._options.allocation.weekly_allocation
         return SimulatedRun(
             sessions=(self._calendar.previous_session(days[0]).date, *days),
-            curves=Curves(bot_usd=bot, others_usd=others),
+            curves=curves_of(years, share, self._market.index_name, self._market.index_usd),
             prices_from=self._market.feed.name,
-            start_usd=start,
+            start_usd=money_to_usd(years.start),
             allocation=share,
             distributions_usd=money_to_usd(years.distributions),
             reconciled=len(years.digests),
@@ -346,16 +334,6 @@ class _Progress:
         if year != self._year:
             self._year = year
             print(f"{digest.session_date}  account {digest.net_liquidation_usd:>16,.2f} USD", flush=True)
-
-
-def _levels(index_usd: Mapping[date, float], days: Sequence[date]) -> Floats | None:
-    """The index at each session, the level before where it has none; None where it does not begin in time."""
-    import numpy as np
-
-    levels: list[float] = []
-    for day in days:
-        levels.append(index_usd.get(day, levels[-1] if levels else math.nan))
-    return np.array(levels) if levels and math.isfinite(levels[0]) else None
 
 
 if __name__ == "__main__":  # `python -m weekly` is `python main.py --simulate`

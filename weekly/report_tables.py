@@ -19,6 +19,7 @@ from weekly.digest import CycleDigest
 from weekly.results import CycleResult
 from weekly.simulated_run import SimulatedRun
 
+IN_MONEY = frozenset({"drift_band", "min_trade", "funds"})  # rules whose numbers are in 1e-6 USD
 MOST_REFUSED = 12  # symbols named for each rule
 SHOWN_FROM = 5e-5  # parts of a weight: a source that changes less has no column
 MOST_CYCLES = 60  # told line by line; more are in the JSON
@@ -132,9 +133,14 @@ def _named(refusals: Sequence[Refusal]) -> str:
 
 
 def _numbers(refusal: Refusal) -> str:
-    shown = [f"{each:.4g}" if isinstance(each, float) else str(each) for each in (refusal.limit, refusal.actual)]
-    known = [text for text, each in zip(shown, (refusal.limit, refusal.actual), strict=True) if each is not None]
-    return f" ({', '.join(known)})" if known else ""
+    known = [each for each in (refusal.limit, refusal.actual) if each is not None]
+    return f" ({', '.join(_number(each, refusal.rule) for each in known)})" if known else ""
+
+
+def _number(value: float | str, rule: str) -> str:
+    if rule in IN_MONEY and isinstance(value, int):
+        return f"{usd_text(value)} USD"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def baselines_table(run: SimulatedRun) -> str:

@@ -14,6 +14,7 @@ import pytest
 from observability import TradingHistory
 from portfolio.calibration import CalibrationRow
 from portfolio.curves import Curves
+from portfolio.refusal import Refusal
 from portfolio.survivorship import SurvivorshipWarning
 from tests.weekly.market import market
 from tests.weekly.test_years import play
@@ -22,6 +23,7 @@ from weekly.__main__ import Simulation
 from weekly.cycles import latest_cycles
 from weekly.digest import digest_of, digest_of_past
 from weekly.report import report_page, write_page_of, write_report
+from weekly.report_tables import refused_table
 from weekly.results import CycleResult, Stage
 from weekly.years import YearsOfCycles
 
@@ -142,3 +144,16 @@ def test_a_folder_that_cannot_be_written_is_one_line(latest: CycleResult, tmp_pa
     (tmp_path / "file").write_text("")
     with pytest.raises(Misconfigured, match="the report cannot be written"):
         write_report((latest,), tmp_path / "file" / "reports")
+
+
+def test_refusals_are_told_by_rule_with_money_as_money() -> None:
+    refusals = [
+        Refusal(symbol="A", rule="min_trade", limit=200_000_000, actual=151_090_000),
+        Refusal(symbol="B", rule="loss_probability", limit=0.1, actual=0.13149),
+        *(Refusal(symbol=f"S{number}", rule="no_price") for number in range(20)),
+    ]
+    cells = [cell.text for cell in ElementTree.fromstring(refused_table(refusals)).iter("td")]
+    assert cells[:2] == ["no_price", "20"]
+    assert cells[2] == ", ".join(f"S{number}" for number in range(12)) + " and 8 more"
+    assert cells[5] == "A (200.00 USD, 151.09 USD)"
+    assert cells[8] == "B (0.1, 0.1315)"
