@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import DONE, FAULT, fail, known_error
-from day_trading.command_line import LATEST, parse_arguments
+from commands import DONE, FAULT, LATEST, fail, known_error, loudness
+from day_trading.command_line import parse_arguments
 from utils import Environment, Misconfigured, Redaction, read_environment, setup_logging, unknown_variables
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ SIMULATED_DATABASE = Path("simulated_history.db")
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
-CLIENT_LIBRARIES = ("ib_insync", "ib_async")
-TOLD_BY_US = tuple(f"{library}.{part}" for library in CLIENT_LIBRARIES for part in ("wrapper", "client"))  # told again
 
 
 def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     blank: Callable[[str], str] = str
     try:
         environment = read_environment()
-        level, unseen = (logging.INFO, ()) if args.verbose else (logging.WARNING, TOLD_BY_US)
+        level, unseen = loudness(args.verbose)
         from day_trading.settings import SETTINGS_CLASSES
         from telemetry.settings import header_secrets
 
@@ -53,7 +51,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         from telemetry.garbage import quiet_collection
 
         if args.kill is not None:
-            from day_trading.kill_switch import throw_from_console
+            from health.kill_switch import throw_from_console
 
             print(throw_from_console(environment, args.kill))
             return DONE
@@ -110,11 +108,11 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
         from day_trading.signals import obey_signals
-        from day_trading.single_run import only_user
         from day_trading.traded_day import traded_day
+        from records.single_user import only_user
 
         database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
-        with only_user(database), _open_history(database, mode, options) as history:
+        with only_user(database, "day_trader"), _open_history(database, mode, options) as history:
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
             from health.watchdog import ServiceManager, under_watch
 
@@ -131,13 +129,13 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
 
 def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
     """Sessions in simulated time against the embedded gateway."""
-    from day_trading.single_run import only_user
     from ib_simulator.simulated_time import simulated_loop
+    from records.single_user import only_user
 
     loop = simulated_loop(args.speed)  # set before the client library is imported
     try:
         options = _options(args, environment)
-        with only_user(args.db or SIMULATED_DATABASE):
+        with only_user(args.db or SIMULATED_DATABASE, "day_trader"):
             return loop.run_until_complete(_simulate_sessions(args, options, clock, loop))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
@@ -222,8 +220,9 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
 
     from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
     from performance_config import read_hardware, tuned
+    from weekly.settings import WeeklySettings  # one `.env` serves both bots
 
-    for line in unknown_variables(environment, SETTINGS_CLASSES):
+    for line in unknown_variables(environment, (*SETTINGS_CLASSES, WeeklySettings)):
         log.warning(line)
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")

@@ -23,7 +23,6 @@ from day_trading.analysis_file import analysis_content
 from day_trading.entry_judge import EntryJudge
 from day_trading.evidence import gather_evidence
 from day_trading.gauges import measure_session
-from day_trading.kill_switch import KillSwitch
 from day_trading.leaving import leave
 from day_trading.model_advice import open_model_adviser
 from day_trading.options import TraderOptions, known_watchlist
@@ -31,6 +30,7 @@ from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
 from day_trading.symbol_scores import SymbolScores, nothing_fit
 from day_trading.universe import choose_universe, refuse_unknown
+from health.kill_switch import KillSwitch
 from health.workers import WorkerPool
 from market_hours import Clock, Session, TradingCalendar
 from observability import TradingHistory

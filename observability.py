@@ -28,15 +28,18 @@ from records.queries import (
     DAILY_METRICS,
     DECISIONS,
     EVALUATIONS,
+    FORECASTS,
     ORDER_INTENTS,
     PARAMETER_CHANGES,
     TRADES,
+    WEEKLY_CYCLES,
 )
 from records.retention import prune
 from records.rows import (
     DailyMetricsRow,
     DecisionRow,
     EvaluationRow,
+    ForecastRow,
     HealthRow,
     IntentChange,
     IntentRow,
@@ -44,6 +47,7 @@ from records.rows import (
     LlmCallRow,
     ParameterChangeRow,
     TradeRow,
+    WeeklyCycleRow,
 )
 from records.settings import RecordsSettings
 from records.statements import Statement
@@ -59,7 +63,16 @@ CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its 
 SIMULATED = "simulated"
 
 AnyRow = (
-    TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | LlmCallRow | DailyMetricsRow
+    TradeRow
+    | IntentRow
+    | DecisionRow
+    | HealthRow
+    | ParameterChangeRow
+    | EvaluationRow
+    | ForecastRow
+    | WeeklyCycleRow
+    | LlmCallRow
+    | DailyMetricsRow
 )
 RowT = TypeVar("RowT", bound=AnyRow)
 
@@ -175,6 +188,19 @@ class TradingHistory(HistoryReader):
         self._writer.submit_durable(
             [Statement(queries.REMOVE_EVALUATIONS, key), Statement(EVALUATIONS.insert, EVALUATIONS.values(row))]
         )
+
+    def commit_cycle(self, cycle: WeeklyCycleRow, forecasts: Sequence[ForecastRow] = ()) -> Future[None]:
+        """A cycle as it stands now, with forecasts made in it: all on disk when the future completes, or nothing.
+
+        The last word on a cycle stands.
+        """
+        rows = [Statement(FORECASTS.insert, FORECASTS.values(self._mine(each))) for each in forecasts]
+        row = Statement(queries.UPSERT_CYCLE, WEEKLY_CYCLES.values(self._mine(cycle)))
+        return self._writer.submit_durable([row, *rows])
+
+    def settle_forecast(self, forecast_id: str, outcome: float | None, score: float | None, now: datetime) -> None:
+        """What came of a forecast; None: nobody can say any more."""
+        self._writer.submit(queries.SETTLE_FORECAST, (outcome, score, utc_text(now), forecast_id))
 
     def record_daily_metrics(self, metrics: DailyMetricsRow) -> None:
         """One row per session, bot and mode; the last one stands."""

@@ -40,6 +40,7 @@ from trading.sync import Adoption
 log = logging.getLogger(__name__)
 
 
+AT_THE_OPEN = "OPG"  # time in force
 PATIENCE_S = 30  # the broker tells fees and order states within this time, or it is asked
 
 
@@ -71,6 +72,7 @@ class Bookkeeper:
         self.record = SessionRecord(history, session_date, market_of, new_id)
         self.earlier = EarlierFills(history, self.record, book, self.tracked)
         self.warnings: list[str] = []
+        self.doubtful: tuple[str, ...] = ()  # symbols of which earlier sessions left something that nobody can explain
         self.executions = 0
         self.foreign = 0
         self.reasons: dict[str, Reason] = {}  # intent_id -> why it sells now, where that is not its role's reason
@@ -136,6 +138,7 @@ class Bookkeeper:
             self.warn(line)
         for line in found.doubts:
             self.stop_entries(line)
+        self.doubtful = found.doubtful
 
     def unlisted(self, told: Collection[str]) -> list[str]:
         """Symbols of the ledger that are not among those of which rows were told."""
@@ -320,6 +323,8 @@ class Bookkeeper:
         known, policy = self.tracked.get(order_ref), codes.code(code).policy
         if policy is codes.Policy.DEGRADE_DATA:
             self.warn(f"gateway message {code}, {codes.code(code).meaning}: no entries on data that is lost")
+        elif known is not None and known.intent.tif == AT_THE_OPEN and code == codes.NOT_BEFORE:
+            log.info("%s: its order waits for the open", known.intent.symbol)
         elif known is not None and policy is not codes.Policy.CANCEL_ANSWER:
             self.warn(f"{known.intent.symbol}: gateway message {code} about its {known.intent.role} order: {text}")
             if known.intent.role is Role.ENTRY and code in codes.NOT_FOR_THIS_ACCOUNT:

@@ -9,14 +9,14 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
-from day_trading.kill_switch import KillSwitch
+from health.kill_switch import KillSwitch
 from llm.settings import LlmSettings
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
 from telemetry.settings import TelemetrySettings
 from tools import VendorSettings
 from trading.contradictions import contradictions
-from trading.settings import RiskSettings, SafetySettings, StrategySettings
+from trading.settings import AllocationSettings, RiskSettings, SafetySettings, StrategySettings
 from utils import Environment, Misconfigured, load_settings
 
 SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields are variables of `.env`
@@ -29,6 +29,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     PerformanceSettings,
     TelemetrySettings,
     RecordsSettings,
+    AllocationSettings,
 )
 
 
@@ -44,6 +45,7 @@ class DayTraderConfiguration:
     records: RecordsSettings
     llm: LlmSettings
     vendors: VendorSettings
+    allocation: AllocationSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -57,11 +59,15 @@ class DayTraderConfiguration:
             records=load_settings(RecordsSettings, environment),
             llm=load_settings(LlmSettings, environment),
             vendors=load_settings(VendorSettings, environment),
+            allocation=load_settings(AllocationSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:
         """What is wrong with the settings together and with the command line. Raises Misconfigured, in one line."""
         KillSwitch(Path(self.safety.kill_switch_file)).refuse_nonsense()
-        faults = list(contradictions(self.strategy, self.risk, self.safety, allocation, consents))
+        faults = [
+            *contradictions(self.strategy, self.risk, self.safety, allocation, consents),
+            *self.allocation.contradictions_of_day_trader(allocation),
+        ]
         if faults:
             raise Misconfigured(" | ".join(faults))

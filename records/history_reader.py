@@ -19,22 +19,27 @@ from records.queries import (
     DENIALS,
     EVALUATIONS,
     FILLS,
+    FORECASTS,
     OPEN_POSITIONS,
     ORDER_INTENTS,
     ROUND_TRIPS,
     TRADES,
+    WEEKLY_CYCLES,
 )
 from records.rows import (
     DailyMetricsRow,
     DenialRow,
     EvaluationRow,
     FillRow,
+    ForecastRow,
     HealthRow,
     IntentRow,
     LlmCallRow,
     PositionRow,
     RoundTripRow,
+    Settled,
     TradeRow,
+    WeeklyCycleRow,
 )
 from records.tables import Table, utc_text
 
@@ -142,6 +147,11 @@ class HistoryReader:
         found = self._read(queries.SELECT_UNBOOKED_INTENTS, [self.mode, self.bot, before])
         return ORDER_INTENTS.rows(found)
 
+    def queued_intents(self, first: str, before: str) -> list[IntentRow]:
+        """Orders of this bot for the opens of a range of sessions without an execution on record, nor an end."""
+        found = self._read(queries.SELECT_QUEUED_INTENTS, [self.mode, self.bot, first, before])
+        return ORDER_INTENTS.rows(found)
+
     def highest_order_id(self, client_id: int) -> int:
         """The highest order id that this client id ever used here; 0 when it used none."""
         highest = self._highest_order_ids
@@ -181,6 +191,23 @@ class HistoryReader:
     def evaluations(self, session_date: str, bot: str | None = None) -> list[EvaluationRow]:
         """What was learned from a session, in the order of time."""
         return EVALUATIONS.rows(self._read(queries.SELECT_EVALUATIONS, [session_date, bot or self.bot, self.mode]))
+
+    def open_forecasts(self) -> list[ForecastRow]:
+        """Forecasts of this bot that are not settled, in the order of their making."""
+        return FORECASTS.rows(self._read(queries.SELECT_OPEN_FORECASTS, [self.bot, self.mode]))
+
+    def settled_forecasts(self) -> list[Settled]:
+        """Probabilities that this bot was told and what came, in the order of their making."""
+        return [Settled(*row) for row in self._read(queries.SELECT_SETTLED_FORECASTS, [self.bot, self.mode])]
+
+    def weekly_cycles(self, most: int) -> list[WeeklyCycleRow]:
+        """The last `most` cycles of this bot, the newest first."""
+        return WEEKLY_CYCLES.rows(self._read(queries.SELECT_CYCLES, [self.bot, self.mode, most]))
+
+    def count_weekly_cycles(self, session_date: str | None = None) -> int:
+        """How many cycles of this bot are on record, of a session or of all."""
+        first, last = (session_date, session_date) if session_date is not None else ("", "9999")
+        return int(self._read(queries.COUNT_CYCLES, [self.bot, self.mode, first, last])[0][0])
 
     def _range(self, first: str, last: str, bot: str | None) -> list[str]:
         return [first, last, bot or self.bot, self.mode]

@@ -14,6 +14,7 @@ from records.rows import (
     DenialRow,
     EvaluationRow,
     FillRow,
+    ForecastRow,
     HealthRow,
     IntentChange,
     IntentRow,
@@ -21,6 +22,7 @@ from records.rows import (
     PositionRow,
     RoundTripRow,
     TradeRow,
+    WeeklyCycleRow,
 )
 from records.tables import Table, column_of
 
@@ -30,6 +32,8 @@ DECISIONS = Table("decisions", DecisionRow)
 AGENT_HEALTH = Table("agent_health", HealthRow)
 PARAMETER_CHANGES = Table("parameter_changes", ParameterChangeRow)
 EVALUATIONS = Table("evaluations", EvaluationRow)
+FORECASTS = Table("forecasts", ForecastRow)
+WEEKLY_CYCLES = Table("weekly_cycles", WeeklyCycleRow)
 DAILY_METRICS = Table("daily_metrics", DailyMetricsRow)
 OPEN_POSITIONS = Table("open_positions", PositionRow)
 ROUND_TRIPS = Table("round_trips", RoundTripRow)
@@ -89,6 +93,11 @@ SELECT_UNBOOKED_INTENTS = (
     "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date < ? AND filled_quantity > "
     "(SELECT COALESCE(SUM(quantity), 0) FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
 )
+SELECT_QUEUED_INTENTS = (
+    "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date >= ? AND session_date < ? "
+    "AND tif = 'OPG' AND state NOT IN ('filled', 'cancelled', 'rejected') "
+    "AND NOT EXISTS (SELECT 1 FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
+)
 SELECT_META = "SELECT value FROM meta WHERE key = ?"
 SELECT_SESSION = selection(TRADES, ("mode", "session_date", "bot"), IN_ORDER_OF_TIME)
 SELECT_BETWEEN = f"SELECT * FROM trades WHERE timestamp >= ? AND timestamp < ? AND mode = ? ORDER BY {IN_ORDER_OF_TIME}"
@@ -143,6 +152,21 @@ SELECT_DAILY_METRICS = (
 SELECT_EVALUATIONS = (
     "SELECT * FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, evaluation_id"
 )
+UPSERT_CYCLE = f"{WEEKLY_CYCLES.insert} ON CONFLICT (cycle_id, bot, mode) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in WEEKLY_CYCLES.columns
+)
+SELECT_CYCLES = (
+    "SELECT * FROM weekly_cycles WHERE bot = ? AND mode = ? ORDER BY session_date DESC, started_at DESC LIMIT ?"
+)
+COUNT_CYCLES = "SELECT COUNT(*) FROM weekly_cycles WHERE bot = ? AND mode = ? AND session_date BETWEEN ? AND ?"
+SETTLE_FORECAST = "UPDATE forecasts SET outcome = ?, score = ?, resolved_at = ? WHERE forecast_id = ?"
+SELECT_OPEN_FORECASTS = (
+    "SELECT * FROM forecasts WHERE bot = ? AND mode = ? AND resolved_at IS NULL ORDER BY timestamp, forecast_id"
+)
+SELECT_SETTLED_FORECASTS = (
+    "SELECT source, session_date, due_at, probability, outcome FROM forecasts "
+    "WHERE bot = ? AND mode = ? AND outcome IS NOT NULL ORDER BY timestamp"
+)
 REMOVE_EVALUATIONS = "DELETE FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? AND source = ?"
 
 QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that needs it
@@ -154,4 +178,7 @@ QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that
     "order_intents_client_order": SELECT_HIGHEST_ORDER_ID,
     "order_intents_entries": SELECT_ENTRIES_TRIED,
     "decisions_refused": SELECT_REFUSED,
+    "weekly_cycles_session": SELECT_CYCLES,
+    "forecasts_open": SELECT_OPEN_FORECASTS,
+    "forecasts_settled": SELECT_SETTLED_FORECASTS,
 }

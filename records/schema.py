@@ -340,6 +340,28 @@ SELECT bot, mode, symbol, quantity, quantity * avg_price AS cost_basis, avg_pric
 
 _TODAY = "CREATE VIEW today AS SELECT * FROM trades WHERE session_date = (SELECT MAX(session_date) FROM trades)"
 
+# One row per cycle of the weekly bot: its plan is here before its first order is sent.
+_WEEKLY_CYCLES = f"""
+CREATE TABLE weekly_cycles (
+    cycle_id TEXT NOT NULL,
+    {_who()},
+    {_day("session_date")},
+    {_time("started_at")} NOT NULL,
+    {_time("updated_at")} NOT NULL,
+    {_one_of("stage", "analysed", "planned", "queued", "trading", "done")},
+    why TEXT,
+    snapshot_sha256 TEXT,
+    snapshot_file TEXT,
+    net_liquidation REAL,
+    capital REAL,
+    {_json("plan")},
+    {_json("target")},
+    {_json("positions")},
+    {_json("summary")},
+    PRIMARY KEY (cycle_id, bot, mode)
+) STRICT
+"""
+
 # What the health monitor samples, finds and does. `findings` is a list of {measure, subject, severity, value}.
 _HEALTH_COLUMNS = (
     "disk_free_mb REAL",
@@ -376,5 +398,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
         "CREATE INDEX order_intents_entries ON order_intents (session_date, bot, mode) WHERE role = 'entry'",
         "CREATE INDEX decisions_refused ON decisions (session_date, bot, mode) "
         "WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL",
+    ),
+    (
+        _WEEKLY_CYCLES,
+        "CREATE INDEX weekly_cycles_session ON weekly_cycles (bot, mode, session_date, started_at)",
+        "CREATE INDEX forecasts_open ON forecasts (bot, mode) WHERE resolved_at IS NULL",
+        "CREATE INDEX forecasts_settled ON forecasts (bot, mode, timestamp) WHERE outcome IS NOT NULL",
     ),
 )

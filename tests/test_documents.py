@@ -24,12 +24,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import day_trader
-import main
 import performance_config
 from commands import DONE, FAULT, STOPPED_BY_RULE, WRONG_USAGE
 from day_trading import __main__ as analysis
 from day_trading.command_line import build_parser
-from day_trading.settings import SETTINGS_CLASSES
+from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER
 from ib_simulator import __main__ as simulator
 from llm import __main__ as llm
 from observability import TradingHistory
@@ -40,12 +39,15 @@ from tests.test_floors import product_sources
 from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings
 from utils import load_settings, read_environment, unknown_variables
+from weekly import command_line as weekly
+from weekly.settings import SETTINGS_CLASSES as OF_WEEKLY_BOT
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
 RISK_RULES = ROOT / "Documentation" / "RISK_RULES.md"
-CONFIGURATION = ROOT / "Documentation" / "DAY_TRADER_CONFIGURATION.md"
+CONFIGURATION = [ROOT / "Documentation" / name for name in ("DAY_TRADER_CONFIGURATION.md", "WEEKLY_BOT.md")]
+SETTINGS_CLASSES = tuple(dict.fromkeys([*OF_DAY_TRADER, *OF_WEEKLY_BOT]))
 GATEWAY = ROOT / "Documentation" / "SIMULATED_GATEWAY.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "Documentation").glob("*.md"))]
 
@@ -58,7 +60,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
 ENTRIES = {  # what follows `python` -> its command line
     "day_trader.py": build_parser(),
-    "main.py": main.build_parser(),
+    "main.py": weekly.build_parser(),
     "performance_config.py": performance_config.build_parser(),
     SIMULATOR: simulator.build_parser(),
     RECORDS: records.build_parser(),
@@ -70,6 +72,7 @@ WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
     "backups/",
+    "reports/weekly/",
     "vendor_cache/",
     "logs/day_trader.log",
     "research.db",
@@ -78,6 +81,7 @@ WRITTEN_BY_THE_PROGRAM = {
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",
     "llm_budget.db",
     "llm_history.db",
+    "reports/weekly/snapshots/",
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data
 SKIPPED_FOLDERS = {"logs", "reports", "__pycache__"}  # what runs leave behind
@@ -152,7 +156,7 @@ def example_lines() -> dict[str, str]:
 def configuration_rows() -> dict[str, Row]:
     """The tables of the configuration document: variable -> the rest of its row."""
     rows = {}
-    for line in CONFIGURATION.read_text(encoding="utf-8").splitlines():
+    for line in "".join(document.read_text(encoding="utf-8") for document in CONFIGURATION).splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if match := re.fullmatch(r"`([A-Z][A-Z0-9_]*)`", cells[0]):
             default, allowed, meaning = cells[1:]

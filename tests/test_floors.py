@@ -36,6 +36,7 @@ FLOORS = {  # top-level module or package -> floor; imports go down only
     "self_evaluation": 5,
     "continuous_improvement": 6,
     "day_trading": 6,
+    "weekly": 6,
     "agents": 7,
     "day_trading_agents": 7,
     "day_trader": 8,

@@ -22,6 +22,7 @@ CHECKS = [
     *("schema", "write-ahead log", "index trades_timestamp", "index trades_symbol_timestamp"),
     *("index trades_session_date_bot", "index agent_health_timestamp", "index order_intents_open"),
     *("index order_intents_client_order", "index order_intents_entries", "index decisions_refused"),
+    *("index weekly_cycles_session", "index forecasts_open", "index forecasts_settled"),
     *("SQLite cache", "SQLite memory map"),
     "last run of day_trader",
 ]
