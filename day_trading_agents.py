@@ -269,7 +269,9 @@ class IntradayTrader:
         book.limits = self._options.risk.limits(
             book.equity_at_open * self._allocation_ppm // 1_000_000, book.equity_at_open
         )
-        self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
+        self._budget = symbol_budget(
+            book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries), self._parameters.position_bps
+        )
 
     # The session
 

@@ -161,6 +161,7 @@ def _typed(parameters: Parameters) -> Parameters:
         int(parameters.stop_loss_bps),
         float(parameters.rsi_cap),
         float(parameters.atr_floor_pct),
+        int(parameters.position_bps),
     )
 
 

@@ -32,6 +32,7 @@ FLOORS = {  # top-level module or package -> floor; imports go down only
     "research": 4,
     "dashboard": 4,
     "ib_simulator": 4,
+    "improvement": 5,
     "self_evaluation": 5,
     "continuous_improvement": 6,
     "day_trading": 6,
