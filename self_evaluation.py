@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,9 +16,12 @@ from evidence.insights import Denial, Insight, Material, insights
 from evidence.metrics import Value, measured
 from evidence.plain import plain
 from evidence.position_size import duration_analysis, idle_capital, size_analysis
+from evidence.suggestions import Priority, Suggestion, a_step
 from evidence.too_few import TooFew
 from evidence.trips import GROUPINGS, TradingDay, Trip, grouped
 from health.monitor import HealthMonitor
+from llm.adviser import Adviser, FiguresRead
+from llm.outcomes import Abstained
 from observability import TradingHistory
 from records.evidence_trips import trip_of
 from records.rows import DailyMetricsRow, EvaluationRow, FillRow, RoundTripRow
@@ -28,6 +32,13 @@ FIRST_SESSION = "0001-01-01"
 INSIGHT_SESSIONS = timedelta(days=28)  # how far back the rules look beyond the day: twenty sessions
 SHORT = frozenset({"round_trips", "win_rate_pct", "total_pnl_usd", "expectancy_usd", "slippage_bps"})
 BY_RULES = "rules"
+BY_MODEL = "llm"  # the rule of a finding that a language model made
+READ_BY_A_MODEL = (  # metrics that its prompt shows, beside their groups
+    *("round_trips", "wins", "losses", "win_rate_pct", "total_pnl_usd", "profit_factor", "average_win_usd"),
+    *("average_loss_usd", "max_drawdown_usd", "commissions_usd", "slippage_bps", "average_duration_s"),
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +141,7 @@ class PerformanceAnalyzer:
 
 
 class DailyInsights:
-    """Why a session went as it did, in `evaluations`. Other sources than the rules hand theirs to `record`."""
+    """Why a session went as it did, in `evaluations`: by fixed rules always, by a language model where there is one."""
 
     def __init__(self, history: TradingHistory, analyzer: PerformanceAnalyzer) -> None:
         self._history = history
@@ -156,6 +167,24 @@ class DailyInsights:
         )
         self.record(BY_RULES, day, found, now, metrics=metrics)
         return found
+
+    async def by_model(
+        self, adviser: Adviser, facts: SessionFacts, metrics: DailyMetricsRow, found: Sequence[Insight], now: datetime
+    ) -> tuple[Insight, ...]:
+        """Record and return what a model reads in the figures of a session and in what the rules `found`.
+
+        It names directions; the step is a session's, within the bounds. Nothing when it abstains, which is logged.
+        """
+        if not metrics.round_trips:
+            return ()
+        read = await adviser.insights(_figures(facts, metrics, found))
+        if isinstance(read, Abstained):
+            log.info("no insights of a model: %s, %s", read.reason, read.detail)
+            return ()
+        insights_of_model = _as_insights(read, facts.parameters)
+        day = facts.session_date.isoformat()
+        self.record(read.model, day, insights_of_model, now, llm_call_id=read.llm_call_id)
+        return insights_of_model
 
     def record(
         self,
@@ -183,6 +212,45 @@ class DailyInsights:
                 llm_call_id=llm_call_id,
             )
         )
+
+
+def _figures(facts: SessionFacts, metrics: DailyMetricsRow, found: Sequence[Insight]) -> dict[str, Any]:
+    """What a model is shown: numbers and our own words, nothing that somebody outside wrote."""
+    return {
+        "metrics": {name: _rounded(getattr(metrics, name)) for name in READ_BY_A_MODEL},
+        "exit_reasons": metrics.exit_reasons,
+        "by": _rounded((metrics.detail or {}).get("by", {})),
+        "parameters": dict(facts.parameters),
+        "refusals": dict(facts.judgements),
+        "found_by_rules": [insight.words for insight in found],
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers with two decimals: they are quoted as they stand."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return round(value, 2) if isinstance(value, float) else value
+
+
+def _as_insights(read: FiguresRead, present: Mapping[str, float]) -> tuple[Insight, ...]:
+    """A model's texts, and its suggestions where they change something."""
+    said_by = {"model": read.model}
+    texts = [Insight(rule=BY_MODEL, words=words, numbers=said_by) for words in read.insights]
+    for each in read.suggestions:
+        value = a_step(each.parameter, present[each.parameter], up=each.direction == "raise")
+        if value is None:
+            continue
+        suggestion = Suggestion(
+            parameter=each.parameter,
+            new_value=value,
+            source=BY_MODEL,
+            reason=each.reason,
+            priority=Priority(each.priority),
+            evidence={"llm_call_id": read.llm_call_id, "direction": each.direction},
+        )
+        texts.append(Insight(rule=BY_MODEL, words=each.reason, numbers=said_by, suggestion=suggestion))
+    return tuple(texts)
 
 
 def _weeks_before(session_date: date) -> str:
