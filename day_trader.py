@@ -232,6 +232,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         performance=tuned(settings.performance, read_hardware(database.parent)),
         records=settings.records,
         vendors=None if simulated else settings.vendors,
+        llm=settings.llm,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from evidence.excursions import PriceBars
+from evidence.insights import Insight
 from evidence.plain import plain
-from market_hours import Session
+from llm.opening import advising
+from llm.settings import LlmSettings
+from market_hours import Clock, Session
 from observability import TradingHistory
+from records.rows import DailyMetricsRow
 from self_evaluation import DailyInsights, PerformanceAnalyzer, SessionFacts
 from trading.bars import Bar
 from trading.day_report import DayReport
@@ -24,24 +27,36 @@ log = logging.getLogger(__name__)
 CENT_USD = 0.01
 
 
-def evaluated(
-    report: DayReport, session: Session, bars: Mapping[str, Sequence[Bar]], history: TradingHistory, now: datetime
+async def evaluated(
+    report: DayReport,
+    session: Session,
+    bars: Mapping[str, Sequence[Bar]],
+    history: TradingHistory,
+    clock: Clock,
+    llm: LlmSettings | None = None,
 ) -> DayReport:
     """`report` with all metrics and insights, which are kept in the database. Not for dry runs: they earn no return.
+
+    The models of `llm` are asked last: the rules' findings are on record by then.
 
     Whatever goes wrong here is logged and becomes a warning of the report: the next session does not depend on it.
     """
     if not report.equity_at_open_usd:
         return report  # the gateway was not reached: nothing was traded, and no return can be told
     try:
-        return _evaluated(report, session, bars, history, now)
+        return await _evaluated(report, session, bars, history, clock, llm)
     except Exception as error:
         log.exception("the session was not evaluated; its trades are on record and the next session is not affected")
         return replace(report, warnings=(*report.warnings, f"the session was not evaluated: {error}"))
 
 
-def _evaluated(
-    report: DayReport, session: Session, bars: Mapping[str, Sequence[Bar]], history: TradingHistory, now: datetime
+async def _evaluated(
+    report: DayReport,
+    session: Session,
+    bars: Mapping[str, Sequence[Bar]],
+    history: TradingHistory,
+    clock: Clock,
+    llm: LlmSettings | None,
 ) -> DayReport:
     facts = SessionFacts(
         session_date=report.session_date,
@@ -55,7 +70,10 @@ def _evaluated(
     analyzer = PerformanceAnalyzer(history)
     row = analyzer.evaluate(facts)
     prices = {symbol: price_bars(each) for symbol, each in bars.items() if each}
-    found = DailyInsights(history, analyzer).by_rules(facts, row, prices, now)
+    insights = DailyInsights(history, analyzer)
+    found = insights.by_rules(facts, row, prices, clock.now())
+    if llm is not None:
+        found += await _of_a_model(llm, insights, facts, row, found, history, clock)
     booked_usd = report.metrics["total_pnl_usd"]
     warnings = report.warnings
     if abs(row.total_pnl_usd - booked_usd) >= CENT_USD:
@@ -67,6 +85,20 @@ def _evaluated(
         insights=tuple(plain(insight) for insight in found),
         warnings=warnings,
     )
+
+
+async def _of_a_model(
+    llm: LlmSettings,
+    insights: DailyInsights,
+    facts: SessionFacts,
+    metrics: DailyMetricsRow,
+    found: Sequence[Insight],
+    history: TradingHistory,
+    clock: Clock,
+) -> tuple[Insight, ...]:
+    """What a model has to add. After the close the models of an open market are meant: it is their hour."""
+    async with advising(llm, clock=clock, call_log=history, force_online=True) as adviser:
+        return await insights.by_model(adviser, facts, metrics, found, clock.now()) if adviser is not None else ()
 
 
 def price_bars(bars: Sequence[Bar]) -> PriceBars:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.trading_desk import DeskOptions
+from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
 from performance_config import PerformanceConfig
 from records.settings import RecordsSettings
@@ -34,7 +35,9 @@ class TraderOptions:
     desk: DeskOptions
     records: RecordsSettings = field(default_factory=RecordsSettings)
     vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
+    llm: LlmSettings | None = None  # None: no language model is asked
     adviser: Adviser | None = None
+    variant: str = "baseline"  # of the session, as `trades.variant` has it
 
 
 def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:

@@ -40,7 +40,7 @@ async def traded_day(
     """Trade the session, measure and tell it, and put its records away. Raises what ended it early, after all that."""
     report = await trader.run(universe)
     if not options.desk.dry_run:
-        report = evaluated(report, session, trader.bars, history, clock.now())
+        report = await evaluated(report, session, trader.bars, history, clock, options.llm)
     tell(report, log_dir)
     history.end_session(session.date.isoformat(), clock.now())
     if clock.is_real:  # simulated bars are in their file, or follow from their seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -21,11 +22,12 @@ from evidence.days import SharpeEvidence
 from evidence.insights import Insight
 from evidence.suggestions import Priority, Suggestion
 from evidence.trips import GROUPINGS, Trip
-from market_hours import new_york_calendar
+from market_hours import Session, new_york_calendar
 from observability import TradingHistory
 from records.rows import DailyMetricsRow
 from self_evaluation import BY_RULES, DailyInsights, PerformanceAnalyzer, SessionFacts
 from tests.gateway_world import minute
+from tests.llm.world import FixedClock
 from tests.simulated_runs import DATABASE, run
 from tests.test_simulated_day import played
 from trading.bars import Bar
@@ -277,6 +279,10 @@ def test_a_suggestion_is_kept_with_its_evidence(tmp_path: Path) -> None:
 # The close of a day by itself
 
 
+def close_of(report: DayReport, session: Session, history: TradingHistory) -> DayReport:
+    return asyncio.run(evaluated(report, session, {}, history, FixedClock(report.ended_at)))
+
+
 def report_of_a_day(folder: Path) -> DayReport:
     return played(folder, minute("09:51", 100.18, 101.70, 100.18, 101.65, 6_000)).report
 
@@ -293,7 +299,7 @@ def test_an_evaluation_that_fails_becomes_a_warning_and_the_report_stands(
 
     monkeypatch.setattr("self_evaluation.measured", fail)
     with TradingHistory(tmp_path / "other.db", bot="day_trader", mode="simulated") as history:
-        told = evaluated(report, session, {}, history, report.ended_at)
+        told = close_of(report, session, history)
     assert told.warnings == (*report.warnings, "the session was not evaluated: a day without hours")
     assert told.metrics == report.metrics
 
@@ -303,7 +309,7 @@ def test_book_and_database_that_differ_are_told(tmp_path: Path) -> None:
     session = new_york_calendar(report.session_date).session_on(report.session_date)
     assert session is not None
     with TradingHistory(tmp_path / "empty.db", bot="day_trader", mode="simulated") as history:
-        told = evaluated(report, session, {}, history, report.ended_at)
+        told = close_of(report, session, history)
     assert len(told.warnings) == 1
     assert "the database has a result of +0.00 USD" in told.warnings[0]
 
@@ -313,7 +319,7 @@ def test_a_day_without_a_gateway_is_not_evaluated(tmp_path: Path) -> None:
     session = new_york_calendar(report.session_date).session_on(report.session_date)
     assert session is not None
     with TradingHistory(tmp_path / "empty.db", bot="day_trader", mode="simulated") as history:
-        assert evaluated(report, session, {}, history, report.ended_at) is report
+        assert close_of(report, session, history) is report
         assert history.daily_metrics_between(FIRST, "2030-01-01") == []
 
 

@@ -142,7 +142,8 @@ def _insight_lines(report: DayReport) -> list[str]:
     """What stood out, wrapped."""
     lines: list[str] = []
     for insight in report.insights:
-        wrapped = textwrap.wrap(insight["words"], LINE_WIDTH - 2)
+        by_whom = f" ({model})" if (model := insight["numbers"].get("model")) else ""
+        wrapped = textwrap.wrap(insight["words"] + by_whom, LINE_WIDTH - 2)
         lines += [f"{'- ' if n == 0 else '  '}{line}" for n, line in enumerate(wrapped)]
     return ["what stood out", *lines] if lines else []
 
