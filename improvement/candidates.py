@@ -33,12 +33,15 @@ FAMILY_SIZE = len(BOUNDS) * len(STEP_SHARES) + len(PRESETS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """Another set, who suggested it and why. `source` is the source of `parameter_changes` of the highest priority."""
+    """Another set, who speaks for it and why. `source`, one of `parameter_changes`, is that of the strongest voice;
+    `suggested` tells that somebody meant it for the next session.
+    """
 
     parameters: ParameterSet
     source: str
     priority: Priority
     reasons: tuple[str, ...]
+    suggested: bool = False
 
 
 def candidates(
@@ -50,14 +53,14 @@ def candidates(
     for suggestion in suggestions:
         member = _nearest(members.get(suggestion.parameter, ()), present, suggestion, equal_share_pct)
         if member is not None:
-            found[member] = _supported(found[member], suggestion.source, suggestion.priority, suggestion.reason)
+            found[member] = _supported(found[member], suggestion.source, suggestion.priority, suggestion.reason, True)
     for kind, preset in PRESETS.items():
         moved = towards(present, preset, equal_share_pct)
         if moved != present:
-            priority, when = (Priority.HIGH, "it is") if kind is regime else (Priority.LOW, "it is not")
-            reason = f"a step towards the preset of {kind.value}, which {when} now"
+            priority = Priority.HIGH if kind is regime else Priority.LOW
             nothing = Candidate(parameters=moved, source="regime", priority=priority, reasons=())
-            found[moved] = _supported(found.get(moved, nothing), "regime", priority, reason)
+            reason = f"a step towards the preset of {kind.value}"
+            found[moved] = _supported(found.get(moved, nothing), "regime", priority, reason, kind is regime)
     return tuple(found[key] for key in sorted(found, key=str))
 
 
@@ -87,7 +90,7 @@ def _nearest(
     return min(near, key=lambda member: abs(_value(member, name, equal_share_pct) - wanted), default=None)
 
 
-def _supported(candidate: Candidate, source: str, priority: Priority, reason: str) -> Candidate:
+def _supported(candidate: Candidate, source: str, priority: Priority, reason: str, suggested: bool) -> Candidate:
     """With one more voice for it; the source of the strongest voice is named, a voice before search."""
     is_stronger = RANKS.index(priority) >= RANKS.index(candidate.priority)
     return replace(
@@ -95,6 +98,7 @@ def _supported(candidate: Candidate, source: str, priority: Priority, reason: st
         source=source if is_stronger else candidate.source,
         priority=priority if is_stronger else candidate.priority,
         reasons=(*candidate.reasons, reason),
+        suggested=candidate.suggested or suggested,
     )
 
 

@@ -92,6 +92,9 @@ def gate(
 ) -> tuple[Judged, ...]:
     """Every candidate's verdict, in their order. `trials_before` counts other trials that were ever made."""
     trials = max(FAMILY_SIZE, trials_before + len(candidates))
+    sessions = len(replays.sessions)
+    if sessions < LEAST_SESSIONS:
+        return tuple(_too_few(candidate, sessions, 0, trials) for candidate in candidates)
     results = replays.bps([present, *(each.parameters for each in candidates)])
     return tuple(
         _judged(candidate, present, results[0], own, replays, trials)
@@ -99,15 +102,17 @@ def gate(
     )
 
 
+def _too_few(candidate: Candidate, sessions: int, differing: int, trials: int) -> Judged:
+    return Judged(candidate=candidate, verdict=Verdict.TOO_FEW, sessions=sessions, differing=differing, trials=trials)
+
+
 def _judged(
     candidate: Candidate, present: ParameterSet, usual: Floats, own: Floats, replays: Replays, trials: int
 ) -> Judged:
     differences = own - usual
     sessions, differing = len(differences), int((differences != 0).sum())
-    if sessions < LEAST_SESSIONS or differing <= DAYS_WITHOUT_A_VERDICT:
-        return Judged(
-            candidate=candidate, verdict=Verdict.TOO_FEW, sessions=sessions, differing=differing, trials=trials
-        )
+    if differing <= DAYS_WITHOUT_A_VERDICT:
+        return _too_few(candidate, sessions, differing, trials)
     effect, interval = float(differences.mean()), interval_of(differences, ALPHA / trials)
     depth, present_depth = drawdown_bps(own), drawdown_bps(usual)
     stressed = None
