@@ -39,6 +39,7 @@ def decide(
     live_bps: Mapping[str, float],
     equal_share_pct: float,
     frozen: str = "",
+    experiments: bool = True,
 ) -> Decision:
     """Judge all candidates, the experiment and the last change, and plan the next session.
 
@@ -58,6 +59,7 @@ def decide(
         replays=replays,
         live_bps=live_bps,
         frozen=frozen,
+        experiments=experiments,
     )
     return Decision(judged=judged, standing=standing, watched=watched, next=plan_next(memory, found))
 

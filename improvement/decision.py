@@ -74,7 +74,8 @@ class NextSession:
 class Findings:
     """All that is known after a session. `standing` is of the running experiment, `watched` of the last change.
 
-    `live_bps` is session -> live result under the set in force; `frozen` says why nothing may change, or is empty.
+    `live_bps` is session -> live result under the set in force; `frozen` says why nothing may change, or is empty;
+    `experiments` whether sessions may alternate.
     """
 
     session_date: str
@@ -85,6 +86,7 @@ class Findings:
     replays: Replays
     live_bps: Mapping[str, float]
     frozen: str = ""
+    experiments: bool = True
 
 
 def plan_next(memory: Memory, found: Findings) -> NextSession:
@@ -175,6 +177,8 @@ def _changed(memory: Memory, change: Change, promised_bps: float | None, found: 
 
 def _with_experiment(memory: Memory, found: Findings) -> NextSession:
     """The next session under the set in force or its rival."""
+    if not found.experiments:
+        return _unchanged(replace(memory, experiment=None), found, ())
     experiment, notes = memory.experiment, tuple[str, ...]()
     if experiment is None and memory.sessions >= memory.slot_free_at:
         experiment = _new_experiment(memory, found)

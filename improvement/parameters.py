@@ -48,6 +48,10 @@ class ParameterSet:
         """name -> value, in a fixed order."""
         return {name: getattr(self, name) for name in NAMES}
 
+    def numbers(self, equal_share_pct: float) -> dict[str, float]:
+        """name -> value as a number; an equal share is worth `equal_share_pct` of the account."""
+        return {name: equal_share_pct if value is None else value for name, value in self.values().items()}
+
     def differences(self, other: ParameterSet) -> dict[str, tuple[float | None, float | None]]:
         """name -> value here and there, of what differs."""
         there = other.values()

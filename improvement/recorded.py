@@ -66,7 +66,9 @@ class RecordedSessions:
     The same question is answered once: results are kept by set. Below `LEAST_SESSIONS` nothing is compiled.
     """
 
-    def __init__(self, plans: Sequence[SessionPlan], source: BarSource, risk: RiskSettings, *, minute_atr: bool) -> None:
+    def __init__(
+        self, plans: Sequence[SessionPlan], source: BarSource, risk: RiskSettings, *, minute_atr: bool
+    ) -> None:
         self._source = source
         self._risk = risk
         self._minute_atr = minute_atr

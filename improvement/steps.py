@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -15,6 +15,7 @@ from improvement.experiment import BASELINE, Experiment
 from improvement.gate import LEAST_SESSIONS
 from improvement.ledger import UNDOES, last_step, rows_of
 from improvement.material import Material
+from improvement.parameters import ParameterSet
 from improvement.remembering import memory_to_json
 from records.rows import ChangeSource, ExperimentDayRow, ImprovementStep, ParameterChangeRow
 
@@ -61,26 +62,21 @@ def insights(material: Material) -> Outcome:
     return Outcome(detail=cast(dict[str, Any], plain(detail)))
 
 
-def regime(daily: RegimeReading | None, intraday: RegimeReading | None) -> Outcome:
-    """The regime that the next session is expected to begin in: the daily one where it is known."""
-    expected = daily or intraday
-    detail = {
-        "next": None if expected is None else expected.regime.value,
-        "from": None if expected is None else "days" if daily is not None else "minutes",
-        "daily": daily,
-        "intraday": intraday,
-    }
-    return Outcome(detail=cast(dict[str, Any], plain(detail)))
+def regime(reading: RegimeReading | None) -> Outcome:
+    """The regime that the next session is expected to begin in: that of the last minute."""
+    return Outcome(detail={"next": None if reading is None else reading.regime.value, "reading": plain(reading)})
 
 
-def regime_of(detail: dict[str, Any]) -> Regime | None:
+def regime_of(detail: Mapping[str, Any]) -> Regime | None:
     """What the step `regime` said of the next session."""
     return None if detail["next"] is None else Regime(detail["next"])
 
 
 def suggestions(decision: Decision) -> Outcome:
     """Every candidate with its verdict and its evidence."""
-    return Outcome(detail={"judged": plain(decision.judged), "watched": plain(decision.watched)})
+    present = _present(decision)
+    judged, watched = plain(decision.judged), plain(decision.watched)
+    return Outcome(detail={"present": present.values(), "judged": judged, "watched": watched})
 
 
 def experiment(material: Material, decision: Decision) -> Outcome:
@@ -156,14 +152,12 @@ def _taken(
 
 def _untaken(material: Material, decision: Decision, now: datetime) -> list[ParameterChangeRow]:
     """What was suggested for the next session and not taken, with its verdict."""
-    following = decision.next
-    old = following.present if following.change is None else following.change.old
     return [
         row
         for judged in decision.judged
-        if judged.candidate.suggested and judged.candidate.parameters != following.parameters
+        if judged.candidate.suggested and judged.candidate.parameters != decision.next.parameters
         for row in rows_of(
-            old,
+            _present(decision),
             judged.candidate.parameters,
             source=cast(ChangeSource, judged.candidate.source),
             reason=f"not applied, {judged.verdict.value}: {'; '.join(judged.candidate.reasons)}",
@@ -173,3 +167,9 @@ def _untaken(material: Material, decision: Decision, now: datetime) -> list[Para
             applied=False,
         )
     ]
+
+
+def _present(decision: Decision) -> ParameterSet:
+    """What was in force when the decision was made."""
+    change = decision.next.change
+    return decision.next.present if change is None else change.old
