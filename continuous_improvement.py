@@ -15,7 +15,6 @@ if __name__ == "__main__":
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 from evidence.regime import DAILY, INTRADAY, Regime, RegimeReading, RegimeRule, RegimeTracker
 from improvement import steps
+from improvement.assignment import Assignment
 from improvement.deciding import Decision, decide
 from improvement.decision import Memory
 from improvement.experiment import BASELINE, Experiment
@@ -158,14 +158,6 @@ class AdaptiveParameters:
         self._history.commit_improvement(meta={FROZEN_KEY: why})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """What a session trades with, and under which name."""
-
-    parameters: ParameterSet
-    variant: str
-
-
 class StrategyExperiment:
     """Two variants that sessions alternate between, and their comparison on the same sessions, as of the last close."""
 
@@ -218,14 +210,15 @@ class ImprovementCycle:
         self._settings = settings
         self._reports = reports
 
-    def assignment(self) -> Assignment:
-        """What the next session trades with: the set in force, or the variant whose turn it is."""
+    def begin_session(self, session_date: str, now: datetime) -> Assignment:
+        """What a session trades with: the set in force, or the variant whose turn it is."""
+        notes = self._parameters.notice_base(session_date, now)
         present = self._parameters.present()
         experiment = StrategyExperiment(self._history, present)
         if experiment.running is None or self._frozen() or not self._experiments:
-            return Assignment(parameters=present, variant=BASELINE)
+            return Assignment(parameters=present, variant=BASELINE, notes=notes)
         variant = experiment.next_variant()
-        return Assignment(parameters=experiment.running.set_of(variant), variant=variant)
+        return Assignment(parameters=experiment.running.set_of(variant), variant=variant, notes=notes)
 
     def unfinished(self, before: str) -> str | None:
         """The last session before the date `before` whose cycle was begun or due and is not done; None without one."""

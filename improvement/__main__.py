@@ -1,4 +1,4 @@
-"""What was changed, why, and the way back: `python continuous_improvement.py --status|--history|--rollback|--freeze`."""
+"""What was changed, why, and the way back: `python continuous_improvement.py --status|--history|--rollback|...`."""
 
 from __future__ import annotations
 
