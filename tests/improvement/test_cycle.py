@@ -96,12 +96,16 @@ def test_killed_at_a_step_the_next_start_continues_and_ends_the_same(
     query = f"SELECT step FROM improvement_steps WHERE session_date = '{day(CHANGED_AT)}' ORDER BY rowid"
     assert [step for (step,) in rows(folder, query)] == list(STEPS if is_done else STEPS[: commit - 1])
     assert rows(folder, "SELECT COUNT(*) FROM parameter_changes WHERE applied") == [(int(is_done),)]
-    with open_history(folder) as history:
-        unfinished = cycle_of(history, folder).unfinished(day(CHANGED_AT + 1))
-    assert unfinished == (None if is_done else day(CHANGED_AT))
+    assert unfinished(folder) == day(CHANGED_AT)
     run_cycle(folder)
+    assert unfinished(folder) is None
     assert everything(folder) == everything(undisturbed)
     assert report(folder) == report(undisturbed)
+
+
+def unfinished(folder: Path) -> str | None:
+    with open_history(folder) as history:
+        return cycle_of(history, folder).unfinished(day(CHANGED_AT + 1))
 
 
 def _killed(folder: Path, commit: int, when: str) -> None:
