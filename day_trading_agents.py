@@ -29,6 +29,7 @@ from day_trading.leaving import leave
 from day_trading.options import TraderOptions, known_watchlist
 from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
+from day_trading.session_plan import session_plan
 from day_trading.session_regime import SessionRegime
 from day_trading.symbol_scores import SymbolScores, nothing_fit
 from day_trading.universe import choose_universe, refuse_unknown
@@ -220,6 +221,10 @@ class IntradayTrader:
         self._set_capital()
         await self._desk.follow_positions()
         await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
+        if not self._options.desk.dry_run:
+            self._history.record_session_plan(
+                session_plan(self._options, self._session, self._watchlist, self._desk.view, self._book.equity_at_open)
+            )
         self.health.started_ticking()
         await self._monitor()
         self.health.stopped_ticking()
@@ -278,7 +283,9 @@ class IntradayTrader:
         book.limits = self._options.risk.limits(
             book.equity_at_open * self._allocation_ppm // 1_000_000, book.equity_at_open
         )
-        self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
+        self._budget = symbol_budget(
+            book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries), self._parameters.position_bps
+        )
 
     # The session
 

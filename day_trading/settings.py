@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
 from day_trading.kill_switch import KillSwitch
+from improvement.settings import ImprovementSettings
 from llm.settings import LlmSettings
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
@@ -29,6 +30,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     PerformanceSettings,
     TelemetrySettings,
     RecordsSettings,
+    ImprovementSettings,
 )
 
 
@@ -44,6 +46,7 @@ class DayTraderConfiguration:
     records: RecordsSettings
     llm: LlmSettings
     vendors: VendorSettings
+    improvement: ImprovementSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -57,6 +60,7 @@ class DayTraderConfiguration:
             records=load_settings(RecordsSettings, environment),
             llm=load_settings(LlmSettings, environment),
             vendors=load_settings(VendorSettings, environment),
+            improvement=load_settings(ImprovementSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Protocol
@@ -156,6 +156,21 @@ def load(source: BarSource, sessions: Iterable[Session], choose: Choice) -> Bars
                 builder.add(symbol, source.tape(symbol, session), atr)
             else:
                 builder.add_unseen(symbol, atr)
+    return builder.bars()
+
+
+def load_known(source: BarSource, session: Session, watchlist: Mapping[str, AtrState]) -> Bars:
+    """One session as the day trader knew it: `watchlist` is symbol -> the daily ATR it had, in rank order.
+
+    A symbol without a bar on record is on the watchlist and its tape is empty. No symbol raises Misconfigured.
+    """
+    builder, traded = _Builder(), source.symbols(session.date)
+    builder.begin(session)
+    for symbol, atr in watchlist.items():
+        if symbol in traded:
+            builder.add(symbol, source.tape(symbol, session), atr)
+        else:
+            builder.add_unseen(symbol, atr)
     return builder.bars()
 
 

@@ -16,6 +16,7 @@ from research.tapes import (
     EOD_S,
     FIRST_BAR,
     FIRST_POINT,
+    FIRST_RATE,
     POINTS_A_BAR,
     Int64s,
     bar_at,
@@ -82,6 +83,14 @@ def with_wider_spread(bars: Bars, factor: int) -> Bars:
         count += len(rows)
     points = np.ascontiguousarray(np.concatenate(made).T)
     return Bars(tapes=bars.tapes._replace(points=points, tapes=tapes), symbols=bars.symbols, dates=bars.dates)
+
+
+def with_doubled_costs(bars: Bars) -> Bars:
+    """The same prices with every half-spread and every fee twice as large."""
+    wide = with_wider_spread(bars, 2)
+    sessions = wide.tapes.sessions.copy()
+    sessions[:, FIRST_RATE:] *= 2
+    return Bars(tapes=wide.tapes._replace(sessions=sessions), symbols=wide.symbols, dates=wide.dates)
 
 
 def delayed_results(outcome: Outcome, parameters: Parameters) -> Int64s:

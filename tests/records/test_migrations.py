@@ -16,7 +16,15 @@ from utils import Misconfigured, Retryable
 NOW = len(MIGRATIONS)
 TABLES = {
     *("meta", "trades", "order_intents", "decisions", "daily_metrics", "agent_health", "parameter_changes"),
-    *("evaluations", "llm_calls", "forecasts", "experiment_days", "holdings"),
+    *(
+        "evaluations",
+        "llm_calls",
+        "forecasts",
+        "experiment_days",
+        "holdings",
+        "improvement_sessions",
+        "improvement_steps",
+    ),
 }
 
 
