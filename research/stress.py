@@ -17,8 +17,13 @@ from research.tapes import (
     FIRST_BAR,
     FIRST_POINT,
     FIRST_RATE,
+    POINT_HALF,
+    POINT_JUMP,
+    POINT_PRICE,
+    POINT_S,
     POINTS_A_BAR,
     Int64s,
+    Tapes,
     bar_at,
     first_point_at,
     n_points,
@@ -74,15 +79,22 @@ def neighbours(parameters: Parameters) -> list[Parameters]:
 
 def with_wider_spread(bars: Bars, factor: int) -> Bars:
     """The same prices, every half-spread `factor` times as wide; path points are written out for it."""
-    tapes, made, count = bars.tapes.tapes.copy(), [], 0
-    for tape in range(bars.n_tapes):
-        shown = [point(bars.tapes, tape, number) for number in range(n_points(bars.tapes, tape))]
-        rows = [(p.second, p.price, p.jump, factor * half_spread_at(p.price, p.half)) for p in shown]
-        made.append(np.array(rows, dtype=np.int64).reshape(len(rows), POINTS_A_BAR))
-        tapes[tape, FIRST_POINT], tapes[tape, END_POINT] = count, count + len(rows)
-        count += len(rows)
-    points = np.ascontiguousarray(np.concatenate(made).T)
+    tapes = bars.tapes.tapes.copy()
+    ends = np.cumsum([n_points(bars.tapes, tape) for tape in range(bars.n_tapes)])
+    tapes[:, FIRST_POINT], tapes[:, END_POINT] = np.concatenate([[0], ends[:-1]]), ends
+    points = np.empty((POINTS_A_BAR, int(ends[-1])), dtype=np.int64)
+    compiled(_write_wider)(bars.tapes, tapes, factor, points)
     return Bars(tapes=bars.tapes._replace(points=points, tapes=tapes), symbols=bars.symbols, dates=bars.dates)
+
+
+def _write_wider(shown: Tapes, tapes: Int64s, factor: int, points: Int64s) -> None:
+    """Every price of `shown` with `factor` times its half-spread into `points`, where `tapes` says."""
+    for tape in range(len(tapes)):
+        for number in range(tapes[tape, END_POINT] - tapes[tape, FIRST_POINT]):
+            here = point(shown, tape, number)
+            at = tapes[tape, FIRST_POINT] + number
+            points[POINT_S, at], points[POINT_PRICE, at] = here.second, here.price
+            points[POINT_JUMP, at], points[POINT_HALF, at] = here.jump, factor * half_spread_at(here.price, here.half)
 
 
 def with_doubled_costs(bars: Bars) -> Bars:
