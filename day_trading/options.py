@@ -13,7 +13,6 @@ from market_hours import Session, TradingCalendar
 from performance_config import PerformanceConfig
 from records.settings import RecordsSettings
 from tools import VendorSettings
-from trading.advice import Adviser
 from trading.settings import RiskSettings, StrategySettings
 from trading.watchlist import Watchlist, watchlist_from_json
 from utils import Misconfigured, read_json
@@ -36,8 +35,8 @@ class TraderOptions:
     desk: DeskOptions
     records: RecordsSettings = field(default_factory=RecordsSettings)
     vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
-    llm: LlmSettings | None = None  # None: no language model is asked
-    adviser: Adviser | None = None
+    llm: LlmSettings | None = None  # None: no model is asked, as in a simulated session without a recording
+    llm_replay: Path | None = None
     improvement: ImprovementSettings = field(default_factory=ImprovementSettings)
     variant: str = "baseline"  # of the session, as `trades.variant` has it
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -151,8 +152,14 @@ def _verdict(
 
 def interval_of(differences: Floats, alpha: float) -> Interval:
     """Where the mean of `differences` (n,) lies. It is above or below with a probability of at most `alpha` each."""
-    low, high = confidence_sequence(differences, 2 * alpha, prior_days_for(WINDOW, 2 * alpha))
+    low, high = confidence_sequence(differences, 2 * alpha, prior_days(2 * alpha))
     return Interval(float(low[-1]), float(high[-1]), 1 - 2 * alpha)
+
+
+@cache
+def prior_days(alpha: float) -> float:
+    """The weight of the prior that makes intervals after `WINDOW` sessions as narrow as they can be."""
+    return prior_days_for(WINDOW, alpha)
 
 
 def drawdown_bps(results: Floats) -> float:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from evidence.bootstrap import Floats, Interval
-from evidence.confidence_sequence import confidence_sequence, prior_days_for
+from evidence.confidence_sequence import confidence_sequence
 from evidence.experiments import DAYS_WITHOUT_A_VERDICT
-from improvement.gate import WINDOW, Replays
+from improvement.gate import Replays, prior_days
 from improvement.parameters import ParameterSet
 
 ALPHA = 0.05  # of taking a change back that keeps its promise
@@ -63,7 +63,7 @@ def watch(probation: Probation, replays: Replays, live_bps: Mapping[str, float])
             promised_bps=probation.promised_bps,
             is_broken=False,
         )
-    low, high = confidence_sequence(advantages, 2 * ALPHA, prior_days_for(WINDOW, 2 * ALPHA))
+    low, high = confidence_sequence(advantages, 2 * ALPHA, prior_days(2 * ALPHA))
     interval = Interval(float(low[-1]), float(high[-1]), 1 - 2 * ALPHA)
     return Watch(
         sessions=len(advantages),

@@ -14,8 +14,8 @@ class ImprovementSettings(BaseModel):
     ENV_PREFIXES: ClassVar[tuple[str, ...]] = ("IMPROVEMENT_",)
 
     improvement_mode: Literal["apply", "observe", "off"] = Field(
-        "apply", description="after the close: apply what the tests allow, observe and report only, or off"
+        default="apply", description="after the close: apply what the tests allow, observe and report only, or off"
     )
     improvement_experiments: Literal["alternate", "off"] = Field(
-        "alternate", description="let sessions alternate between two variants while an experiment runs, or off"
+        default="alternate", description="let sessions alternate between two variants while an experiment runs, or off"
     )

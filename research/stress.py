@@ -79,22 +79,23 @@ def neighbours(parameters: Parameters) -> list[Parameters]:
 
 def with_wider_spread(bars: Bars, factor: int) -> Bars:
     """The same prices, every half-spread `factor` times as wide; path points are written out for it."""
-    tapes = bars.tapes.tapes.copy()
+    write = compiled(write_points)
     ends = np.cumsum([n_points(bars.tapes, tape) for tape in range(bars.n_tapes)])
+    tapes = bars.tapes.tapes.copy()
     tapes[:, FIRST_POINT], tapes[:, END_POINT] = np.concatenate([[0], ends[:-1]]), ends
     points = np.empty((POINTS_A_BAR, int(ends[-1])), dtype=np.int64)
-    compiled(_write_wider)(bars.tapes, tapes, factor, points)
+    for tape in range(bars.n_tapes):
+        write(bars.tapes, tape, factor, points[:, tapes[tape, FIRST_POINT] : tapes[tape, END_POINT]])
     return Bars(tapes=bars.tapes._replace(points=points, tapes=tapes), symbols=bars.symbols, dates=bars.dates)
 
 
-def _write_wider(shown: Tapes, tapes: Int64s, factor: int, points: Int64s) -> None:
-    """Every price of `shown` with `factor` times its half-spread into `points`, where `tapes` says."""
-    for tape in range(len(tapes)):
-        for number in range(tapes[tape, END_POINT] - tapes[tape, FIRST_POINT]):
-            here = point(shown, tape, number)
-            at = tapes[tape, FIRST_POINT] + number
-            points[POINT_S, at], points[POINT_PRICE, at] = here.second, here.price
-            points[POINT_JUMP, at], points[POINT_HALF, at] = here.jump, factor * half_spread_at(here.price, here.half)
+def write_points(tapes: Tapes, tape: int, factor: int, points: Int64s) -> None:
+    """The path of a tape into `points` (4, n_points), its half-spreads `factor` times as wide."""
+    for number in range(points.shape[1]):
+        shown = point(tapes, tape, number)
+        points[POINT_S, number], points[POINT_PRICE, number] = shown.second, shown.price
+        points[POINT_JUMP, number] = shown.jump
+        points[POINT_HALF, number] = factor * half_spread_at(shown.price, shown.half)
 
 
 def with_doubled_costs(bars: Bars) -> Bars:
