@@ -54,6 +54,7 @@ class SessionFacts:
     max_drawdown_usd: float
     parameters: Mapping[str, float]
     judgements: Mapping[str, int]
+    broker_result: Mapping[str, Any] | None = None  # the broker's own count beside the ledger's, as in the day report
 
 
 class PerformanceAnalyzer:
@@ -126,6 +127,7 @@ class PerformanceAnalyzer:
                 {
                     "equity_at_open_usd": facts.equity_at_open_usd,
                     "return_pct": 100.0 * today.return_,
+                    "broker_result": facts.broker_result,
                     "unreported_round_trips": self.unreported(day, day),
                     "sharpe": evidence,
                     "size": size_analysis(self.trips(_weeks_before(facts.session_date), day)),

@@ -66,6 +66,7 @@ async def _evaluated(
         max_drawdown_usd=report.metrics["max_drawdown_usd"],
         parameters=_parameters(report.parameters),
         judgements=report.funnel_totals,
+        broker_result=report.broker_result,
     )
     analyzer = PerformanceAnalyzer(history)
     row = analyzer.evaluate(facts)

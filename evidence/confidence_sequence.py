@@ -18,6 +18,7 @@ from evidence.bootstrap import Floats
 LEAST_SPREAD_SHARE = 1e-12  # a sum of squares below this share of the total is rounding
 
 
+@lru_cache(1_024)
 def prior_days_for(horizon_days: int, alpha: float) -> float:
     """The weight of the prior, in days, that makes the interval at `horizon_days` as narrow as it can be.
 

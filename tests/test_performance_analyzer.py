@@ -20,6 +20,7 @@ from day_trading import close_of_day
 from day_trading.close_of_day import evaluated
 from evidence.days import SharpeEvidence
 from evidence.insights import Insight
+from evidence.regime import Regime
 from evidence.suggestions import Priority, Suggestion
 from evidence.trips import GROUPINGS, Trip
 from market_hours import Session, new_york_calendar
@@ -153,6 +154,23 @@ def test_hour_of_a_trip_is_that_of_new_york(analyzer: PerformanceAnalyzer) -> No
     assert all(trip.hour == trip.opened_at.hour - 4 for trip in trips)  # daylight saving time
 
 
+def test_every_trade_has_its_regime_and_variant_and_results_are_told_by_them(
+    analyzer: PerformanceAnalyzer, folder: Path, history: TradingHistory
+) -> None:
+    with closing(sqlite3.connect(folder / DATABASE)) as connection:
+        labels = connection.execute("SELECT DISTINCT regime, variant FROM trades").fetchall()
+    assert {variant for _, variant in labels} == {"baseline"}
+    assert {regime for regime, _ in labels} <= {regime.value for regime in Regime}
+    by_regime = analyzer.metrics_by("regime", FIRST, LAST)
+    assert len(by_regime) > 1
+    total = analyzer.metrics(FIRST, LAST)["total_pnl_usd"]
+    assert sum(group["total_pnl_usd"] for group in by_regime.values()) == pytest.approx(total)
+    detail = history.daily_metrics_between(FIRST, FIRST)[0].detail
+    assert detail is not None
+    log = next((folder / "logs").glob(f"day_trader_run_{FIRST}_*.json"))
+    assert json.loads(log.read_text())["metrics"]["detail"]["by"]["regime"] == detail["by"]["regime"]
+
+
 def test_slippage_is_that_of_the_resting_prices_and_of_the_decisions(
     analyzer: PerformanceAnalyzer, folder: Path
 ) -> None:
@@ -222,6 +240,7 @@ def test_evaluating_a_session_again_changes_nothing(analyzer: PerformanceAnalyze
         max_drawdown_usd=before[-1].max_drawdown_usd or 0.0,
         parameters=PARAMETERS,
         judgements={},
+        broker_result=detail["broker_result"],
     )
     analyzer.evaluate(facts)
     assert history.daily_metrics_between(FIRST, LAST) == before
