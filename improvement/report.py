@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from improvement.experiment import BASELINE
 from records.rows import ImprovementStepRow
 from reporting.bars import Bar, rows
 from reporting.page import page, paragraph, table
+from trading.broker_result import comparison_words
 
 MOST_BARS = 30
 
@@ -63,7 +65,10 @@ def improvement_page(report: Mapping[str, Any]) -> str:
 
 
 def _changes(report: Mapping[str, Any]) -> str:
-    notes = "".join(paragraph(note) for note in report["next_session"]["notes"])
+    following = report["next_session"]
+    notes = "".join(paragraph(note) for note in following["notes"])
+    if following["variant"] != BASELINE:
+        notes += paragraph(f"The next session tries the rival of the experiment: {_set(following['parameters'])}.")
     if not report["applied_changes"]:
         return paragraph("Nothing: no change was shown to be better.") + notes
     told = []
@@ -84,9 +89,11 @@ def _session(report: Mapping[str, Any]) -> str:
     lines = [
         ["result", _usd(metrics.get("total_pnl_usd")), _bps(session["live_bps"])],
         ["the same session in replay", *((_usd(replay["pnl_usd"]), _bps(replay["result_bps"])) if replay else "––")],
-        ["difference", "", _bps(session["gap_bps"])],
+        ["result less replay", "", _bps(session["gap_bps"])],
     ]
     told = table(["", "USD", "of equity"], lines)
+    if (by_broker := session["broker_result"]) is not None:
+        told += paragraph(f"By the broker's own count: {comparison_words(by_broker)}.")
     enough = f"{session['recorded_sessions']} recorded sessions, {session['needed_sessions']} are needed to judge."
     return told + paragraph(f"Traded with {_set(session['parameters'])} as {session['variant']}. {enough}", quiet=True)
 
