@@ -26,7 +26,7 @@ from improvement.assignment import Assignment
 from improvement.deciding import Decision, decide
 from improvement.decision import Memory
 from improvement.experiment import BASELINE, Experiment
-from improvement.ledger import UNDOES, in_force, last_step, rows_of
+from improvement.ledger import in_force, last_step, rows_of, undoing, without
 from improvement.material import Desk, Material, gather
 from improvement.parameters import ParameterSet
 from improvement.remembering import memory_from_json
@@ -135,14 +135,16 @@ class AdaptiveParameters:
     def roll_back(self, session_date: str, now: datetime, *, everything: bool = False) -> list[ParameterChangeRow]:
         """Take the newest change back, or every change since `.env`; the rows that do it, none when nothing stands."""
         present, changes = self.present(), self.changes()
-        undone = last_step(changes)
-        target = present.with_values({row.parameter: row.old_value for row in undone})  # type: ignore[misc]  # numbers
-        evidence: dict[str, object] = {UNDOES: undone[0].timestamp.isoformat()} if undone else {}
-        reason = "taken back by hand"
-        if everything:
-            target, evidence, reason = self.base, {UNDOES: "everything"}, "back to .env by hand"
+        step = [] if everything else last_step(present, changes)
+        target = self.base if everything else without(present, step)
         rows = rows_of(
-            present, target, source="rollback", reason=reason, evidence=evidence, session_date=session_date, now=now
+            present,
+            target,
+            source="rollback",
+            reason="back to .env by hand" if everything else "taken back by hand",
+            evidence=undoing(step),
+            session_date=session_date,
+            now=now,
         )
         if rows:
             self._history.commit_improvement(changes=rows)
