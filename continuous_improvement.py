@@ -221,10 +221,13 @@ class ImprovementCycle:
         return Assignment(parameters=experiment.running.set_of(variant), variant=variant, notes=notes)
 
     def unfinished(self, before: str) -> str | None:
-        """The last session before the date `before` whose cycle was begun or due and is not done; None without one."""
+        """The last session before the date `before` whose cycle or report is not done; None without one."""
         plans = self._history.session_plans(_weeks_before(before), _day_before(before))
-        last = plans[-1].session_date if plans else None
-        return None if last is None or "plan" in self._history.improvement_steps(last) else last
+        if not plans:
+            return None
+        last = plans[-1].session_date
+        is_done = "plan" in self._history.improvement_steps(last) and self._page(last).exists()
+        return None if is_done else last
 
     def run(self, session_date: str, now: datetime) -> Path | None:
         """Do the steps that are not done yet and write the report; its path. None when the session was not recorded.
@@ -310,11 +313,13 @@ class ImprovementCycle:
     def _tell(self, session_date: str) -> Path:
         """Write the report from what is on record, as JSON and as a page; the path of the page."""
         report = improvement_report(session_date, self._history.improvement_steps(session_date))
-        path = self._reports / f"improvement_report_{session_date}.json"
-        write_json_atomically(path, report)
-        page = path.with_suffix(".html")
+        page = self._page(session_date)
+        write_json_atomically(page.with_suffix(".json"), report)
         write_page(page, improvement_page(report))
         return page
+
+    def _page(self, session_date: str) -> Path:
+        return self._reports / f"improvement_report_{session_date}.html"
 
 
 def _regime(material: Material) -> RegimeReading | None:

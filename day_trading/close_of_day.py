@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 
@@ -60,7 +59,7 @@ async def _evaluated(
         equity_at_open_usd=report.equity_at_open_usd,
         capital_usd=report.equity_at_open_usd * report.allocation,
         max_drawdown_usd=report.metrics["max_drawdown_usd"],
-        parameters=_parameters(report.parameters),
+        parameters=_parameters(report),
         judgements=report.funnel_totals,
         broker_result=report.broker_result,
     )
@@ -90,11 +89,13 @@ def price_bars(bars: Sequence[Bar]) -> PriceBars:
     return PriceBars(columns[0], *(columns[1:] / PRICE_UNITS_PER_USD))
 
 
-def _parameters(parameters: Mapping[str, Any]) -> dict[str, float]:
+def _parameters(report: DayReport) -> dict[str, float]:
     """The rules' parameters by the names and in the units of suggestions."""
+    used = report.parameters
     return {
-        "profit_target_pct": parameters["profit_target_bps"] / 100,
-        "stop_loss_pct": parameters["stop_loss_bps"] / 100,
-        "rsi_cap": parameters["rsi_cap"],
-        "atr_floor_pct": parameters["atr_floor_pct"],
+        "profit_target_pct": used["profit_target_bps"] / 100,
+        "stop_loss_pct": used["stop_loss_bps"] / 100,
+        "position_size_pct": 100 * report.symbol_budget_usd / report.equity_at_open_usd,
+        "rsi_cap": used["rsi_cap"],
+        "atr_floor_pct": used["atr_floor_pct"],
     }

@@ -157,9 +157,12 @@ class Preflight:
         yield self._lock(account)
         yield await self._time(broker)
         yield await self._holdings(broker)
-        position_bps = self._options.strategy.parameters().position_bps
-        allocation_ppm = round(self._options.allocation * 1e6)
-        budget = symbol_budget(account.net_liquidation, allocation_ppm, len(self._symbols), position_bps)
+        budget = symbol_budget(
+            account.net_liquidation,
+            round(self._options.allocation * 1e6),
+            len(self._symbols),
+            self._options.strategy.parameters().position_bps,
+        )
         asked_at = self._clock.now()
         known = [symbol for symbol in self._symbols if await self._follows(broker, symbol)]
         for symbol in self._symbols:

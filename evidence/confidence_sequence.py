@@ -31,6 +31,7 @@ def prior_days_for(horizon_days: int, alpha: float) -> float:
     return float(candidates[int(np.argmin(radii))])
 
 
+@lru_cache(maxsize=100_000)
 def relative_radius(days: int, alpha: float, prior_days: float) -> float:
     """Half the interval's width in units of the sample's spread (with n − 1); infinite while too little is known."""
     if days < 2:

@@ -42,7 +42,7 @@ class Verdict(StrEnum):
     WORSE = "worse"
     FAILS_UNDER_STRESS = "fails_under_stress"
     RISKIER = "riskier"
-    TOO_FEW = "too_few_sessions"
+    TOO_FEW = "too_few"
 
 
 class Replays(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from evidence.suggestions import Priority, Suggestion
 from improvement.decision import Memory
@@ -23,6 +24,7 @@ from trading.indicators import AtrState
 from trading.settings import RiskSettings
 
 FIRST_SESSION = "0001-01-01"
+ADVISERS = ("rule", "llm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,19 +129,25 @@ def suggestions_of(evaluations: Sequence[EvaluationRow]) -> tuple[tuple[Suggesti
     for row in evaluations:
         for said in row.recommendations:
             try:
-                made.append(
-                    Suggestion(
-                        parameter=str(said["parameter"]),
-                        new_value=float(said["new_value"]),
-                        source=str(said["source"]),
-                        reason=str(said["reason"]),
-                        priority=Priority(said["priority"]),
-                        evidence=said.get("evidence") or {},
-                    )
-                )
-            except (KeyError, TypeError, ValueError) as error:
+                made.append(_suggestion(said))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
                 refused.append(f"{row.source}: {type(error).__name__}: {error}")
     return tuple(made), tuple(refused)
+
+
+def _suggestion(said: Mapping[str, Any]) -> Suggestion:
+    """Raises KeyError, TypeError, ValueError, AttributeError for anything else."""
+    source = str(said["source"])
+    if source not in ADVISERS:
+        raise ValueError(f"{source!r} gives no suggestions; who does: {', '.join(ADVISERS)}")
+    return Suggestion(
+        parameter=str(said["parameter"]),
+        new_value=float(said["new_value"]),
+        source=source,
+        reason=str(said["reason"]),
+        priority=Priority(said["priority"]),
+        evidence=dict(said.get("evidence") or {}),
+    )
 
 
 def _replays(plans: Iterable[SessionPlanRow], desk: Desk) -> RecordedSessions:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from trading.matching import BAR_SECONDS
 from trading.money import money_to_usd
 from trading.settings import RiskSettings
 
+QUIET_END_S = 600  # the last minutes may have no trade
 ONE_BPS = 1.0 / (PERCENT_BPS * PERCENT_BPS)
 
 
@@ -72,7 +74,8 @@ class RecordedSessions:
         self._source = source
         self._risk = risk
         self._minute_atr = minute_atr
-        self._plans = [each for each in plans if self._has_bars(each)][-WINDOW:]
+        whole = (each for each in reversed(plans) if self._is_whole(each))
+        self._plans = list(islice(whole, WINDOW))[::-1]
         self._known: dict[tuple[ParameterSet, bool], Floats] = {}
 
     @property
@@ -124,14 +127,17 @@ class RecordedSessions:
         on = plan(recorded.equity_usd, recorded.allocation, self._risk, minute_atr=self._minute_atr)
         return bars, on
 
-    def _has_bars(self, recorded: SessionPlan) -> bool:
-        """Whether any symbol of the session's watchlist is in the store."""
+    def _is_whole(self, recorded: SessionPlan) -> bool:
+        """Whether bars reach until about the time exit: a session that was stopped early says nothing about it."""
+        end_s = int(recorded.session.eod.timestamp()) - QUIET_END_S
+        return any(int(tape.start_s[-1]) >= end_s for tape in self._tapes(recorded))
+
+    def _tapes(self, recorded: SessionPlan) -> list[Tape]:
         there = self._source.symbols(recorded.session.date)
-        return any(symbol in there for symbol in recorded.watchlist)
+        return [self._source.tape(symbol, recorded.session) for symbol in recorded.watchlist if symbol in there]
 
     def _index(self, recorded: SessionPlan) -> Floats:
-        session, there = recorded.session, self._source.symbols(recorded.session.date)
-        tapes = [self._source.tape(symbol, session) for symbol in recorded.watchlist if symbol in there]
+        session, tapes = recorded.session, self._tapes(recorded)
         last_s = max(int(tape.start_s[-1]) for tape in tapes)
         minutes = np.arange(session.open_s, last_s + 1, BAR_SECONDS)
         closes = [tape.close[np.maximum(np.searchsorted(tape.start_s, minutes, "right") - 1, 0)] for tape in tapes]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from improvement.experiment import BASELINE
 from records.rows import ImprovementStepRow
 from reporting.bars import Bar, rows
 from reporting.page import page, paragraph, table
+from trading.broker_result import comparison_words
 
 MOST_BARS = 30
 
@@ -45,7 +47,7 @@ def improvement_page(report: Mapping[str, Any]) -> str:
         ("Mode", str(report["mode"])),
         ("Next session trades with", _set(report["next_session"]["parameters"])),
         ("Variant of the next session", str(report["next_session"]["variant"])),
-        ("Expected regime", str(report["next_regime"]["next"] or "too little is known").replace("_", " ")),
+        ("Expected regime", _words(report["next_regime"]["next"] or "too little is known")),
     ]
     sections = [
         ("What changes", _changes(report)),
@@ -63,13 +65,16 @@ def improvement_page(report: Mapping[str, Any]) -> str:
 
 
 def _changes(report: Mapping[str, Any]) -> str:
-    notes = "".join(paragraph(note) for note in report["next_session"]["notes"])
+    following = report["next_session"]
+    notes = "".join(paragraph(note) for note in following["notes"])
+    if following["variant"] != BASELINE:
+        notes += paragraph(f"The next session tries the rival of the experiment: {_set(following['parameters'])}.")
     if not report["applied_changes"]:
         return paragraph("Nothing: no change was shown to be better.") + notes
     told = []
     for change in report["applied_changes"]:
         moved = [
-            [name, _value(change["old"][name]), _value(value)]
+            [_words(name), _value(change["old"][name]), _value(value)]
             for name, value in change["new"].items()
             if value != change["old"][name]
         ]
@@ -84,9 +89,11 @@ def _session(report: Mapping[str, Any]) -> str:
     lines = [
         ["result", _usd(metrics.get("total_pnl_usd")), _bps(session["live_bps"])],
         ["the same session in replay", *((_usd(replay["pnl_usd"]), _bps(replay["result_bps"])) if replay else "––")],
-        ["difference", "", _bps(session["gap_bps"])],
+        ["result less replay", "", _bps(session["gap_bps"])],
     ]
     told = table(["", "USD", "of equity"], lines)
+    if (by_broker := session["broker_result"]) is not None:
+        told += paragraph(f"By the broker's own count: {comparison_words(by_broker)}.")
     enough = f"{session['recorded_sessions']} recorded sessions, {session['needed_sessions']} are needed to judge."
     return told + paragraph(f"Traded with {_set(session['parameters'])} as {session['variant']}. {enough}", quiet=True)
 
@@ -107,22 +114,26 @@ def _suggestions(report: Mapping[str, Any]) -> str:
         bars = [Bar(_moved(each, report), each["effect_bps"], each["verdict"]) for each in known[:MOST_BARS]]
         picture = paragraph("Mean difference a session in replay, in bps of equity, costs included:")
         picture += rows(bars, "bps")
+    suggested = [each for each in judged if each["suggested"]]
+    told = ""
+    if suggested:
+        lines = [[_moved(each, report), _words(each["verdict"]), "; ".join(each["reasons"])] for each in suggested]
+        told = paragraph("Suggested for the next session:") + table(["candidate", "verdict", "why"], lines, ["why"])
+    head = ["candidate", "verdict", "priority", "effect", "after all trials", "costs doubled", "differ"]
     lines = [
         [
             _moved(each, report),
-            str(each["verdict"]).replace("_", " "),
+            _words(each["verdict"]),
             str(each["priority"]),
             _number(each["effect_bps"]),
             _interval(each["interval_bps"]),
             _number(each["stressed_effect_bps"]),
             f"{each['differing']} of {each['sessions']}",
-            "; ".join(each["reasons"]),
         ]
-        for each in sorted(judged, key=lambda each: (not each["suggested"], -(each["effect_bps"] or 0.0)))
+        for each in sorted(judged, key=lambda each: -(each["effect_bps"] or 0.0))
     ]
-    head = ["candidate", "verdict", "priority", "effect", "after all trials", "costs doubled", "differ", "why"]
     trials = paragraph(f"Judged after {judged[0]['trials']} trials. Effects in bps of equity a session.", quiet=True)
-    return picture + table(head, lines, ["why"]) + trials
+    return told + picture + table(head, lines) + trials
 
 
 def _experiment(experiment: Mapping[str, Any]) -> str:
@@ -136,8 +147,8 @@ def _experiment(experiment: Mapping[str, Any]) -> str:
             f"{_number(standing['effect_bps'])} bps a session, at least {promised['least_effect_bps']:g} wanted",
         ],
         ["interval", _interval(standing["interval_bps"])],
-        ["verdict", str(standing["verdict"]).replace("_", " ")],
-        ["sessions still needed", str(_value(standing["days_still_needed"]))],
+        ["verdict", _words(standing["verdict"])],
+        ["sessions still needed", _count(standing["days_still_needed"])],
         ["next variant", str(experiment["next_variant"])],
     ]
     return paragraph(str(experiment["running"])) + table(["", "replayed, both variants on every session"], lines)
@@ -157,23 +168,36 @@ def _regime(regime: Mapping[str, Any]) -> str:
     reading = regime["reading"]
     if reading is None:
         return paragraph("Too little is known.")
-    bars = [Bar(name.replace("_", " "), 100 * share) for name, share in reading["probabilities"].items()]
+    bars = [Bar(_words(name), 100 * share) for name, share in reading["probabilities"].items()]
     words = f"Of the watchlist's mean, by minutes: {reading['bars_in_regime']} minutes in it at the close."
     return paragraph(words) + rows(bars, "%", 0)
 
 
 def _moved(judged: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     present = report["present"]
-    moved = {name: value for name, value in judged["parameters"].items() if value != present[name]}
-    return ", ".join(f"{name} {_value(value)}" for name, value in moved.items()) or "the set before"
+    moved = [_named(name, value) for name, value in judged["parameters"].items() if value != present[name]]
+    return ", ".join(moved) or "the set before"
 
 
 def _set(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in parameters.items())
+    return ", ".join(_named(name, value) for name, value in parameters.items())
+
+
+def _named(name: str, value: float | None) -> str:
+    """`profit target 1.4 %`."""
+    return f"{_words(name).removesuffix(' pct')} {_value(value)}" + " %" * (name.endswith("_pct") and value is not None)
 
 
 def _value(value: float | None) -> str:
-    return "–" if value is None else f"{value:g}"
+    return "equal share" if value is None else f"{value:g}"
+
+
+def _words(name: str) -> str:
+    return str(name).replace("_", " ")
+
+
+def _count(value: int | None) -> str:
+    return "more than can be planned" if value is None else str(value)
 
 
 def _number(value: float | None) -> str:

@@ -42,6 +42,7 @@ def analyse(material: Material) -> Outcome:
         "parameters": material.traded,
         "live_bps": live_bps,
         "replay": replayed,
+        "broker_result": None if metrics is None else (metrics.detail or {}).get("broker_result"),
         "gap_bps": None if replayed is None or live_bps is None else live_bps - replayed.result_bps,
         "recorded_sessions": len(material.replays.sessions),
         "needed_sessions": LEAST_SESSIONS,

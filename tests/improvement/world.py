@@ -1,4 +1,4 @@
-"""A small world for the improvement cycle: recorded sessions of a rising market, on disk as the day trader leaves them.
+"""A small world for the improvement cycle: recorded sessions of a losing market, on disk as the day trader leaves them.
 
 Run as a program it does the cycle of one session in a process of its own, which may be killed at a commit.
 """
@@ -28,25 +28,27 @@ CALENDAR = new_york_calendar(date(2026, 9, 30))
 SESSIONS = CALENDAR.sessions_between(date(2026, 6, 1), date(2026, 9, 30))
 SYMBOLS = ("AAA", "BBB", "CCC")
 EQUITY_USD = 300_000.0
-ATR = 20_000.0  # 2 % of 100.00 in 1e-4 USD
+ATR = 15_600.0  # 1.56 % of 100.00 in 1e-4 USD: just above the floor
 BASE = ParameterSet(profit_target_pct=1.4, stop_loss_pct=0.8, rsi_cap=60.0, atr_floor_pct=1.5)
 DATABASE, BARS, REPORTS = "history.db", "bars", "reports"
 
 
-def make(folder: Path, sessions: int, *, symbols: tuple[str, ...] = SYMBOLS, drift: float = 0.012) -> None:
-    """Bars of that many sessions, each of which rises by about `drift` under noise, and nothing in the database."""
+def make(
+    folder: Path, sessions: int, *, symbols: tuple[str, ...] = SYMBOLS, drift: float = -0.01, noise: float = 0.0006
+) -> None:
+    """Bars of that many sessions, each of which moves by about `drift` under `noise`, and nothing in the database."""
     store = BarStore.at(folder / BARS)
     for number, symbol in enumerate(symbols):
         for month in sorted({f"{session.date:%Y-%m}" for session in SESSIONS[:sessions]}):
             days = [day for day in range(sessions) if f"{SESSIONS[day].date:%Y-%m}" == month]
-            parts = [_columns(SESSIONS[day], number, day, drift) for day in days]
+            parts = [_columns(SESSIONS[day], number, day, drift, noise) for day in days]
             store.append("minute", symbol, Columns(*(np.concatenate(columns) for columns in zip(*parts, strict=True))))
 
 
-def _columns(session: Session, symbol: int, day: int, drift: float) -> Columns:
+def _columns(session: Session, symbol: int, day: int, drift: float, noise: float) -> Columns:
     minutes = (session.close_s - session.open_s) // 60
     rng = np.random.default_rng([symbol, day])
-    path = 100.0 * np.exp(np.cumsum(rng.normal(drift / minutes, 0.0006, minutes)))
+    path = 100.0 * np.exp(np.cumsum(rng.normal(drift / minutes, noise, minutes)))
     close = np.round(path * 100).astype(np.int64) * 100
     open_ = np.concatenate([[1_000_000], close[:-1]])
     wick = 100 * rng.integers(0, 6, size=(2, minutes))
