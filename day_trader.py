@@ -286,6 +286,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         records=settings.records,
         vendors=None if simulated else settings.vendors,
         llm=settings.llm if args.llm_replay or not simulated else None,
+        figures_llm=settings.llm,
         llm_replay=args.llm_replay,
         improvement=settings.improvement,
         desk=DeskOptions(

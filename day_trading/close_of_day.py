@@ -8,14 +8,11 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from day_trading.figures_reader import FiguresReader
 from evidence.excursions import PriceBars
-from evidence.insights import Insight
 from evidence.plain import plain
-from llm.opening import advising
-from llm.settings import LlmSettings
 from market_hours import Clock, Session
 from observability import TradingHistory
-from records.rows import DailyMetricsRow
 from self_evaluation import DailyInsights, PerformanceAnalyzer, SessionFacts
 from trading.bars import Bar
 from trading.day_report import DayReport
@@ -32,18 +29,17 @@ async def evaluated(
     bars: Mapping[str, Sequence[Bar]],
     history: TradingHistory,
     clock: Clock,
-    llm: LlmSettings | None = None,
+    reader: FiguresReader | None = None,
 ) -> DayReport:
     """`report` with all metrics and insights, which are kept in the database. Not for dry runs: they earn no return.
 
-    The models of `llm` are asked last: the rules' findings are on record by then.
-
-    Whatever goes wrong here is logged and becomes a warning of the report: the next session does not depend on it.
+    `reader` is asked last, when the rules' findings are on record. Whatever goes wrong here is logged and becomes a
+    warning of the report: the next session does not depend on it.
     """
     if not report.equity_at_open_usd:
         return report  # the gateway was not reached: nothing was traded, and no return can be told
     try:
-        return await _evaluated(report, session, bars, history, clock, llm)
+        return await _evaluated(report, session, bars, history, clock, reader)
     except Exception as error:
         log.exception("the session was not evaluated; its trades are on record and the next session is not affected")
         return replace(report, warnings=(*report.warnings, f"the session was not evaluated: {error}"))
@@ -55,7 +51,7 @@ async def _evaluated(
     bars: Mapping[str, Sequence[Bar]],
     history: TradingHistory,
     clock: Clock,
-    llm: LlmSettings | None,
+    reader: FiguresReader | None,
 ) -> DayReport:
     facts = SessionFacts(
         session_date=report.session_date,
@@ -72,8 +68,8 @@ async def _evaluated(
     prices = {symbol: price_bars(each) for symbol, each in bars.items() if each}
     insights = DailyInsights(history, analyzer)
     found = insights.by_rules(facts, row, prices, clock.now())
-    if llm is not None:
-        found += await _of_a_model(llm, insights, facts, row, found, history, clock)
+    if reader is not None:
+        found += await reader.read(insights, facts, row, found)
     booked_usd = report.metrics["total_pnl_usd"]
     warnings = report.warnings
     if abs(row.total_pnl_usd - booked_usd) >= CENT_USD:
@@ -85,20 +81,6 @@ async def _evaluated(
         insights=tuple(plain(insight) for insight in found),
         warnings=warnings,
     )
-
-
-async def _of_a_model(
-    llm: LlmSettings,
-    insights: DailyInsights,
-    facts: SessionFacts,
-    metrics: DailyMetricsRow,
-    found: Sequence[Insight],
-    history: TradingHistory,
-    clock: Clock,
-) -> tuple[Insight, ...]:
-    """What a model has to add. After the close the models of an open market are meant: it is their hour."""
-    async with advising(llm, clock=clock, call_log=history, force_online=True) as adviser:
-        return await insights.by_model(adviser, facts, metrics, found, clock.now()) if adviser is not None else ()
 
 
 def price_bars(bars: Sequence[Bar]) -> PriceBars:

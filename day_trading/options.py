@@ -36,6 +36,7 @@ class TraderOptions:
     records: RecordsSettings = field(default_factory=RecordsSettings)
     vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
     llm: LlmSettings | None = None  # None: no model is asked, as in a simulated session without a recording
+    figures_llm: LlmSettings | None = None  # of the models that read a session's figures; None: none does
     llm_replay: Path | None = None
     improvement: ImprovementSettings = field(default_factory=ImprovementSettings)
     variant: str = "baseline"  # of the session, as `trades.variant` has it

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from day_trading.close_of_day import evaluated
+from day_trading.figures_reader import FiguresReader
 from day_trading.improving import Cycle, improve
 from day_trading.options import TraderOptions
 from day_trading.seen_bars import keep_seen_bars
@@ -16,6 +17,13 @@ from observability import TradingHistory
 from trading.bars import Bar
 from trading.day_report import DayReport
 from utils import TradingError
+
+
+def figures_reader(options: TraderOptions, history: TradingHistory, clock: Clock) -> FiguresReader | None:
+    """Who reads a session's figures; None where the options name nobody."""
+    if options.figures_llm is None:
+        return None
+    return FiguresReader(settings=options.figures_llm, replay=options.llm_replay, history=history, clock=clock)
 
 
 class SessionTrader(Protocol):
@@ -47,7 +55,7 @@ async def traded_day(
     """
     report = await trader.run(universe)
     if not options.desk.dry_run:
-        report = await evaluated(report, session, trader.bars, history, clock, options.llm)
+        report = await evaluated(report, session, trader.bars, history, clock, figures_reader(options, history, clock))
     tell(report, log_dir)
     keep_seen_bars(trader.seen_bars, session, options.records.records_bar_store)
     if cycle is not None and not trader.was_stopped:

@@ -60,13 +60,13 @@ def open_adviser(models: LanguageModels, settings: LlmSettings) -> Adviser:
 
 @asynccontextmanager
 async def advising(
-    settings: LlmSettings, *, clock: Clock, call_log: CallLog, force_online: bool = False
+    settings: LlmSettings, *, clock: Clock, call_log: CallLog, force_online: bool = False, replay: Path | None = None
 ) -> AsyncIterator[Adviser | None]:
-    """An adviser for the block, None when no model is configured. Raises like `open_models`."""
-    if not configured(settings):
+    """An adviser for the block, None when there is neither a model nor a recording. Raises like `open_models`."""
+    if replay is None and not configured(settings):
         yield None
         return
-    models = open_models(settings, clock=clock, call_log=call_log, force_online=force_online)
+    models = open_models(settings, clock=clock, call_log=call_log, force_online=force_online, replay=replay)
     try:
         yield open_adviser(models, settings)
     finally:
