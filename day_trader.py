@@ -16,9 +16,10 @@ from utils import Environment, Misconfigured, Redaction, read_environment, setup
 if TYPE_CHECKING:
     import asyncio
 
+    from continuous_improvement import ImprovementCycle
     from day_trading.options import TraderOptions
     from ib_simulator.embedded import RecordedOrSynthetic
-    from market_hours import Clock
+    from market_hours import Clock, TradingCalendar
     from observability import TradingHistory
 
 log = logging.getLogger("day_trader")
@@ -28,6 +29,7 @@ SIMULATED_DATABASE = Path("simulated_history.db")
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
+REPORT_DIR = Path("reports/improvement")
 
 
 def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -107,6 +109,7 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             opens = f"{following.date:%A %Y-%m-%d}, it opens at {clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
+        from day_trading.improving import assigned
         from day_trading.signals import obey_signals
         from day_trading.traded_day import traded_day
         from records.single_user import only_user
@@ -116,12 +119,16 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
             from health.watchdog import ServiceManager, under_watch
 
+            bars = options.records.records_bar_store
+            cycle = _cycle(history, options, calendar, Path(bars) if bars else None)
+            options = runner.run(assigned(options, cycle, session, clock))
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
             obey_signals(loop, trader)
-            day = traded_day(trader, options.strategy.watchlist_universe, session, history, clock, options, LOG_DIR)
+            universe = options.strategy.watchlist_universe
+            day = traded_day(trader, universe, session, history, clock, options, LOG_DIR, cycle)
             service = ServiceManager(environment.process)
             runner.run(under_watch(service, day, trader.health.status, trader.health.stalled))
     return DONE
@@ -149,7 +156,9 @@ async def _simulate_sessions(
     from random import Random
     from uuid import UUID
 
+    from day_trading.improving import assigned
     from day_trading.options import known_watchlist
+    from day_trading.seen_bars import forget_seen_bars
     from day_trading.signals import obey_signals
     from day_trading.traded_day import traded_day
     from day_trading_agents import IntradayTrader
@@ -181,18 +190,39 @@ async def _simulate_sessions(
         return str(UUID(int=ids.getrandbits(128), version=4))
 
     start_afresh(database)
+    bars = database.with_name(f"{database.stem}_bars")
+    forget_seen_bars(bars)
     async with running_gateway(world, GatewayOptions()) as (_gateway, port):
         here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""}  # the user's are for the real one
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
-        options = replace(options, prices_from=world.prices_from, desk=desk)
+        records = options.records.model_copy(update={"records_bar_store": str(bars) if options.improves else ""})
+        options = replace(options, prices_from=world.prices_from, desk=desk, records=records)
         with _open_history(database, "simulated", options) as history:
+            cycle = _cycle(history, options, calendar, bars)
             for session in sessions:
-                trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
+                todays = await assigned(options, cycle, session, world.clock)
+                trader = IntradayTrader(todays, session, calendar, world.clock, history, new_id)
                 obey_signals(loop, trader)
-                await traded_day(trader, feed.symbols(session.date), session, history, world.clock, options, LOG_DIR)
+                universe = feed.symbols(session.date)
+                await traded_day(trader, universe, session, history, world.clock, todays, LOG_DIR, cycle)
                 if trader.was_stopped:
                     break
     return DONE
+
+
+def _cycle(
+    history: TradingHistory, options: TraderOptions, calendar: TradingCalendar, bars: Path | None
+) -> ImprovementCycle | None:
+    """The improvement cycle of a run that improves; `bars` is where it keeps what it saw."""
+    from continuous_improvement import AdaptiveParameters, ImprovementCycle
+    from improvement.material import Desk
+    from improvement.parameters import ParameterSet
+
+    if not options.improves:
+        return None
+    desk = Desk(risk=options.risk, minute_atr=not options.desk.daily_atr, calendar=calendar, bar_store=bars)
+    parameters = AdaptiveParameters(history, ParameterSet.of_settings(options.strategy))
+    return ImprovementCycle(history, parameters, desk, options.improvement, REPORT_DIR)
 
 
 def _open_history(path: Path, mode: str, options: TraderOptions) -> TradingHistory:
@@ -255,7 +285,9 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         records=settings.records,
         vendors=None if simulated else settings.vendors,
         llm=settings.llm if args.llm_replay or not simulated else None,
+        figures_llm=settings.llm,
         llm_replay=args.llm_replay,
+        improvement=settings.improvement,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

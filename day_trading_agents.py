@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from broker.trading_desk import TradingDesk
 from day_trading.advising import ask_adviser
@@ -28,6 +29,8 @@ from day_trading.model_advice import open_model_adviser
 from day_trading.options import TraderOptions, known_watchlist
 from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
+from day_trading.session_plan import session_plan
+from day_trading.session_regime import SessionRegime
 from day_trading.symbol_scores import SymbolScores, nothing_fit
 from day_trading.universe import choose_universe, refuse_unknown
 from health.kill_switch import KillSwitch
@@ -138,6 +141,9 @@ class IntradayTrader:
         self._book = SessionBook(0, self._allocation_ppm, session.close_s, options.risk.limits(0))
         self._desk = TradingDesk(options.desk, session, clock, history, self._book, self._parameters, new_id)
         self._entries = EntryJudge(self._desk, session, self._parameters, new_id, dry_run=options.desk.dry_run)
+        self._regime = SessionRegime(session, self._desk.view.seen)
+        self._desk.keeper.record.regime_at = self._regime.name_at
+        self._desk.keeper.record.variant = options.variant
         self._kill_switch = KillSwitch(Path(options.desk.safety.kill_switch_file))
         self._workers = WorkerPool(options.performance.watchlist_workers, "watchlist", clock)
         self.health = SessionHealth(
@@ -152,6 +158,7 @@ class IntradayTrader:
         )
         self.seen_bars: Mapping[str, Sequence[Bar]] = self._desk.view.seen  # symbol -> completed minute bars
         self.fault: TradingError | None = None
+        self._broker_result: Mapping[str, Any] | None = None
 
     def stop(self, reason: str, *, flatten: bool = False) -> None:
         """End the run soon and cleanly; said twice, at once. Safe to call from a signal handler of the loop."""
@@ -215,6 +222,10 @@ class IntradayTrader:
         self._set_capital()
         await self._desk.follow_positions()
         await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
+        if not self._options.desk.dry_run:
+            self._history.record_session_plan(
+                session_plan(self._options, self._session, self._watchlist, self._desk.view, self._book.equity_at_open)
+            )
         self.health.started_ticking()
         await self._monitor()
         self.health.stopped_ticking()
@@ -222,6 +233,7 @@ class IntradayTrader:
             flattens = self._flattens and not self._options.desk.dry_run
             await leave(self._desk, self._book, self._session, self._clock, flattens, lambda: self._hurried)
         await self._desk.settle()
+        self._broker_result = await self._desk.broker_result()
         if self._killed:
             raise HaltTrading("the kill switch stopped trading")
 
@@ -240,6 +252,8 @@ class IntradayTrader:
             self._desk.keeper.warn(words)
         await self._desk.take_positions(self._watchlist.symbols)
         await self._desk.follow(self._watchlist.symbols)
+        before = self._calendar.previous_session(self._session.date)
+        await self._regime.learn(self._watchlist.symbols, before, self._desk.broker.data.session_minutes)
 
     async def _analyse(self, universe: Sequence[str]) -> None:
         """Make the list. Vendors are asked where the options allow it: never in a simulated session."""
@@ -275,7 +289,9 @@ class IntradayTrader:
         book.limits = self._options.risk.limits(
             book.equity_at_open * self._allocation_ppm // 1_000_000, book.equity_at_open
         )
-        self._budget = symbol_budget(book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries))
+        self._budget = symbol_budget(
+            book.equity_at_open, self._allocation_ppm, len(self._watchlist.entries), self._parameters.position_bps
+        )
 
     # The session
 
@@ -364,6 +380,7 @@ class IntradayTrader:
             executions=keeper.executions,
             foreign_executions=keeper.foreign,
             reconnects=desk.supervisor.reconnects,
+            broker_result=self._broker_result,
             resting_orders=None if resting is None else tuple(order._asdict() for order in resting),
             warnings=tuple(keeper.warnings),
         )

@@ -28,7 +28,10 @@ from records.queries import (
     DAILY_METRICS,
     DECISIONS,
     EVALUATIONS,
+    EXPERIMENT_DAYS,
     FORECASTS,
+    IMPROVEMENT_SESSIONS,
+    IMPROVEMENT_STEPS,
     ORDER_INTENTS,
     PARAMETER_CHANGES,
     TRADES,
@@ -39,13 +42,16 @@ from records.rows import (
     DailyMetricsRow,
     DecisionRow,
     EvaluationRow,
+    ExperimentDayRow,
     ForecastRow,
     HealthRow,
+    ImprovementStepRow,
     IntentChange,
     IntentRow,
     IntentState,
     LlmCallRow,
     ParameterChangeRow,
+    SessionPlanRow,
     TradeRow,
     WeeklyCycleRow,
 )
@@ -73,6 +79,11 @@ AnyRow = (
     | WeeklyCycleRow
     | LlmCallRow
     | DailyMetricsRow
+    | LlmCallRow
+    | DailyMetricsRow
+    | ExperimentDayRow
+    | SessionPlanRow
+    | ImprovementStepRow
 )
 RowT = TypeVar("RowT", bound=AnyRow)
 
@@ -205,6 +216,33 @@ class TradingHistory(HistoryReader):
     def record_daily_metrics(self, metrics: DailyMetricsRow) -> None:
         """One row per session, bot and mode; the last one stands."""
         self._writer.submit(queries.UPSERT_DAILY_METRICS, DAILY_METRICS.values(self._mine(metrics)))
+
+    def record_session_plan(self, plan: SessionPlanRow) -> None:
+        """One row per session, bot and mode; the last one stands."""
+        self._writer.submit(queries.PUT_SESSION_PLAN, IMPROVEMENT_SESSIONS.values(self._mine(plan)))
+
+    def commit_improvement(
+        self,
+        step: ImprovementStepRow | None = None,
+        *,
+        changes: Sequence[ParameterChangeRow] = (),
+        experiment_days: Sequence[ExperimentDayRow] = (),
+        meta: Mapping[str, str] | None = None,
+    ) -> None:
+        """A step and all that it changed, in one transaction; waits for the disk. Raises RecordsFailed.
+
+        A step that is on record already changes nothing: its key refuses the whole transaction.
+        """
+        statements = [
+            *([Statement(IMPROVEMENT_STEPS.insert, IMPROVEMENT_STEPS.values(self._mine(step)))] if step else ()),
+            *(Statement(PARAMETER_CHANGES.insert, PARAMETER_CHANGES.values(self._mine(each))) for each in changes),
+            *(
+                Statement(queries.PUT_EXPERIMENT_DAY, EXPERIMENT_DAYS.values(self._mine(each)))
+                for each in experiment_days
+            ),
+            *(Statement(queries.SET_META, (self._own_key(key), value)) for key, value in (meta or {}).items()),
+        ]
+        self._writer.submit_durable(statements).result()
 
     def record_configuration(self, values: Mapping[str, Any]) -> None:
         """What this run works with, for who inspects it; as to the database, what its connections really have."""

@@ -19,6 +19,7 @@ from telemetry.instruments import FILLS, REJECTS
 from telemetry.metering import measure
 from trading.book import PendingEntry, SessionBook
 from trading.brackets import LiveBracket
+from trading.broker_result import OwnDay
 from trading.judgement import Judgement
 from trading.orders import (
     TERMINAL,
@@ -197,6 +198,26 @@ class Bookkeeper:
         bracket = self.brackets.get(symbol)
         entry = bracket.legs.get(Role.ENTRY) if bracket is not None else None
         return max(entry.filled - self.book.filled_by(entry.intent.intent_id)[0], 0) if entry is not None else 0
+
+    def owner_of(self, execution: ExecutionReport) -> str:
+        """The bot whose order made an execution; empty when it is nobody's."""
+        if self.book.knows(execution.exec_id):
+            return self._history.bot
+        intent = self._history.intent(execution.order_ref) if execution.order_ref else None
+        return intent.bot if intent is not None else ""
+
+    def own_day(self, open_s: int) -> OwnDay:
+        """This bot's result of the session that opened at `open_s`, to hold beside the broker's."""
+        book, of_others = self.book, self.owned_by_others()
+        traded = {symbol: None for symbol, _ in book.round_trips} | dict.fromkeys(book.positions)
+        return OwnDay(
+            bot=self._history.bot,
+            realised=book.realised,
+            fees_owed=self.is_owed_fees,
+            carried=book.symbols_held_before(open_s),
+            open_symbols=tuple(book.positions),
+            shared=tuple(symbol for symbol in traded if self.shares.external.get(symbol) or of_others.get(symbol)),
+        )
 
     @property
     def is_owed_fees(self) -> bool:

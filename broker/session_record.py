@@ -24,7 +24,10 @@ from trading.strategy import Market, Parameters
 
 
 class SessionRecord:
-    """Writes for one session of one bot. `decisions` counts what was decided."""
+    """Writes for one session of one bot. `decisions` counts what was decided.
+
+    `regime_at` tells the market's regime as known at a second, `variant` names what is tried: labels of trades.
+    """
 
     def __init__(
         self,
@@ -35,6 +38,8 @@ class SessionRecord:
     ) -> None:
         self.session_date = session_date
         self.decisions = 0
+        self.regime_at: Callable[[int], str | None] = lambda _second: None
+        self.variant: str | None = None
         self._history = history
         self._market_of = market_of
         self._new_id = new_id
@@ -59,6 +64,8 @@ class SessionRecord:
                 market=self._market_of(execution.symbol),
                 parameters=parameters,
                 trace_id=journey.trace_id_of(trace),
+                regime=self.regime_at(execution.at_s),
+                variant=self.variant,
             )
         )
 

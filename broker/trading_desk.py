@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from broker.account_lock import hold_account
 from broker.bookkeeper import Bookkeeper
@@ -27,6 +28,7 @@ from observability import SIMULATED, TradingHistory
 from operating_system import FileLock
 from records.intent_log import IntentLog
 from trading.book import DayMarks, SessionBook
+from trading.broker_result import compared, comparison_words
 from trading.errors import BrokerUnavailable
 from trading.money import notional
 from trading.orders import OrderIntent
@@ -331,6 +333,18 @@ class TradingDesk:
         while self.keeper.is_owed_fees and self._clock.now() < give_up:
             self.supervisor.ask_for_sync()
             await self._clock.sleep_until(self._clock.now() + timedelta(seconds=5))
+
+    async def broker_result(self) -> dict[str, Any] | None:
+        """The broker's own result of the session beside the ledger's; None when it did not tell."""
+        try:
+            told = await self.broker.result_of(self._session.date, self.keeper.owner_of)
+        except BrokerUnavailable as error:
+            log.warning("%s; the ledger's result stands alone", error)
+            return None
+        result = compared(self.keeper.own_day(self._session.open_s), told)
+        if result["unexplained_usd"]:
+            self.keeper.warn(f"the broker's own P&L: {comparison_words(result)}")
+        return result
 
     def is_flat(self) -> bool:
         """Whether this bot owns nothing and has no entry on its way."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.trading_desk import DeskOptions
+from improvement.settings import ImprovementSettings
 from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
 from performance_config import PerformanceConfig
@@ -35,7 +36,15 @@ class TraderOptions:
     records: RecordsSettings = field(default_factory=RecordsSettings)
     vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
     llm: LlmSettings | None = None  # None: no model is asked, as in a simulated session without a recording
+    figures_llm: LlmSettings | None = None  # of the models that read a session's figures; None: none does
     llm_replay: Path | None = None
+    improvement: ImprovementSettings = field(default_factory=ImprovementSettings)
+    variant: str = "baseline"  # of the session, as `trades.variant` has it
+
+    @property
+    def improves(self) -> bool:
+        """Whether the program learns from its sessions; dry runs have no results to learn from."""
+        return self.improvement.improvement_mode != "off" and not self.desk.dry_run
 
 
 def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:

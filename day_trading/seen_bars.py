@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from trading.bars import Bar
 from utils import Misconfigured
 
 log = logging.getLogger(__name__)
+
+MARK = "store.json"  # of a bar store
 
 
 def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: str) -> int:
@@ -45,3 +48,12 @@ def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: 
             log.info("%s: %s bars differ from those in %s, which stay", symbol, done.different, folder)
     log.info("%s new bars of %s in %s", new, session.date, folder)
     return new
+
+
+def forget_seen_bars(folder: Path) -> None:
+    """Remove the store of an earlier simulated run: its account begins anew, and so do its recordings.
+
+    Anything that is not such a store stays.
+    """
+    if (folder / MARK).is_file():
+        shutil.rmtree(folder)

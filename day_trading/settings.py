@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
 from health.kill_switch import KillSwitch
+from improvement.settings import ImprovementSettings
 from llm.settings import LlmSettings
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
@@ -30,6 +31,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     TelemetrySettings,
     RecordsSettings,
     AllocationSettings,
+    ImprovementSettings,
 )
 
 
@@ -46,6 +48,7 @@ class DayTraderConfiguration:
     llm: LlmSettings
     vendors: VendorSettings
     allocation: AllocationSettings
+    improvement: ImprovementSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -60,6 +63,7 @@ class DayTraderConfiguration:
             llm=load_settings(LlmSettings, environment),
             vendors=load_settings(VendorSettings, environment),
             allocation=load_settings(AllocationSettings, environment),
+            improvement=load_settings(ImprovementSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from day_trading.close_of_day import evaluated
+from day_trading.figures_reader import FiguresReader
+from day_trading.improving import Cycle, improve
 from day_trading.options import TraderOptions
 from day_trading.seen_bars import keep_seen_bars
 from day_trading.telling import tell
@@ -17,12 +19,21 @@ from trading.day_report import DayReport
 from utils import TradingError
 
 
+def figures_reader(options: TraderOptions, history: TradingHistory, clock: Clock) -> FiguresReader | None:
+    """Who reads a session's figures; None where the options name nobody."""
+    if options.figures_llm is None:
+        return None
+    return FiguresReader(settings=options.figures_llm, replay=options.llm_replay, history=history, clock=clock)
+
+
 class SessionTrader(Protocol):
     """Who trades the session; see `IntradayTrader`."""
 
     seen_bars: Mapping[str, Sequence[Bar]]
     fault: TradingError | None
 
+    @property
+    def was_stopped(self) -> bool: ...
     @property
     def bars(self) -> Mapping[str, Sequence[Bar]]: ...
     async def run(self, universe: Sequence[str]) -> DayReport: ...
@@ -36,14 +47,19 @@ async def traded_day(
     clock: Clock,
     options: TraderOptions,
     log_dir: Path,
+    cycle: Cycle | None = None,
 ) -> None:
-    """Trade the session, measure and tell it, and put its records away. Raises what ended it early, after all that."""
+    """Trade the session, measure and tell it, learn from it, put its records away. Raises what ended it, after that.
+
+    A session that somebody stopped is not learned from at once: who stops a program wants it to end.
+    """
     report = await trader.run(universe)
     if not options.desk.dry_run:
-        report = evaluated(report, session, trader.bars, history, clock.now())
+        report = await evaluated(report, session, trader.bars, history, clock, figures_reader(options, history, clock))
     tell(report, log_dir)
+    keep_seen_bars(trader.seen_bars, session, options.records.records_bar_store)
+    if cycle is not None and not trader.was_stopped:
+        await improve(cycle, session, clock)
     history.end_session(session.date.isoformat(), clock.now())
-    if clock.is_real:  # simulated bars are in their file, or follow from their seed
-        keep_seen_bars(trader.seen_bars, session, options.records.records_bar_store)
     if trader.fault is not None:
         raise trader.fault

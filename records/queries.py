@@ -13,14 +13,17 @@ from records.rows import (
     DecisionRow,
     DenialRow,
     EvaluationRow,
+    ExperimentDayRow,
     FillRow,
     ForecastRow,
     HealthRow,
+    ImprovementStepRow,
     IntentChange,
     IntentRow,
     ParameterChangeRow,
     PositionRow,
     RoundTripRow,
+    SessionPlanRow,
     TradeRow,
     WeeklyCycleRow,
 )
@@ -35,6 +38,9 @@ EVALUATIONS = Table("evaluations", EvaluationRow)
 FORECASTS = Table("forecasts", ForecastRow)
 WEEKLY_CYCLES = Table("weekly_cycles", WeeklyCycleRow)
 DAILY_METRICS = Table("daily_metrics", DailyMetricsRow)
+EXPERIMENT_DAYS = Table("experiment_days", ExperimentDayRow)
+IMPROVEMENT_SESSIONS = Table("improvement_sessions", SessionPlanRow)
+IMPROVEMENT_STEPS = Table("improvement_steps", ImprovementStepRow)
 OPEN_POSITIONS = Table("open_positions", PositionRow)
 ROUND_TRIPS = Table("round_trips", RoundTripRow)
 FILLS = Table("trades", FillRow)
@@ -55,6 +61,8 @@ UPSERT_TRADE = f"{TRADES.insert} ON CONFLICT (exec_id) DO UPDATE SET " + ", ".jo
 UPSERT_DAILY_METRICS = f"{DAILY_METRICS.insert} ON CONFLICT (session_date, bot, mode) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in DAILY_METRICS.columns
 )
+PUT_EXPERIMENT_DAY = EXPERIMENT_DAYS.insert.replace("INSERT", "INSERT OR REPLACE", 1)
+PUT_SESSION_PLAN = IMPROVEMENT_SESSIONS.insert.replace("INSERT", "INSERT OR REPLACE", 1)
 REPORT_COMMISSION = "UPDATE trades SET commission = ?, pnl = ?, pnl_pct = ? WHERE exec_id = ?"
 REMOVE_TRADE = "DELETE FROM trades WHERE exec_id = ?"
 SHRINK_TRADE = (  # the part of it that another row tells from now on goes with its share of the result
@@ -166,6 +174,23 @@ SELECT_OPEN_FORECASTS = (
 SELECT_SETTLED_FORECASTS = (
     "SELECT source, session_date, due_at, probability, outcome FROM forecasts "
     "WHERE bot = ? AND mode = ? AND outcome IS NOT NULL ORDER BY timestamp"
+)
+SELECT_PARAMETER_CHANGES = (
+    "SELECT * FROM parameter_changes WHERE session_date <= ? AND bot = ? AND mode = ? ORDER BY change_id"
+)
+SELECT_EXPERIMENT_DAYS = (
+    "SELECT * FROM experiment_days WHERE experiment = ? AND bot = ? AND mode = ? ORDER BY session_date, variant"
+)
+SELECT_SESSION_PLANS = (
+    "SELECT * FROM improvement_sessions WHERE session_date >= ? AND session_date <= ? AND bot = ? AND mode = ? "
+    "ORDER BY session_date"
+)
+SELECT_IMPROVEMENT_STEPS = (
+    "SELECT * FROM improvement_steps WHERE session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, rowid"
+)
+SELECT_LATEST_STEP = (
+    "SELECT * FROM improvement_steps WHERE step = ? AND session_date < ? AND bot = ? AND mode = ? "
+    "ORDER BY session_date DESC LIMIT 1"
 )
 REMOVE_EVALUATIONS = "DELETE FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? AND source = ?"
 

@@ -20,6 +20,8 @@ CycleStage = Literal["analysed", "planned", "queued", "trading", "done"]
 HealthStatus = Literal["normal", "warning", "critical"]
 ChangeSource = Literal["rule", "llm", "regime", "experiment", "rollback", "manual"]
 
+ImprovementStep = Literal["analyse", "insights", "regime", "suggestions", "experiment", "plan"]
+
 OPEN_STATES: tuple[IntentState, ...] = ("created", "sent", "working", "unknown")  # an order may exist
 
 
@@ -175,6 +177,51 @@ class ParameterChangeRow:
     bot: str = ""
     mode: str = ""
     evidence: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentDayRow:
+    """What one variant of an experiment brought in a session, replayed under the same costs as the other one."""
+
+    experiment: str
+    session_date: str
+    variant: str
+    round_trips: int
+    pnl_usd: float
+    bot: str = ""
+    mode: str = ""
+    return_pct: float | None = None
+    detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPlanRow:
+    """What a session began with: enough to replay it later.
+
+    `watchlist` is [symbol, ranges in its daily ATR, their average in 1e-4 USD] in rank order; `parameters` are by the
+    names of `.env` without their prefix.
+    """
+
+    session_date: str
+    equity_usd: float
+    allocation: float
+    watchlist: tuple[Any, ...]
+    parameters: Mapping[str, Any]
+    variant: str
+    bot: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImprovementStepRow:
+    """A step of the improvement cycle that is done, and what came of it."""
+
+    session_date: str
+    step: ImprovementStep
+    timestamp: datetime
+    detail: Mapping[str, Any]
+    bot: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

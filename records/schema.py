@@ -373,6 +373,33 @@ _HEALTH_COLUMNS = (
     "healing_result TEXT",
 )
 
+# What a session of the day trader began with: enough to replay it. `watchlist` is a list of
+# [symbol, ranges in its daily ATR, their average in 1e-4 USD], in rank order.
+_IMPROVEMENT_SESSIONS = f"""
+CREATE TABLE improvement_sessions (
+    {_day("session_date")},
+    {_who()},
+    equity REAL NOT NULL,
+    allocation REAL NOT NULL,
+    {_json("watchlist")} NOT NULL,
+    {_json("parameters")} NOT NULL,
+    variant TEXT NOT NULL,
+    PRIMARY KEY (session_date, bot, mode)
+) STRICT
+"""
+
+# A step of the improvement cycle that is done, written in one transaction with all that it changed.
+_IMPROVEMENT_STEPS = f"""
+CREATE TABLE improvement_steps (
+    {_day("session_date")},
+    {_who()},
+    {_one_of("step", "analyse", "insights", "regime", "suggestions", "experiment", "plan")},
+    {_time("timestamp")} NOT NULL,
+    {_json("detail")} NOT NULL,
+    PRIMARY KEY (session_date, bot, mode, step)
+) STRICT
+"""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from version n to n + 1
     (
         f"PRAGMA application_id = {APPLICATION_ID}",
@@ -405,4 +432,5 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
         "CREATE INDEX forecasts_open ON forecasts (bot, mode) WHERE resolved_at IS NULL",
         "CREATE INDEX forecasts_settled ON forecasts (bot, mode, timestamp) WHERE outcome IS NOT NULL",
     ),
+    (_IMPROVEMENT_SESSIONS, _IMPROVEMENT_STEPS),
 )

@@ -135,7 +135,7 @@ def play_sets(
         first_tape = look_at_block(tapes, session, after, account.minute_atr, scratch, quick)
         for number in range(len(sets)):
             row = sets[number]
-            parameters = Parameters(int(row[0]), int(row[1]), row[2], row[3])
+            parameters = Parameters(int(row[0]), int(row[1]), row[2], row[3], int(row[4]))
             for played in range(session, after):
                 desk = Desk(tapes, scratch, tapes.sessions[played, FIRST_TAPE] - first_tape, board, log)
                 equity_now = equity_told(cash[number])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Protocol
@@ -189,16 +189,42 @@ def _joined(source: BarSource, chosen: Sequence[Chosen]) -> Bars:
             followed = bool(history) or is_followed(source, symbol, session)
             tape = source.tape(symbol, session) if followed else None
             builder.put(place, symbol, number, tape, atr_of(history))
+    return _bars(builder, [(session, len(symbols)) for session, symbols in chosen], tuple(places))
+
+
+def _bars(builder: _Builder, sizes: Sequence[tuple[Session, int]], symbols: tuple[str, ...]) -> Bars:
+    """What was built, of sessions with so many tapes each."""
+    ends = np.cumsum([size for _, size in sizes]).tolist()
     rows = [
-        (first, end, session.open_s, int(session.eod.timestamp()), session.close_s, *fee_schedule_on(session.date))
-        for first, end, (session, _) in zip(first_tape[:-1], first_tape[1:], chosen, strict=True)
+        (
+            end - n_tapes,
+            end,
+            session.open_s,
+            int(session.eod.timestamp()),
+            session.close_s,
+            *fee_schedule_on(session.date),
+        )
+        for end, (session, n_tapes) in zip(ends, sizes, strict=True)
     ]
     tapes = builder.tapes(np.array(rows, dtype=np.int64))
-    return Bars(tapes=tapes, symbols=tuple(places), dates=tuple(session.date for session, _ in chosen))
+    return Bars(tapes=tapes, symbols=symbols, dates=tuple(session.date for session, _ in sizes))
 
 
 def _minutes(session: Session) -> int:
     return (session.close_s - session.open_s) // BAR_SECONDS
+
+
+def load_known(source: BarSource, session: Session, watchlist: Mapping[str, AtrState]) -> Bars:
+    """One session as the day trader knew it: `watchlist` is symbol -> the daily ATR it had, in rank order.
+
+    A symbol without a bar on record is on the watchlist and its tape is empty. No symbol raises Misconfigured.
+    """
+    if not watchlist:
+        raise Misconfigured("no bars: the session has no symbol of the watchlist")
+    builder, traded = _Builder([_minutes(session)] * len(watchlist)), source.symbols(session.date)
+    for place, (symbol, atr) in enumerate(watchlist.items()):
+        builder.put(place, symbol, place, source.tape(symbol, session) if symbol in traded else None, atr)
+    return _bars(builder, [(session, len(watchlist))], tuple(watchlist))
 
 
 class _Builder:

@@ -30,6 +30,7 @@ from day_trading import __main__ as analysis
 from day_trading.command_line import build_parser
 from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER
 from ib_simulator import __main__ as simulator
+from improvement import __main__ as improvement
 from llm import __main__ as llm
 from observability import TradingHistory
 from records import __main__ as records
@@ -68,6 +69,7 @@ ENTRIES = {  # what follows `python` -> its command line
     LLM: llm.build_parser(),
 }
 ENTRIES["day_trading_agents.py"] = analysis.build_parser()
+ENTRIES["continuous_improvement.py"] = improvement.build_parser()
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
@@ -79,6 +81,8 @@ WRITTEN_BY_THE_PROGRAM = {
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",
+    "reports/improvement/",
+    f"{day_trader.SIMULATED_DATABASE.stem}_bars/",
     "llm_budget.db",
     "llm_history.db",
     "reports/weekly/snapshots/",

@@ -268,6 +268,11 @@ class SessionBook:
         trip = self._open_trips.get(symbol)
         return -(-trip.bought_for // (MONEY_PER_PRICE_UNIT * trip.quantity)) if trip else 0
 
+    def symbols_held_before(self, second: int) -> tuple[str, ...]:
+        """Symbols, closed since or not, whose shares were there before an epoch second."""
+        trips = [*self.round_trips, *self._open_trips.items()]
+        return tuple(dict.fromkeys(symbol for symbol, trip in trips if trip.opened_s < second))
+
     def mark(self, bids: Mapping[str, int]) -> None:
         """Value positions at bid and latch the loss and drawdown stops. Only called at agent instants.
 

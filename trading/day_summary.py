@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
+from trading.broker_result import comparison_words
 from trading.day_report import DayReport
 from trading.funnel import entries_in
 
 STRATEGY_RULES = ("no_price", "warming_up", "atr_not_above_floor", "not_above_vwap", "rsi_not_below_cap")
 HOLDING_RULES = ("position_open", "entry_pending")
 INDICATORS = ("atr", "rsi", "vwap")
+UNTOLD_GROUPS = frozenset({"unknown", "none", "baseline"})  # what every trade of an ordinary session is in
 LABEL_WIDTH = 14
 LINE_WIDTH = 80
 ORDER_TYPES = {"STP": "stop", "LMT": "limit"}
@@ -42,6 +44,12 @@ def _labelled(label: str, text: str) -> str:
     return f"{label:<{LABEL_WIDTH}}{text}"
 
 
+def _wrapped(label: str, text: str) -> list[str]:
+    """Lines of `text` with the label before the first; none of an empty text."""
+    lines = textwrap.wrap(text, LINE_WIDTH - LABEL_WIDTH)
+    return [_labelled("" if n else label, line) for n, line in enumerate(lines)]
+
+
 def _account_lines(report: DayReport) -> list[str]:
     lines = [_labelled("account", report.account_id or "none: the gateway was not reached")]
     if report.account_id:
@@ -53,8 +61,7 @@ def _account_lines(report: DayReport) -> list[str]:
             )
         )
     lines.append(_labelled("prices", report.prices_from))
-    symbols = textwrap.wrap(" ".join(report.watchlist) or "empty", LINE_WIDTH - LABEL_WIDTH)
-    return lines + [_labelled("" if n else "watchlist", line) for n, line in enumerate(symbols)]
+    return lines + _wrapped("watchlist", " ".join(report.watchlist) or "empty")
 
 
 def _trip_lines(report: DayReport, zone: tzinfo) -> list[str]:
@@ -94,6 +101,8 @@ def _result_lines(report: DayReport) -> list[str]:
     if report.positions_left:
         words = f"{realised_usd + open_usd:+,.2f} USD: {realised_usd:+,.2f} {fees}, {open_usd:+,.2f} open at the bid"
     lines = [_labelled("day's P&L", words)]
+    if report.broker_result is not None:
+        lines += _wrapped("broker's P&L", comparison_words(report.broker_result))
     if metrics["round_trips"]:
         factor = metrics["profit_factor"]
         lines.append(
@@ -125,12 +134,25 @@ def _evaluation_lines(metrics: Mapping[str, Any]) -> list[str]:
     ]
     if metrics["slippage_bps"] is not None:
         lines.append(_labelled("slippage", f"{metrics['slippage_bps']:+.2f} bps of turnover"))
+    lines += _wrapped("by regime", _groups_text(metrics, "regime")) + _wrapped(
+        "by variant", _groups_text(metrics, "variant")
+    )
     sharpe = metrics["detail"]["sharpe"]
     if isinstance(sharpe, Mapping):
         low, high = sharpe["interval"][:2]
         days = _count(sharpe["days"], "day")
         sharpe = f"{sharpe['sharpe']:.2f} a year, 95 % between {low:.2f} and {high:.2f}, of {days}"
     return [*lines, _labelled("Sharpe", sharpe)]
+
+
+def _groups_text(metrics: Mapping[str, Any], by: str) -> str:
+    """Results of each regime or variant; empty where there is one group that says nothing."""
+    groups = metrics["detail"]["by"][by]
+    if groups.keys() <= UNTOLD_GROUPS:
+        return ""
+    return ", ".join(
+        f"{_words(name)} {group['total_pnl_usd']:+,.2f} in {group['round_trips']:,}" for name, group in groups.items()
+    )
 
 
 def _return_text(metrics: Mapping[str, Any]) -> str:
@@ -142,7 +164,8 @@ def _insight_lines(report: DayReport) -> list[str]:
     """What stood out, wrapped."""
     lines: list[str] = []
     for insight in report.insights:
-        wrapped = textwrap.wrap(insight["words"], LINE_WIDTH - 2)
+        by_whom = f" ({model})" if (model := insight["numbers"].get("model")) else ""
+        wrapped = textwrap.wrap(insight["words"] + by_whom, LINE_WIDTH - 2)
         lines += [f"{'- ' if n == 0 else '  '}{line}" for n, line in enumerate(wrapped)]
     return ["what stood out", *lines] if lines else []
 
