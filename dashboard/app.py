@@ -25,7 +25,7 @@ from dashboard.static_files import START, StaticFile, static_files
 from dashboard.stream import Stream
 from dashboard.wishes import COMMAND_BODY, CONFIRMATION_BODY, Body, body_of
 from records.browsing import Unanswerable
-from records.faults import RecordsFailed
+from utils import TradingError
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Dashboard:
             return self._refused(Refusal(error.status, error.reason.lower()))
         except (ConnectionResetError, asyncio.CancelledError):
             raise  # the client went
-        except RecordsFailed as error:
+        except TradingError as error:  # the database cannot be read now
             return self._refused(Refusal(503, str(error)))
         except Exception:
             log.exception("a request of the dashboard failed; trading is not affected")
