@@ -121,8 +121,8 @@ class Dashboard:
             return self._refused(refusal)
         except web.HTTPException as error:  # of aiohttp itself: no such path, method, body too large
             return self._refused(Refusal(error.status, error.reason.lower()))
-        except (ConnectionResetError, asyncio.CancelledError):
-            raise  # the client went
+        except ConnectionError:  # the client went
+            return self._refused(Refusal(400, "the client went"))
         except TradingError as error:  # the database cannot be read now
             return self._refused(Refusal(503, str(error)))
         except Exception:
@@ -175,7 +175,7 @@ class Dashboard:
         if not guard.begin_waiting(address):
             if request.transport is not None:
                 request.transport.abort()
-            raise ConnectionResetError
+            raise Refusal(429, "too many requests")  # to nobody any more
         try:
             await asyncio.sleep(REFUSED_WAITS_S)
         finally:

@@ -81,6 +81,7 @@ class DashboardThread:
             self._dashboard.application,
             handle_signals=False,
             access_log=None,
+            logger=_quiet_logger(),
             keepalive_timeout=KEEP_ALIVE_S,
             shutdown_timeout=1.0,
         )
@@ -94,6 +95,13 @@ class DashboardThread:
             server.close()
         finally:
             await runner.cleanup()
+
+
+def _quiet_logger() -> logging.Logger:
+    """Of aiohttp itself: whoever sends nonsense could fill the disk with it. What fails here is told by the guard."""
+    logger = logging.getLogger("dashboard.http")
+    logger.setLevel(logging.CRITICAL)
+    return logger
 
 
 class _TurnedAway(asyncio.Protocol):
