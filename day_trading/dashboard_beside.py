@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -58,36 +58,32 @@ def dashboard_beside(
     if source := bars or options.records.records_bar_store:
         beside[CommandKind.RESEARCH] = ResearchRuns(source, RESEARCH_FOLDER, now)
     control = OperatorControl(board, history, now, beside)
-    program = Program(
-        database=history.path,
-        bot=history.bot,
-        mode=history.mode,
-        now=now,
-        started_at=now(),
-        live=board,
-        control=control,
-        bars_of=partial(seen_bars, options.records.records_bar_store),
-        log_file=log_file,
-        blank=Redaction(secrets),
-        unwell=unwell,
-        metrics=exposition,
-    )
-    thread = None
-    try:
-        chosen = settings.dashboard_token.get_secret_value() if settings.dashboard_token is not None else ""
-        token = token_of(chosen, state_folder() / TOKEN_FILE)
-        thread = DashboardThread(program, settings, token.secret).start()
-    except OSError as error:
-        where = f"{settings.dashboard_host}:{settings.dashboard_port}"
-        log.warning("no dashboard at %s, the program goes on without it: %s", where, error.strerror or error)
-    else:
-        _tell(thread.url, token)
-    try:
+    with ExitStack() as opened:
+        opened.callback(control.close)
+        try:
+            chosen = settings.dashboard_token.get_secret_value() if settings.dashboard_token is not None else ""
+            token = token_of(chosen, state_folder() / TOKEN_FILE)
+            program = Program(
+                database=history.path,
+                bot=history.bot,
+                mode=history.mode,
+                now=now,
+                started_at=now(),
+                live=board,
+                control=control,
+                bars_of=partial(seen_bars, options.records.records_bar_store),
+                log_file=log_file,
+                blank=Redaction((*secrets, token.secret)),
+                unwell=unwell,
+                metrics=exposition,
+            )
+            thread = opened.enter_context(DashboardThread(program, settings, token.secret))
+        except OSError as error:
+            where = f"{settings.dashboard_host}:{settings.dashboard_port}"
+            log.warning("no dashboard at %s, the program goes on without it: %s", where, error.strerror or error)
+        else:
+            _tell(thread.url, token)
         yield
-    finally:
-        if thread is not None:
-            thread.stop()
-        control.close()
 
 
 def _tell(url: str, token: Token) -> None:
