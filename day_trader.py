@@ -30,6 +30,7 @@ LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
 REPORT_DIR = Path("reports/improvement")
+LOG_FILE = LOG_DIR / "day_trader.log"
 
 
 def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
 
         secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment))
         blank = Redaction(secrets)
-        setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
+        setup_logging(LOG_FILE, level, secrets=secrets, file_only=unseen)
         from market_hours import LiveClock
         from observability import Telemetry
         from telemetry.garbage import quiet_collection
@@ -109,7 +110,10 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             opens = f"{following.date:%A %Y-%m-%d}, it opens at {clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
+        from day_trading.board import Board
+        from day_trading.dashboard_beside import dashboard_beside
         from day_trading.improving import assigned
+        from day_trading.settings import SETTINGS_CLASSES
         from day_trading.signals import obey_signals
         from day_trading.traded_day import traded_day
         from records.single_user import only_user
@@ -122,7 +126,8 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             bars = options.records.records_bar_store
             cycle = _cycle(history, options, calendar, Path(bars) if bars else None)
             options = runner.run(assigned(options, cycle, session, clock))
-            trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
+            board = Board() if options.dashboard is not None else None
+            trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()), board)
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
@@ -130,12 +135,15 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             universe = options.strategy.watchlist_universe
             day = traded_day(trader, universe, session, history, clock, options, LOG_DIR, cycle)
             service = ServiceManager(environment.process)
-            runner.run(under_watch(service, day, trader.health.status, trader.health.stalled))
+            secrets = environment.secrets(SETTINGS_CLASSES)
+            with dashboard_beside(options, board, history, LOG_FILE, secrets, trader.health.stalled):
+                runner.run(under_watch(service, day, trader.health.status, trader.health.stalled))
     return DONE
 
 
 def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
     """Sessions in simulated time against the embedded gateway."""
+    from day_trading.settings import SETTINGS_CLASSES
     from ib_simulator.simulated_time import simulated_loop
     from records.single_user import only_user
 
@@ -143,19 +151,26 @@ def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) 
     try:
         options = _options(args, environment)
         with only_user(args.db or SIMULATED_DATABASE, "day_trader"):
-            return loop.run_until_complete(_simulate_sessions(args, options, clock, loop))
+            secrets = environment.secrets(SETTINGS_CLASSES)
+            return loop.run_until_complete(_simulate_sessions(args, options, clock, loop, secrets))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 
 async def _simulate_sessions(
-    args: argparse.Namespace, options: TraderOptions, clock: Clock, loop: asyncio.AbstractEventLoop
+    args: argparse.Namespace,
+    options: TraderOptions,
+    clock: Clock,
+    loop: asyncio.AbstractEventLoop,
+    secrets: Sequence[str],
 ) -> int:
     from dataclasses import replace
     from random import Random
     from uuid import UUID
 
+    from day_trading.board import Board
+    from day_trading.dashboard_beside import dashboard_beside
     from day_trading.improving import assigned
     from day_trading.options import known_watchlist
     from day_trading.seen_bars import forget_seen_bars
@@ -197,11 +212,15 @@ async def _simulate_sessions(
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
         records = options.records.model_copy(update={"records_bar_store": str(bars) if options.improves else ""})
         options = replace(options, prices_from=world.prices_from, desk=desk, records=records)
-        with _open_history(database, "simulated", options) as history:
+        board = Board() if options.dashboard is not None else None
+        with (
+            _open_history(database, "simulated", options) as history,
+            dashboard_beside(options, board, history, LOG_FILE, secrets, bars=str(args.market_data or "")),
+        ):
             cycle = _cycle(history, options, calendar, bars)
             for session in sessions:
                 todays = await assigned(options, cycle, session, world.clock)
-                trader = IntradayTrader(todays, session, calendar, world.clock, history, new_id)
+                trader = IntradayTrader(todays, session, calendar, world.clock, history, new_id, board)
                 obey_signals(loop, trader)
                 universe = feed.symbols(session.date)
                 await traded_day(trader, universe, session, history, world.clock, todays, LOG_DIR, cycle)
@@ -265,6 +284,10 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
     settings.refuse_contradictions(args.allocation, consents)
     simulated = args.simulate is not None
     database = args.db or (SIMULATED_DATABASE if simulated else LIVE_DATABASE)
+    dashboard = None  # at full speed a simulated day is over before anybody could look
+    if not args.no_dashboard and (not simulated or args.speed is not None):
+        dashboard = settings.dashboard
+        dashboard.refuse_unsafe()
     from broker.trading_desk import DeskOptions  # what takes long to load comes after what may be refused
     from day_trading.options import TraderOptions
 
@@ -288,6 +311,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         figures_llm=settings.llm,
         llm_replay=args.llm_replay,
         improvement=settings.improvement,
+        dashboard=dashboard,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

@@ -25,8 +25,10 @@ from records.llm_calls import INSERT_LLM_CALL, LLM_CALLS
 from records.merging import merge_leftovers
 from records.queries import (
     AGENT_HEALTH,
+    CONTROL_ACTIONS,
     DAILY_METRICS,
     DECISIONS,
+    EQUITY_MINUTES,
     EVALUATIONS,
     EXPERIMENT_DAYS,
     FORECASTS,
@@ -39,8 +41,10 @@ from records.queries import (
 )
 from records.retention import prune
 from records.rows import (
+    ControlActionRow,
     DailyMetricsRow,
     DecisionRow,
+    EquityRow,
     EvaluationRow,
     ExperimentDayRow,
     ForecastRow,
@@ -84,6 +88,10 @@ AnyRow = (
     | ExperimentDayRow
     | SessionPlanRow
     | ImprovementStepRow
+    | LlmCallRow
+    | DailyMetricsRow
+    | ControlActionRow
+    | EquityRow
 )
 RowT = TypeVar("RowT", bound=AnyRow)
 
@@ -243,6 +251,14 @@ class TradingHistory(HistoryReader):
             *(Statement(queries.SET_META, (self._own_key(key), value)) for key, value in (meta or {}).items()),
         ]
         self._writer.submit_durable(statements).result()
+
+    def record_equity(self, equity: EquityRow) -> None:
+        """The account at a minute; a second run of that minute replaces the first."""
+        self._writer.submit(queries.REPLACE_EQUITY, EQUITY_MINUTES.values(self._mine(equity)))
+
+    def record_control_action(self, action: ControlActionRow) -> None:
+        """What an operator asked for; recorded again with the outcome."""
+        self._writer.submit(queries.UPSERT_CONTROL_ACTION, CONTROL_ACTIONS.values(self._mine(action)))
 
     def record_configuration(self, values: Mapping[str, Any]) -> None:
         """What this run works with, for who inspects it; as to the database, what its connections really have."""

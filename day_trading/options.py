@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.trading_desk import DeskOptions
+from dashboard.settings import DashboardSettings
 from improvement.settings import ImprovementSettings
 from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
@@ -34,6 +35,7 @@ class TraderOptions:
     performance: PerformanceConfig
     desk: DeskOptions
     records: RecordsSettings = field(default_factory=RecordsSettings)
+    dashboard: DashboardSettings | None = None  # None: there is none
     vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
     llm: LlmSettings | None = None  # None: no model is asked, as in a simulated session without a recording
     figures_llm: LlmSettings | None = None  # of the models that read a session's figures; None: none does

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
+from dashboard.settings import DashboardSettings
 from health.kill_switch import KillSwitch
 from improvement.settings import ImprovementSettings
 from llm.settings import LlmSettings
@@ -32,6 +33,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     RecordsSettings,
     AllocationSettings,
     ImprovementSettings,
+    DashboardSettings,
 )
 
 
@@ -49,6 +51,7 @@ class DayTraderConfiguration:
     vendors: VendorSettings
     allocation: AllocationSettings
     improvement: ImprovementSettings
+    dashboard: DashboardSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -64,6 +67,7 @@ class DayTraderConfiguration:
             vendors=load_settings(VendorSettings, environment),
             allocation=load_settings(AllocationSettings, environment),
             improvement=load_settings(ImprovementSettings, environment),
+            dashboard=load_settings(DashboardSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:

@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 import day_trader
 import performance_config
 from commands import DONE, FAULT, STOPPED_BY_RULE, WRONG_USAGE
+from dashboard import __main__ as dashboard
 from day_trading import __main__ as analysis
 from day_trading.command_line import build_parser
 from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER
@@ -59,6 +60,7 @@ INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
+DASHBOARD = "-m dashboard"
 ENTRIES = {  # what follows `python` -> its command line
     "day_trader.py": build_parser(),
     "main.py": weekly.build_parser(),
@@ -67,6 +69,7 @@ ENTRIES = {  # what follows `python` -> its command line
     RECORDS: records.build_parser(),
     RESEARCH: research.build_parser(),
     LLM: llm.build_parser(),
+    DASHBOARD: dashboard.build_parser(),
 }
 ENTRIES["day_trading_agents.py"] = analysis.build_parser()
 ENTRIES["continuous_improvement.py"] = improvement.build_parser()
@@ -76,6 +79,7 @@ WRITTEN_BY_THE_PROGRAM = {
     "backups/",
     "reports/weekly/",
     "vendor_cache/",
+    "reports/research/",
     "logs/day_trader.log",
     "research.db",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
@@ -147,7 +151,8 @@ def allowed_text(info: FieldInfo) -> str:
         return "a time, HH:MM"
     told = [words[kind].format(number_text(bounds[kind])) for kind in words if kind in bounds]
     if not told:
-        return "not empty" if bounds.get("min_length") else "any text"
+        shortest = bounds.get("min_length", 0)
+        return f"at least {shortest} characters" if shortest > 1 else "not empty" if shortest else "any text"
     return ", ".join(told)
 
 
