@@ -1,0 +1,57 @@
+// Requests to the server. Refusals are errors with the server's own words; the token travels in a header only.
+
+const TOKEN = "dashboard-token";
+
+export class Refused extends Error {
+  /** `status` is HTTP's, 0 when the server was not reached. */
+  constructor(status, words) {
+    super(words);
+    this.status = status;
+  }
+}
+
+/** The token of this tab. It is forgotten with the tab, and never part of an address. */
+export const token = {
+  get: () => sessionStorage.getItem(TOKEN) ?? "",
+  keep: (text) => sessionStorage.setItem(TOKEN, text),
+  forget: () => sessionStorage.removeItem(TOKEN),
+};
+
+export function headers(more = {}) {
+  return token.get() ? { ...more, Authorization: `Bearer ${token.get()}` } : more;
+}
+
+/** `query` leaves out what is empty. */
+export function address(path, query = {}) {
+  const wanted = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const text = new URLSearchParams(wanted).toString();
+  return text ? `${path}?${text}` : path;
+}
+
+export async function get(path, query = {}) {
+  return answer(fetch(address(path, query), { headers: headers(), cache: "no-store" }));
+}
+
+export async function post(path, body) {
+  const json = headers({ "Content-Type": "application/json" });
+  return answer(fetch(path, { method: "POST", headers: json, body: JSON.stringify(body), cache: "no-store" }));
+}
+
+async function answer(request) {
+  let response;
+  try {
+    response = await request;
+  } catch {
+    throw new Refused(0, "the program does not answer");
+  }
+  if (response.ok) return response.json();
+  throw new Refused(response.status, await wordsOf(response));
+}
+
+async function wordsOf(response) {
+  try {
+    return (await response.json()).error ?? response.statusText;
+  } catch {
+    return response.statusText || `status ${response.status}`;
+  }
+}

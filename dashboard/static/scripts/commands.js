@@ -1,0 +1,158 @@
+// Controls: a dialog says what will happen, asks for the token once, and shows what became of it.
+
+import { Refused, get, post, token } from "./api.js";
+import { byId, h, setAttribute, setText } from "./dom.js";
+
+const ASK_AGAIN_MS = 500; // for an outcome that the stream has not brought
+const TITLES = {
+  pause: "Pause entries",
+  resume: "Resume entries",
+  close: "Close",
+  flatten: "Flatten all",
+  kill: "Throw the kill switch",
+  kill_flatten: "Throw the kill switch and sell everything",
+  freeze: "Freeze parameters",
+  unfreeze: "Unfreeze parameters",
+  rollback: "Roll back parameters",
+  research: "Start a research run",
+};
+const DANGEROUS = new Set(["close", "flatten", "kill", "kill_flatten"]);
+
+/** `news(state)` is told outcomes that no open dialog waits for, also of other people's commands. */
+export function commandDialog(news) {
+  const dialog = byId("confirm");
+  const [title, words, outcome, go, cancel] = ["confirm-title", "confirm-words", "confirm-outcome", "confirm-go", "confirm-cancel"].map(byId);
+  const [field, input] = [byId("token-field"), byId("token")];
+  const waiting = new Map(); // command_id -> shows its CommandState
+  let step = async () => {};
+
+  dialog.querySelector("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    act(() => step());
+  });
+  cancel.addEventListener("click", () => dialog.close());
+
+  /** Run one step; while it runs nothing can be pressed twice. */
+  async function act(run) {
+    go.disabled = true;
+    tell("", "");
+    try {
+      await run();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (error.status === 401) askToken();
+      tell("bad", refusalWords(error));
+    } finally {
+      go.disabled = false;
+    }
+  }
+
+  function tell(tone, text) {
+    setAttribute(outcome, "data-tone", tone);
+    setText(outcome, text);
+  }
+
+  function askToken() {
+    token.forget();
+    field.hidden = false;
+    input.value = "";
+    input.focus();
+  }
+
+  function open(name, isDangerous) {
+    waiting.clear();
+    setText(title, name);
+    go.hidden = false;
+    go.classList.toggle("danger", isDangerous);
+    setText(go, "Continue");
+    setText(cancel, "Cancel");
+    field.hidden = token.get() !== "";
+    tell("", "");
+    if (!dialog.open) dialog.showModal();
+    (field.hidden ? go : input).focus();
+  }
+
+  /** First step: the server says what will happen. */
+  async function ask(order) {
+    if (!field.hidden) token.keep(input.value.trim());
+    const confirmation = await post("api/confirmations", order);
+    field.hidden = true;
+    words.replaceChildren(h("p", {}, confirmation.says));
+    setText(title, titleOf(order));
+    setText(go, titleOf(order));
+    go.focus();
+    step = () => perform(order, confirmation.confirmation_id);
+  }
+
+  /** Second step: it is done, and the dialog stays until its outcome is known. */
+  async function perform(order, confirmationId) {
+    const state = await post("api/commands", { ...order, confirmation_id: confirmationId });
+    go.hidden = true;
+    setText(cancel, "Close");
+    cancel.focus();
+    show(state);
+    waiting.set(state.command_id, show);
+    while (waiting.has(state.command_id) && dialog.open) {
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      told(await get(`api/commands/${encodeURIComponent(state.command_id)}`));
+    }
+  }
+
+  function show({ state, words: said }) {
+    if (state === "waiting") tell("", "Sent. The trading loop performs it at its next instant…");
+    else tell(state === "done" ? "good" : "bad", `${state === "done" ? "Done" : "Refused"}: ${said}`);
+  }
+
+  /** News of a command, from the stream or from a question. */
+  function told(state) {
+    if (state.state === "waiting") return;
+    const display = waiting.get(state.command_id);
+    waiting.delete(state.command_id);
+    if (display !== undefined && dialog.open) display(state);
+    else news(state);
+  }
+
+  return {
+    told,
+    /** Begin a command: `kind` of the API, `symbol` of `close`. */
+    begin(kind, symbol = "") {
+      const order = symbol ? { kind, symbol } : { kind };
+      words.replaceChildren(...(kind === "kill" ? killChoice(order) : []));
+      step = () => ask(order);
+      open(titleOf(order), DANGEROUS.has(kind));
+      if (kind !== "kill" && token.get()) act(step); // nothing to choose or to type: straight to what will happen
+    },
+    /** Where reading needs a token, too. `then` runs once one was typed. */
+    askToRead(then) {
+      if (dialog.open) return;
+      words.replaceChildren(h("p", {}, "This dashboard is shown to those who have its token."));
+      open("Token", false);
+      askToken();
+      step = async () => {
+        token.keep(input.value.trim());
+        await get("api/state");
+        dialog.close();
+        then();
+      };
+    },
+  };
+}
+
+export function titleOf({ kind, symbol }) {
+  return kind === "close" ? `Close ${symbol}` : (TITLES[kind] ?? kind);
+}
+
+function refusalWords({ status, message }) {
+  if (status === 401) return `Not authorised: ${message}`;
+  return message;
+}
+
+/** Both forms of the kill switch; the choice changes the order. */
+function killChoice(order) {
+  const choice = (kind, text) =>
+    h("label", { class: "choice" }, h("input", { type: "radio", name: "kill", value: kind, checked: kind === order.kind, onchange: () => (order.kind = kind) }), h("span", {}, text));
+  return [
+    choice("kill", "Stop the program. Stops and targets keep resting at the broker."),
+    choice("kill_flatten", "Sell everything at once, then stop the program."),
+  ];
+}

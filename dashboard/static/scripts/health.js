@@ -1,0 +1,43 @@
+// How the program itself does: its latest measures, and what was found and done.
+
+import { byId, h, keep, setText, showEmpty } from "./dom.js";
+import { clockMinutes, duration, number, percent } from "./format.js";
+import { sparkline } from "./sparkline.js";
+
+const SHOWN = 60; // checks in a line, one a minute
+const MEASURES = [ // column, name, text
+  ["cpu_pct", "Processor", (value) => percent(value, 0)],
+  ["memory_mb", "Memory", (value) => `${number(value)} MB`],
+  ["data_age_s", "Age of data", (value) => duration(value)],
+  ["loop_lag_ms", "Loop lag", (value) => `${number(value, 1)} ms`],
+];
+
+export function healthPanel() {
+  const section = byId("health");
+  return {
+    /** `rows` are the checks of a session, oldest first. */
+    load(rows) {
+      const latest = rows.at(-1);
+      byId("health-measures").replaceChildren(...(latest ? measures(rows.slice(-SHOWN), latest) : []));
+      const events = rows.filter((row) => row.status !== "normal" || row.healing_action || row.detail).slice(-30).reverse();
+      keep(byId("health-events"), events, (row) => `${row.at} ${row.agent}`, event);
+      const troubled = rows.filter((row) => row.status !== "normal").length;
+      setText(byId("health-words"), latest ? `${number(rows.length)} checks, ${troubled ? `${troubled} with findings` : "all well"}` : "");
+      showEmpty(section, rows.length === 0);
+    },
+  };
+}
+
+function measures(rows, latest) {
+  return MEASURES.map(([column, name, text]) =>
+    h("div", {}, h("dt", {}, name), h("dd", {}, text(latest[column])), sparkline(rows.map((row) => row[column]))));
+}
+
+function event({ at, status, agent, detail, findings, healing_action: action, healing_result: result }) {
+  const found = (findings ?? []).map((one) => [one.measure, one.subject, one.value].filter((part) => part !== null && part !== "").join(" ")).join(", ");
+  const done = action ? `${action}${result ? `: ${result}` : ""}` : "";
+  const tone = { warning: "warning", critical: "loss" }[status] ?? "";
+  return h("li", { class: "event" },
+    h("p", {}, h("time", { datetime: at }, clockMinutes(at)), " ", h("span", { class: `badge ${tone}` }, status), ` ${agent === "day_trader" ? "" : agent} ${[detail, found].filter(Boolean).join("; ")}`),
+    done ? h("p", { class: "aside" }, `done: ${done}`) : null);
+}

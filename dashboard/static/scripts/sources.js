@@ -1,0 +1,39 @@
+// Data that the stream does not carry: asked for again when what it depends on has changed, never twice at a time.
+
+const LEAST_PAUSE_MS = 1_000; // between two questions of one source, however fast simulated time runs
+
+/** `load()` asks and shows. `error(words)` is told what went wrong, "" when it works again. */
+export class Source {
+  constructor(load, error) {
+    this.load = load;
+    this.error = error;
+    this.key = undefined;
+    this.isBusy = false;
+    this.isWanted = false;
+  }
+
+  /** Ask again if `key` is another than last time. */
+  follow(key) {
+    if (key === this.key) return;
+    this.key = key;
+    this.refresh();
+  }
+
+  async refresh() {
+    this.isWanted = true;
+    if (this.isBusy) return;
+    this.isBusy = true;
+    while (this.isWanted) {
+      this.isWanted = false;
+      try {
+        await this.load();
+        this.error("");
+      } catch (error) {
+        this.error(error.message);
+        if (error.status === undefined) console.error(error); // a fault of the page, not a refusal
+      }
+      await new Promise((resolve) => setTimeout(resolve, LEAST_PAUSE_MS));
+    }
+    this.isBusy = false;
+  }
+}
