@@ -3,7 +3,7 @@
 import { createChart } from "../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { clockMinutes, dayAt } from "./format.js";
 
-const NAMES = ["surface", "line", "line-strong", "text", "muted", "accent", "gain", "loss", "warn", "simulated"];
+const NAMES = ["surface", "line", "line-strong", "text", "muted", "accent", "gain", "loss", "vwap"];
 const charts = []; // functions that put on the present colours
 
 /** The colours of the page as they are now: token's name -> "rgb(…)", which is what the library understands. */
@@ -28,6 +28,7 @@ export function faded(colour, opacity) {
 export function themedChart(host, options, paint) {
   const chart = createChart(host, {
     autoSize: true,
+    layout: { attributionLogo: false }, // it brings an inline style; the foot of the page names TradingView instead
     handleScale: { mouseWheel: false }, // the wheel scrolls the page; pinch and drag still zoom
     handleScroll: { mouseWheel: false, vertTouchDrag: false },
     localization: { timeFormatter: (time) => `${dayAt(time * 1000)}  ${clockMinutes(time * 1000)}` },
@@ -51,7 +52,6 @@ function look(now) {
   const edge = { borderColor: now.line };
   return {
     layout: {
-      attributionLogo: false, // it would bring a style of its own; the foot of the page names TradingView
       background: { color: "transparent" },
       textColor: now.muted,
       fontFamily: "Inter, system-ui, sans-serif",

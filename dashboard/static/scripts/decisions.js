@@ -47,6 +47,11 @@ export function decisionsPanel() {
   };
 }
 
+/** A row of the table `decisions` as the running session tells it. */
+export function fromRecord({ timestamp, limit_value: limit, actual_value: actual, ...row }) {
+  return { ...row, at: timestamp, limit, actual };
+}
+
 function line({ decision_id: id, at, symbol, kind }) {
   const [verb, words, result] = [h("b"), h("span"), h("span")];
   const row = h("li", { class: "decision", "data-kind": kind, "data-id": id }, h("time", { datetime: at }, clock(at)), h("strong", {}, symbol), h("p", {}, verb, " ", words, " ", result));

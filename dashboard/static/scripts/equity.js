@@ -24,7 +24,7 @@ export function equityPanel() {
       bottomFillColor1: faded(now.loss, 0.03),
       bottomFillColor2: faded(now.loss, 0.28),
     });
-    drawdown.applyOptions({ lineColor: now.warn, topColor: faded(now.warn, 0.05), bottomColor: faded(now.warn, 0.3) });
+    drawdown.applyOptions({ lineColor: now.vwap, topColor: faded(now.vwap, 0.05), bottomColor: faded(now.vwap, 0.3) });
   });
 
   function draw() {

@@ -74,6 +74,7 @@ export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
   if (hours > 0) return `${hours} h ${minutes} min`;
+  if (minutes >= 10 || (minutes > 0 && whole % 60 === 0)) return `${minutes} min`;
   if (minutes > 0) return `${minutes} min ${whole % 60} s`;
   return `${whole} s`;
 }

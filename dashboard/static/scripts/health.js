@@ -20,7 +20,7 @@ export function healthPanel() {
       const latest = rows.at(-1);
       byId("health-measures").replaceChildren(...(latest ? measures(rows.slice(-SHOWN), latest) : []));
       const events = rows.filter((row) => row.status !== "normal" || row.healing_action || row.detail).slice(-30).reverse();
-      keep(byId("health-events"), events, (row) => `${row.at} ${row.agent}`, event);
+      keep(byId("health-events"), events, (row) => `${row.timestamp} ${row.agent}`, event);
       const troubled = rows.filter((row) => row.status !== "normal").length;
       setText(byId("health-words"), latest ? `${number(rows.length)} checks, ${troubled ? `${troubled} with findings` : "all well"}` : "");
       showEmpty(section, rows.length === 0);
@@ -33,7 +33,7 @@ function measures(rows, latest) {
     h("div", {}, h("dt", {}, name), h("dd", {}, text(latest[column])), sparkline(rows.map((row) => row[column]))));
 }
 
-function event({ at, status, agent, detail, findings, healing_action: action, healing_result: result }) {
+function event({ timestamp: at, status, agent, detail, findings, healing_action: action, healing_result: result }) {
   const found = (findings ?? []).map((one) => [one.measure, one.subject, one.value].filter((part) => part !== null && part !== "").join(" ")).join(", ");
   const done = action ? `${action}${result ? `: ${result}` : ""}` : "";
   const tone = { warning: "warning", critical: "loss" }[status] ?? "";

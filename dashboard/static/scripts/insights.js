@@ -7,7 +7,7 @@ export function insightsPanel() {
   const section = byId("insights");
   return {
     load({ session_date: date, rows }) {
-      keep(byId("insight-list"), [...rows].reverse(), (row) => `${row.at} ${row.source}`, (row) => insight(row, date));
+      keep(byId("insight-list"), [...rows].reverse(), (row) => `${row.timestamp} ${row.source}`, (row) => insight(row, date));
       showEmpty(section, rows.length === 0);
     },
     loadCost({ by_day: days }) {
@@ -18,7 +18,7 @@ export function insightsPanel() {
   };
 }
 
-function insight({ at, source, insights, recommendations }, date) {
+function insight({ timestamp: at, source, insights, recommendations }, date) {
   return h("li", {},
     h("h3", {}, `${source === "rules" ? "Rules" : source} · ${day(date)} ${clockMinutes(at)}`),
     h("ul", { class: "findings" }, ...String(insights).split("\n").filter(Boolean).map((text) => h("li", {}, text))),

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { calendarPanel } from "./calendar.js";
 import { repaintCharts } from "./charts.js";
 import { commandDialog, titleOf } from "./commands.js";
-import { decisionsPanel } from "./decisions.js";
+import { decisionsPanel, fromRecord } from "./decisions.js";
 import { byId, setText } from "./dom.js";
 import { equityPanel } from "./equity.js";
 import { experimentsPanel } from "./experiments.js";
@@ -70,8 +70,8 @@ const sources = {
       get("api/decisions", { session: session(), limit: 200 }),
       get("api/trades", { session: session(), limit: 200 }),
     ]);
-    decisions.add(rows);
-    decisions.addTrades(trades.rows.filter((trade) => trade.side === "SELL"));
+    decisions.add(rows.map(fromRecord));
+    decisions.addTrades(trades.rows.filter((trade) => trade.action === "SELL"));
   }),
   trips: source("round trips", () => trips.load()),
   health: source("health", async () => health.load((await get("api/health", { session: session() })).rows)),

@@ -23,7 +23,7 @@ export function parametersPanel(command) {
       freeze.classList.toggle("active", isFrozen);
       const now = Object.entries(current).map(([name, value]) => h("div", {}, h("dt", {}, words(name)), h("dd", { "data-parameter": name }, valueText(value))));
       byId("parameter-list").replaceChildren(...now);
-      keep(byId("parameter-history"), changes, (row) => `${row.at} ${row.parameter}`, change);
+      keep(byId("parameter-history"), changes, (row) => `${row.timestamp} ${row.parameter}`, change);
       showEmpty(section, changes.length === 0);
     },
   };
@@ -33,7 +33,7 @@ function valueText(value) {
   return typeof value === "number" ? number(value, Number.isInteger(value) ? 0 : 2) : String(value);
 }
 
-function change({ at, session_date: date, parameter, old_value: before, new_value: after, source, reason, applied }) {
+function change({ timestamp: at, session_date: date, parameter, old_value: before, new_value: after, source, reason, applied }) {
   return h("li", { class: "event" },
     h("p", {}, h("time", { datetime: at }, day(date)), " ", h("strong", {}, words(parameter)), ` ${valueText(before)} → ${valueText(after)} `,
       h("span", { class: `badge ${applied ? "gain" : ""}` }, applied ? "applied" : "not applied"), " ", h("span", { class: "badge" }, source)),

@@ -10,8 +10,7 @@ import {
 import { get } from "./api.js";
 import { faded, themedChart } from "./charts.js";
 import { byId, setAttribute, setText, showEmpty } from "./dom.js";
-import { isKnown, number, percent, price, signed, side } from "./format.js";
-import { exitWords } from "./reasons.js";
+import { isKnown, number, percent, price, side, signed } from "./format.js";
 
 export function pricePanel() {
   const [host, name, figures] = ["price-chart", "chart-symbol", "chart-figures"].map(byId);
@@ -32,26 +31,23 @@ export function pricePanel() {
     made.priceScale("volume").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
     markers ??= createSeriesMarkers(series, []);
     series.applyOptions({ upColor: now.gain, downColor: now.loss, borderVisible: false, wickUpColor: now.gain, wickDownColor: now.loss });
-    vwap.applyOptions({ color: now.warn });
+    vwap.applyOptions({ color: now.vwap });
     volume.applyOptions({ color: faded(now.muted, 0.3) });
-    markers.setMarkers(shown.marks.map(markerOf));
+    markers.setMarkers(joined(shown.marks).map(markerOf));
   });
 
   function draw() {
     series.setData(shown.bars.map(([start, open, high, low, close]) => ({ time: seconds(start), open, high, low, close })));
     volume.setData(shown.bars.map((bar) => ({ time: seconds(bar[0]), value: bar[5] })));
     vwap.setData(shown.bars.filter((bar) => isKnown(bar[6])).map((bar) => ({ time: seconds(bar[0]), value: bar[6] })));
-    markers.setMarkers(shown.marks.map(markerOf));
+    markers.setMarkers(joined(shown.marks).map(markerOf));
     showEmpty(section, shown.bars.length === 0);
   }
 
-  function markerOf({ at, side: direction, price_usd: at_usd, quantity, reason, pnl_usd: pnl }) {
-    const time = Math.floor(seconds(at) / 60) * 60;
-    if (direction === "BUY") {
-      return { time, position: "belowBar", shape: "arrowUp", color: now.accent, text: `${number(quantity)} @ ${price(at_usd)}` };
-    }
-    const colour = side(pnl) === "gain" ? now.gain : now.loss;
-    return { time, position: "aboveBar", shape: "arrowDown", color: colour, text: `${signed(pnl, 0)} ${exitWords(reason)}` };
+  function markerOf({ time, action, quantity, pnl_usd: pnl }) {
+    if (action === "BUY") return { time, position: "belowBar", shape: "arrowUp", color: now.accent, text: number(quantity) };
+    const color = { gain: now.gain, loss: now.loss, even: now.muted }[side(pnl)];
+    return { time, position: "aboveBar", shape: "arrowDown", color, text: signed(pnl, 0) };
   }
 
   /** A level of the position as a line with its name. */
@@ -106,6 +102,17 @@ export function pricePanel() {
   }
 }
 
+/** Executions of one minute and direction are one mark: an order often fills in parts. */
+function joined(marks) {
+  const found = new Map();
+  for (const { at, action, quantity, pnl_usd: pnl } of marks) {
+    const time = Math.floor(seconds(at) / 60) * 60;
+    const mark = found.get(`${time} ${action}`) ?? { time, action, quantity: 0, pnl_usd: 0 };
+    found.set(`${time} ${action}`, { ...mark, quantity: mark.quantity + quantity, pnl_usd: mark.pnl_usd + (pnl ?? 0) });
+  }
+  return [...found.values()];
+}
+
 function seconds(at) {
   return Date.parse(at) / 1000;
 }
@@ -113,6 +120,6 @@ function seconds(at) {
 function describe({ symbol, bars, marks }) {
   if (bars.length === 0) return `Price chart of ${symbol}: no bars yet`;
   const [low, high] = [Math.min(...bars.map((bar) => bar[3])), Math.max(...bars.map((bar) => bar[2]))];
-  const sales = marks.filter((mark) => mark.side === "SELL").length;
+  const sales = marks.filter((mark) => mark.action === "SELL").length;
   return `Price chart of ${symbol}: ${bars.length} minute bars between ${price(low)} and ${price(high)}, last ${price(bars.at(-1)[4])}; ${marks.length - sales} purchases and ${sales} sales.`;
 }

@@ -65,7 +65,7 @@ function phaseWords({ phase, at, opens_at: opens, eod_at: eod, closes_at: closes
   const left = (until) => duration((Date.parse(until) - Date.parse(at)) / 1000);
   if (phase === "before_open") return `opens in ${left(opens)}`;
   if (phase === "over" || Date.parse(at) >= Date.parse(closes)) return "session over";
-  return phase === "closing" ? `closing, ${left(closes)} left` : `${left(eod)} to the exits of the day`;
+  return phase === "closing" ? `closing, ${left(closes)} left` : `${left(eod)} to exits`;
 }
 
 function showTrack({ at, opens_at: opens, eod_at: eod, closes_at: closes }) {

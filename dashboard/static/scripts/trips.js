@@ -10,14 +10,14 @@ const REASONS = ["profit_target", "stop_loss", "time_exit", "eod", "sync", "manu
 const COLUMNS = [ // heading, what the server sorts by, class, cell
   ["Session", null, "", (row) => day(row.session_date)],
   ["Symbol", null, "", (row) => h("strong", {}, row.symbol)],
-  ["Shares", null, "number", (row) => number(row.quantity)],
-  ["Opened", null, "number", (row) => clock(row.opened_at)],
-  ["at", null, "number", (row) => price(row.avg_entry_price_usd)],
-  ["Closed", "closed_at", "number", (row) => clock(row.closed_at)],
-  ["at", null, "number", (row) => price(row.avg_exit_price_usd)],
-  ["Held", null, "number", (row) => duration(row.duration_s)],
-  ["Exit", null, "", (row) => exitWords(row.exit_reason)],
-  ["Fees", null, "number", (row) => usd(row.commission_usd)],
+  ["Shares", null, "number minor", (row) => number(row.quantity)],
+  ["Opened", null, "number minor", (row) => clock(row.opened_at)],
+  ["Entry price", null, "number minor", (row) => price(row.avg_entry_price_usd)],
+  ["Closed", "closed_at", "number minor", (row) => clock(row.closed_at)],
+  ["Exit price", null, "number minor", (row) => price(row.avg_exit_price_usd)],
+  ["Held", null, "number minor", (row) => duration(row.duration_s)],
+  ["Exit by", null, "", (row) => exitWords(row.exit_reason)],
+  ["Fees", null, "number minor", (row) => usd(row.commission_usd)],
   ["Result", "pnl_usd", "number", (row) => h("span", { class: side(row.pnl_usd) }, signed(row.pnl_usd))],
 ];
 
@@ -109,7 +109,7 @@ function pick({ limit, after, ...question }) {
 }
 
 function line(row) {
-  return h("tr", { "data-trip": `${row.symbol} ${row.trip}` }, ...COLUMNS.map(([, , style, cell]) => h("td", { class: style || null }, cell(row))));
+  return h("tr", { "data-trip": `${row.symbol} ${row.closed_at}` }, ...COLUMNS.map(([, , style, cell]) => h("td", { class: style || null }, cell(row))));
 }
 
 function head(name, key, style, sortBy) {
