@@ -1,7 +1,7 @@
 // Months of sessions: the deeper the colour, the larger the result; losses are striped, and every day has its number.
 
 import { byId, h, setText, showEmpty } from "./dom.js";
-import { day, number, signed } from "./format.js";
+import { counted, day, signed } from "./format.js";
 
 const MONTH = new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" });
 const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri"];
@@ -42,7 +42,7 @@ export function calendarPanel(choose) {
 function totals(sessions) {
   const won = sessions.filter((row) => row.pnl_usd > 0).length;
   const sum = sessions.reduce((total, row) => total + (row.pnl_usd ?? 0), 0);
-  return `${number(sessions.length)} sessions, ${won} won, ${signed(sum, 0)}`;
+  return `${counted(sessions.length, "session")}, ${won} won, ${signed(sum, 0)}`;
 }
 
 function monthTable(month, rows, most, choose) {
@@ -70,7 +70,7 @@ function cell(date, row, most, choose) {
   if (date === null) return h("td", {});
   const dayOfMonth = String(Number(date.slice(8)));
   if (row === undefined) return h("td", { class: "no-session" }, dayOfMonth);
-  const words = `${day(date)}: ${signed(row.pnl_usd)} USD, ${number(row.round_trips)} round trips`;
+  const words = `${day(date)}: ${signed(row.pnl_usd)} USD, ${counted(row.round_trips, "round trip")}`;
   const button = h("button", { type: "button", tabindex: -1, "aria-label": words, title: words, "data-date": date, class: row.pnl_usd < 0 ? "lost" : "won", onclick: () => choose(date) }, dayOfMonth);
   button.style.setProperty("--heat", (0.25 + 0.75 * Math.sqrt(Math.abs(row.pnl_usd ?? 0) / most)).toFixed(3));
   return h("td", {}, button);

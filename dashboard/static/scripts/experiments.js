@@ -1,7 +1,7 @@
 // Variants tried against the parameters in use: an interval for what each would have brought a session.
 
 import { byId, h, keep, showEmpty, svg } from "./dom.js";
-import { isKnown, number, signedPercent, signed, words } from "./format.js";
+import { counted, isKnown, number, signedPercent, signed, words } from "./format.js";
 
 const [WIDTH, MIDDLE] = [300, 13];
 
@@ -29,7 +29,7 @@ function experiment(row, reach) {
   const interval = isKnownEffect ? `between ${signedPercent(low, 3)} and ${signedPercent(high, 3)} a session` : "too few sessions for an interval";
   return h("div", { class: "experiment" },
     h("p", {}, h("strong", {}, words(name)), " ", h("span", { class: "badge" }, words(verdict) || "running")),
-    h("p", { class: "aside" }, `${isKnown(effect) ? `${signedPercent(effect, 3)}, ` : ""}${interval}; ${number(days)} sessions`),
+    h("p", { class: "aside" }, `${isKnown(effect) ? `${signedPercent(effect, 3)}, ` : ""}${interval}; ${counted(days, "session")}`),
     isKnownEffect ? whiskers(low, effect, high, reach) : null,
     h("p", { class: "aside" }, variants.map((one) => `${one.variant}: ${signed(one.pnl_usd, 0)} USD in ${number(one.days)}`).join(" · ")));
 }

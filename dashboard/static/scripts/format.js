@@ -79,6 +79,9 @@ export function duration(seconds) {
   return `${whole} s`;
 }
 
+/** "1 session", "2 sessions". */
+export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+
 /** `not_above_vwap` as words. */
 export function words(name) {
   const text = String(name ?? "").replaceAll("_", " ");

@@ -1,7 +1,7 @@
 // How the program itself does: its latest measures, and what was found and done.
 
 import { byId, h, keep, setText, showEmpty } from "./dom.js";
-import { clockMinutes, duration, number, percent } from "./format.js";
+import { clockMinutes, counted, duration, number, percent } from "./format.js";
 import { sparkline } from "./sparkline.js";
 
 const SHOWN = 60; // checks in a line, one a minute
@@ -22,7 +22,7 @@ export function healthPanel() {
       const events = rows.filter((row) => row.status !== "normal" || row.healing_action || row.detail).slice(-30).reverse();
       keep(byId("health-events"), events, (row) => `${row.timestamp} ${row.agent}`, event);
       const troubled = rows.filter((row) => row.status !== "normal").length;
-      setText(byId("health-words"), latest ? `${number(rows.length)} checks, ${troubled ? `${troubled} with findings` : "all well"}` : "");
+      setText(byId("health-words"), latest ? `${counted(rows.length, "check")}, ${troubled ? `${troubled} with findings` : "all well"}` : "");
       showEmpty(section, rows.length === 0);
     },
   };

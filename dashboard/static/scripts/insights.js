@@ -1,7 +1,7 @@
 // What stood out in a session, told by the rules and by language models, and what the models cost.
 
 import { byId, h, keep, setText, showEmpty } from "./dom.js";
-import { clockMinutes, day, number, words } from "./format.js";
+import { clockMinutes, counted, day, number, words } from "./format.js";
 
 export function insightsPanel() {
   const section = byId("insights");
@@ -12,7 +12,7 @@ export function insightsPanel() {
     },
     loadCost({ by_day: days }) {
       const sum = (column) => days.reduce((total, row) => total + (row[column] ?? 0), 0);
-      const text = days.length ? `language models: ${number(sum("calls"))} calls, ${number(sum("cost_usd"), 4)} USD` : "no language model was asked";
+      const text = days.length ? `language models: ${counted(sum("calls"), "call")}, ${number(sum("cost_usd"), 4)} USD` : "no language model was asked";
       setText(byId("insights-cost"), text);
     },
   };

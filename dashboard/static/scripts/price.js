@@ -19,7 +19,7 @@ export function pricePanel() {
   let now = {}; // colours
   let symbol = "";
   let session; // a date, or undefined for the latest
-  let shown = { bars: [], marks: [] };
+  let shown = { bars: [], marks: [] }; // a bar is [start in epoch seconds, open, high, low, close, volume, VWAP or null]
   let levels = []; // price lines
   let forming = null; // the bar of the running minute
 
@@ -37,9 +37,9 @@ export function pricePanel() {
   });
 
   function draw() {
-    series.setData(shown.bars.map(([start, open, high, low, close]) => ({ time: seconds(start), open, high, low, close })));
-    volume.setData(shown.bars.map((bar) => ({ time: seconds(bar[0]), value: bar[5] })));
-    vwap.setData(shown.bars.filter((bar) => isKnown(bar[6])).map((bar) => ({ time: seconds(bar[0]), value: bar[6] })));
+    series.setData(shown.bars.map(([time, open, high, low, close]) => ({ time, open, high, low, close })));
+    volume.setData(shown.bars.map((bar) => ({ time: bar[0], value: bar[5] })));
+    vwap.setData(shown.bars.filter((bar) => isKnown(bar[6])).map((bar) => ({ time: bar[0], value: bar[6] })));
     markers.setMarkers(joined(shown.marks).map(markerOf));
     showEmpty(section, shown.bars.length === 0);
   }
@@ -95,7 +95,7 @@ export function pricePanel() {
   function form(at, last) {
     const start = Math.floor(at / 60_000) * 60;
     const latest = shown.bars.at(-1);
-    if (!isKnown(last) || latest === undefined || start <= seconds(latest[0])) return;
+    if (!isKnown(last) || latest === undefined || start <= latest[0]) return;
     if (forming?.time !== start) forming = { time: start, open: last, high: last, low: last, close: last };
     forming = { ...forming, high: Math.max(forming.high, last), low: Math.min(forming.low, last), close: last };
     series.update(forming);
@@ -106,15 +106,11 @@ export function pricePanel() {
 function joined(marks) {
   const found = new Map();
   for (const { at, action, quantity, pnl_usd: pnl } of marks) {
-    const time = Math.floor(seconds(at) / 60) * 60;
+    const time = Math.floor(Date.parse(at) / 60_000) * 60;
     const mark = found.get(`${time} ${action}`) ?? { time, action, quantity: 0, pnl_usd: 0 };
     found.set(`${time} ${action}`, { ...mark, quantity: mark.quantity + quantity, pnl_usd: mark.pnl_usd + (pnl ?? 0) });
   }
   return [...found.values()];
-}
-
-function seconds(at) {
-  return Date.parse(at) / 1000;
 }
 
 function describe({ symbol, bars, marks }) {
