@@ -1,6 +1,7 @@
 // Requests to the server. Refusals are errors with the server's own words; the token travels in a header only.
 
 const TOKEN = "dashboard-token";
+const NAME = "dashboard-name";
 
 export class Refused extends Error {
   /** `status` is HTTP's, 0 when the server was not reached. */
@@ -15,6 +16,12 @@ export const token = {
   get: () => sessionStorage.getItem(TOKEN) ?? "",
   keep: (text) => sessionStorage.setItem(TOKEN, text),
   forget: () => sessionStorage.removeItem(TOKEN),
+};
+
+/** Who commands, as the record will say. */
+export const operator = {
+  get: () => sessionStorage.getItem(NAME) ?? "",
+  keep: (text) => sessionStorage.setItem(NAME, text),
 };
 
 export function headers(more = {}) {

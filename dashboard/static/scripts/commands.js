@@ -1,6 +1,6 @@
 // Controls: a dialog says what will happen, asks for the token once, and shows what became of it.
 
-import { Refused, get, post, token } from "./api.js";
+import { Refused, get, operator, post, token } from "./api.js";
 import { byId, h, setAttribute, setText } from "./dom.js";
 
 const ASK_AGAIN_MS = 500; // for an outcome that the stream has not brought
@@ -22,9 +22,10 @@ const DANGEROUS = new Set(["close", "flatten", "kill", "kill_flatten"]);
 export function commandDialog(news) {
   const dialog = byId("confirm");
   const [title, words, outcome, go, cancel] = ["confirm-title", "confirm-words", "confirm-outcome", "confirm-go", "confirm-cancel"].map(byId);
-  const [field, input] = [byId("token-field"), byId("token")];
+  const [identify, input, name] = ["identify", "token", "name"].map(byId);
   const waiting = new Map(); // command_id -> shows its CommandState
   let step = async () => {};
+  let isBusy = false; // a disabled button could not keep the focus
 
   dialog.querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -34,7 +35,9 @@ export function commandDialog(news) {
 
   /** Run one step; while it runs nothing can be pressed twice. */
   async function act(run) {
-    go.disabled = true;
+    if (isBusy) return;
+    isBusy = true;
+    setAttribute(go, "aria-disabled", "true");
     tell("", "");
     try {
       await run();
@@ -43,7 +46,8 @@ export function commandDialog(news) {
       if (error.status === 401) askToken();
       tell("bad", refusalWords(error));
     } finally {
-      go.disabled = false;
+      isBusy = false;
+      setAttribute(go, "aria-disabled", null);
     }
   }
 
@@ -54,29 +58,35 @@ export function commandDialog(news) {
 
   function askToken() {
     token.forget();
-    field.hidden = false;
+    identify.hidden = false;
     input.value = "";
     input.focus();
   }
 
-  function open(name, isDangerous) {
+  function open(heading, isDangerous) {
     waiting.clear();
-    setText(title, name);
+    setText(title, heading);
     go.hidden = false;
     go.classList.toggle("danger", isDangerous);
     setText(go, "Continue");
     setText(cancel, "Cancel");
-    field.hidden = token.get() !== "";
+    identify.hidden = token.get() !== "";
+    name.value = operator.get();
     tell("", "");
     if (!dialog.open) dialog.showModal();
-    (field.hidden ? go : input).focus();
+    (identify.hidden ? go : input).focus();
+  }
+
+  function identifyOperator() {
+    token.keep(input.value.trim());
+    operator.keep(name.value.trim());
   }
 
   /** First step: the server says what will happen. */
   async function ask(order) {
-    if (!field.hidden) token.keep(input.value.trim());
+    if (!identify.hidden) identifyOperator();
     const confirmation = await post("api/confirmations", order);
-    field.hidden = true;
+    identify.hidden = true;
     words.replaceChildren(h("p", {}, confirmation.says));
     setText(title, titleOf(order));
     setText(go, titleOf(order));
@@ -86,7 +96,7 @@ export function commandDialog(news) {
 
   /** Second step: it is done, and the dialog stays until its outcome is known. */
   async function perform(order, confirmationId) {
-    const state = await post("api/commands", { ...order, confirmation_id: confirmationId });
+    const state = await post("api/commands", { ...order, confirmation_id: confirmationId, ...named() });
     go.hidden = true;
     setText(cancel, "Close");
     cancel.focus();
@@ -129,13 +139,17 @@ export function commandDialog(news) {
       open("Token", false);
       askToken();
       step = async () => {
-        token.keep(input.value.trim());
+        identifyOperator();
         await get("api/state");
         dialog.close();
         then();
       };
     },
   };
+}
+
+function named() {
+  return operator.get() ? { name: operator.get() } : {};
 }
 
 export function titleOf({ kind, symbol }) {
