@@ -1,6 +1,6 @@
 // Months of sessions: the deeper the colour, the larger the result; losses are striped, and every day has its number.
 
-import { byId, h, setText, showEmpty } from "./dom.js";
+import { byId, fill, h, setText, showEmpty } from "./dom.js";
 import { counted, day, signed } from "./format.js";
 
 const MONTH = new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" });
@@ -10,7 +10,6 @@ const KEYS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -WEEKDAYS.length, ArrowDow
 /** `choose(date)` shows the session. */
 export function calendarPanel(choose) {
   const [section, grid] = [byId("calendar"), byId("calendar-grid")];
-  let shown = "";
 
   grid.addEventListener("keydown", (event) => {
     const days = [...grid.querySelectorAll("button")];
@@ -24,15 +23,14 @@ export function calendarPanel(choose) {
 
   return {
     load(sessions) {
-      const text = JSON.stringify(sessions);
-      if (text === shown) return;
-      shown = text;
       const most = Math.max(1, ...sessions.map((row) => Math.abs(row.pnl_usd ?? 0)));
       const months = Map.groupBy(sessions, (row) => row.session_date.slice(0, 7));
-      grid.replaceChildren(...[...months].map(([month, rows]) => monthTable(month, rows, most, choose)));
-      const latest = [...grid.querySelectorAll("button")].at(-1);
-      if (latest) latest.tabIndex = 0;
-      grid.scrollTop = grid.scrollHeight;
+      fill(grid, [...months], ([month, rows]) => monthTable(month, rows, most, choose));
+      const days = [...grid.querySelectorAll("button")];
+      if (days.every((button) => button.tabIndex < 0)) {
+        days.at(-1)?.setAttribute("tabindex", "0");
+        grid.scrollTop = grid.scrollHeight;
+      }
       setText(byId("calendar-words"), sessions.length ? totals(sessions) : "");
       showEmpty(section, sessions.length === 0);
     },

@@ -24,7 +24,11 @@ export function faded(colour, opacity) {
   return colour.replace("rgb(", "rgba(").replace(")", `, ${opacity})`);
 }
 
-/** A chart in `host`; `paint(chart, colours)` is called now and whenever the theme changes. */
+/**
+ * A chart in `host`; `paint(chart, colours)` is called now and whenever the theme changes.
+ *
+ * Returns `showAll(anew)`: the whole session fills the width until somebody drags or zooms; `anew` forgets that.
+ */
 export function themedChart(host, options, paint) {
   const chart = createChart(host, {
     autoSize: true,
@@ -41,7 +45,14 @@ export function themedChart(host, options, paint) {
   };
   charts.push(dress);
   dress();
-  return chart;
+  let isTouched = false;
+  host.addEventListener("pointerdown", () => (isTouched = true));
+  const showAll = (anew = false) => {
+    isTouched &&= !anew;
+    if (!isTouched) chart.timeScale().fitContent();
+  };
+  chart.timeScale().subscribeSizeChange(() => showAll());
+  return showAll;
 }
 
 export function repaintCharts() {

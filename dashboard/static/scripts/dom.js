@@ -64,6 +64,14 @@ export function keep(parent, items, keyOf, make) {
   }
 }
 
+/** The children of `parent` made anew of `items`, unless these are what it shows already. */
+export function fill(parent, items, make) {
+  const told = JSON.stringify(items);
+  if (parent.filledWith === told) return;
+  parent.filledWith = told;
+  parent.replaceChildren(...items.map(make));
+}
+
 /** Show what is there or, while nothing is, the words of what will appear (`.empty` beside it). */
 export function showEmpty(section, isEmpty) {
   section.toggleAttribute("data-empty", isEmpty);

@@ -12,7 +12,7 @@ export function equityPanel() {
   let result, drawdown;
   let points = []; // [epoch seconds, result, drawdown], oldest first, one a minute and the latest
 
-  const chart = themedChart(host, {}, (made, now) => {
+  const showAll = themedChart(host, {}, (made, now) => {
     result ??= made.addSeries(BaselineSeries, { baseValue: { type: "price", price: 0 }, ...plain() }, 0);
     drawdown ??= made.addSeries(AreaSeries, { invertFilledArea: true, ...plain() }, 1);
     made.panes()[1].setStretchFactor(0.38);
@@ -36,14 +36,14 @@ export function equityPanel() {
   return {
     /** The curve so far, from the database. */
     load({ session_date: date, rows }) {
-      points = rows.map(([at, , pnl, below]) => [Date.parse(at) / 1000, pnl, below ?? 0]);
+      points = rows.map(([at, , pnl, below]) => [minuteOf(at), pnl, below]);
       draw();
-      chart.timeScale().fitContent();
+      showAll(true);
       if (rows.length > 0) describe(rows.at(-1)[2], Math.min(...points.map((point) => point[2])), `On ${day(date)}`);
     },
     /** One more point, from the running session. A minute keeps its latest. */
     show(view) {
-      const time = Math.floor(Date.parse(view.at) / 60_000) * 60;
+      const time = minuteOf(view.at);
       const { pnl_usd: pnl, drawdown_usd: below } = view.account;
       if (view.phase === "before_open" || (points.length > 0 && points.at(-1)[0] > time)) return;
       if (points.at(-1)?.[0] === time) points.pop();
@@ -53,6 +53,7 @@ export function equityPanel() {
         result.update({ time, value: pnl });
         drawdown.update({ time, value: below });
       }
+      showAll();
       describe(pnl, view.account.max_drawdown_usd, "Now");
       setText(aside, `${signedPercent((100 * pnl) / view.account.equity_at_open_usd, 3)} of the account, deepest ${signed(view.account.max_drawdown_usd, 0)}`);
     },
@@ -62,6 +63,11 @@ export function equityPanel() {
     setAttribute(host, "aria-label", `Result of the day. ${when} ${signed(pnl)} USD, deepest drawdown ${usd(deepest)} USD.`);
     setText(aside, `result ${signed(pnl, 0)}, deepest drawdown ${signed(deepest, 0)}`);
   }
+}
+
+/** Epoch seconds of the minute in which `at` lies. */
+function minuteOf(at) {
+  return Math.floor(Date.parse(at) / 60_000) * 60;
 }
 
 function plain() {

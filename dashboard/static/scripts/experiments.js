@@ -1,6 +1,6 @@
 // Variants tried against the parameters in use: an interval for what each would have brought a session.
 
-import { byId, h, keep, showEmpty, svg } from "./dom.js";
+import { byId, fill, h, showEmpty, svg } from "./dom.js";
 import { counted, isKnown, number, signedPercent, signed, words } from "./format.js";
 
 const [WIDTH, MIDDLE] = [300, 13];
@@ -16,8 +16,7 @@ export function experimentsPanel(command) {
     },
     load(rows) {
       const reach = Math.max(0.01, ...rows.flatMap((row) => [row.low_pct, row.high_pct, row.effect_pct]).filter(isKnown).map(Math.abs));
-      const list = byId("experiment-list");
-      list.replaceChildren(...rows.map((row) => experiment(row, reach)));
+      fill(byId("experiment-list"), rows, (row) => experiment(row, reach));
       showEmpty(section, rows.length === 0);
     },
   };

@@ -1,6 +1,6 @@
 // How the program itself does: its latest measures, and what was found and done.
 
-import { byId, h, keep, setText, showEmpty } from "./dom.js";
+import { byId, fill, h, setText, showEmpty } from "./dom.js";
 import { clockMinutes, counted, duration, number, percent } from "./format.js";
 import { sparkline } from "./sparkline.js";
 
@@ -20,7 +20,7 @@ export function healthPanel() {
       const latest = rows.at(-1);
       byId("health-measures").replaceChildren(...(latest ? measures(rows.slice(-SHOWN), latest) : []));
       const events = rows.filter((row) => row.status !== "normal" || row.healing_action || row.detail).slice(-30).reverse();
-      keep(byId("health-events"), events, (row) => `${row.timestamp} ${row.agent}`, event);
+      fill(byId("health-events"), events, event);
       const troubled = rows.filter((row) => row.status !== "normal").length;
       setText(byId("health-words"), latest ? `${counted(rows.length, "check")}, ${troubled ? `${troubled} with findings` : "all well"}` : "");
       showEmpty(section, rows.length === 0);

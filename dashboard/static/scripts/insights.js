@@ -1,13 +1,13 @@
 // What stood out in a session, told by the rules and by language models, and what the models cost.
 
-import { byId, h, keep, setText, showEmpty } from "./dom.js";
+import { byId, fill, h, setText, showEmpty } from "./dom.js";
 import { clockMinutes, counted, day, number, words } from "./format.js";
 
 export function insightsPanel() {
   const section = byId("insights");
   return {
     load({ session_date: date, rows }) {
-      keep(byId("insight-list"), [...rows].reverse(), (row) => `${row.timestamp} ${row.source}`, (row) => insight(row, date));
+      fill(byId("insight-list"), [...rows].reverse(), (row) => insight(row, date));
       showEmpty(section, rows.length === 0);
     },
     loadCost({ by_day: days }) {

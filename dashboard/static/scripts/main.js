@@ -26,6 +26,7 @@ import { tripsPanel } from "./trips.js";
 import { watchlistPanel } from "./watchlist.js";
 
 const RECORD_MS = 10_000; // how often a database is asked again while no session runs
+const VIEW_FOLLOWS_MS = 500; // a server that has a session tells it right after itself
 const LOG_MS = 3_000;
 const SILENT_LOOP_MS = 30_000; // a trading session publishes every few seconds
 
@@ -89,7 +90,8 @@ function source(name, load) {
 // A running session
 
 function showView(newer) {
-  const isFirst = view === null;
+  const isFirst = view?.session_date !== newer.session_date;
+  if (isFirst) decisions.clear();
   view = newer;
   heardAt = Date.now();
   showSession(view);
@@ -207,8 +209,9 @@ function hear(name, data) {
     sources.parameters.refresh();
   } else if (name === "server") {
     server = data;
-    if (view === null) refreshRecord();
+    view = null; // the view of a running session follows at once
     showControls();
+    setTimeout(refreshRecord, VIEW_FOLLOWS_MS);
   }
 }
 

@@ -1,6 +1,6 @@
 // The strategy's parameters, how they came to be, and the two brakes: freeze, and back to before the last change.
 
-import { byId, h, keep, setText, showEmpty } from "./dom.js";
+import { byId, fill, h, setText, showEmpty } from "./dom.js";
 import { day, number, words } from "./format.js";
 
 /** `command(kind)` opens the dialog. */
@@ -21,12 +21,15 @@ export function parametersPanel(command) {
       isFrozen = frozen === true;
       setText(freeze, isFrozen ? "Unfreeze" : "Freeze");
       freeze.classList.toggle("active", isFrozen);
-      const now = Object.entries(current).map(([name, value]) => h("div", {}, h("dt", {}, words(name)), h("dd", { "data-parameter": name }, valueText(value))));
-      byId("parameter-list").replaceChildren(...now);
-      keep(byId("parameter-history"), changes, (row) => `${row.timestamp} ${row.parameter}`, change);
+      fill(byId("parameter-list"), Object.entries(current), inUse);
+      fill(byId("parameter-history"), changes, change);
       showEmpty(section, changes.length === 0);
     },
   };
+}
+
+function inUse([name, value]) {
+  return h("div", {}, h("dt", {}, words(name)), h("dd", { "data-parameter": name }, valueText(value)));
 }
 
 function valueText(value) {

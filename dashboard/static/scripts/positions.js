@@ -70,9 +70,9 @@ function trackOf() {
 }
 
 function showResting(place, { resting, isRecord, eod }) {
-  const rows = resting.map((leg) => ({ ...leg, eod }));
-  if (rows.length === 0 && !isRecord) rows.push({ role: "none" });
-  keep(place, rows, (leg) => leg.role, () => {
+  const rows = resting.map((leg, index) => ({ ...leg, index, eod }));
+  if (rows.length === 0 && !isRecord) rows.push({ role: "none", index: 0 });
+  keep(place, rows, (leg) => `${leg.role} ${leg.index}`, () => {
     const badge = h("span");
     badge.update = (leg) => {
       const [tone, words, title] = legWords(leg);

@@ -23,7 +23,7 @@ export function pricePanel() {
   let levels = []; // price lines
   let forming = null; // the bar of the running minute
 
-  const chart = themedChart(host, { rightPriceScale: { scaleMargins: { top: 0.1, bottom: 0.2 } } }, (made, colours) => {
+  const showAll = themedChart(host, { rightPriceScale: { scaleMargins: { top: 0.1, bottom: 0.2 } } }, (made, colours) => {
     now = colours;
     series ??= made.addSeries(CandlestickSeries, { priceLineStyle: LineStyle.Dotted });
     vwap ??= made.addSeries(LineSeries, { lineWidth: 2, priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false });
@@ -68,7 +68,7 @@ export function pricePanel() {
       shown = answer;
       forming = null;
       draw();
-      if (isOther) chart.timeScale().fitContent();
+      showAll(isOther);
       setText(name, symbol);
       setAttribute(host, "aria-label", describe(answer));
       if (answer.bars.length === 0) setText(section.querySelector(".empty"), answer.why_none || "No bars of this symbol yet.");

@@ -1,6 +1,9 @@
 // Data that the stream does not carry: asked for again when what it depends on has changed, never twice at a time.
 
+import { Refused } from "./api.js";
+
 const LEAST_PAUSE_MS = 1_000; // between two questions of one source, however fast simulated time runs
+const AGAIN_MS = 5_000; // after a refusal, as by a server that was asked too much
 
 /** `load()` asks and shows. `error(words)` is told what went wrong, "" when it works again. */
 export class Source {
@@ -30,7 +33,8 @@ export class Source {
         this.error("");
       } catch (error) {
         this.error(error.message);
-        if (error.status === undefined) console.error(error); // a fault of the page, not a refusal
+        if (error instanceof Refused) setTimeout(() => this.refresh(), AGAIN_MS);
+        else console.error(error); // a fault of the page
       }
       await new Promise((resolve) => setTimeout(resolve, LEAST_PAUSE_MS));
     }

@@ -1,7 +1,7 @@
 // Round trips of all sessions: filters, order and pages are the server's work, so that a million of them are no load.
 
 import { address, get, headers } from "./api.js";
-import { byId, h, setAttribute, setText, showEmpty } from "./dom.js";
+import { byId, fill, h, setAttribute, setText, showEmpty } from "./dom.js";
 import { clock, day, duration, number, price, side, signed, usd } from "./format.js";
 import { exitWords } from "./reasons.js";
 
@@ -68,7 +68,7 @@ export function tripsPanel() {
   }
 
   function draw(rows) {
-    table.tBodies[0].replaceChildren(...rows.map(line));
+    fill(table.tBodies[0], rows, line);
     heads.forEach((element, index) => {
       const isSorted = COLUMNS[index][1] === sort;
       setAttribute(element, "aria-sort", isSorted ? { desc: "descending", asc: "ascending" }[order] : null);
