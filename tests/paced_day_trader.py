@@ -1,4 +1,4 @@
-"""The day trader in human time from a moment on: `python paced_day_trader.py SECONDS` and the arguments of day_trader.py.
+"""The day trader in human time from a moment on: `python paced_day_trader.py SECONDS` and day_trader.py's arguments.
 
 Until SECONDS of virtual time have gone by the session runs as fast as possible, then at `--speed`.
 """

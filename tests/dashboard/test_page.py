@@ -16,6 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.browsing import DESKTOP, PHONE, eventually, headless_browser, open_page, pictures
+from tests.dashboard.contrast import contrasts
 from tests.dashboard.running_day import SESSION, TOKEN, Served, page_over, running_day
 
 FAST_UNTIL_S = 8_400.0  # 140 minutes after 9:00, eight positions are open
@@ -101,7 +102,8 @@ def test_positions_equal_the_database_and_their_exits_rest_at_the_broker(page: P
 
 def test_chart_marks_every_execution_of_its_symbol(page: Page, day: Served) -> None:
     [(symbol, buys, sells)] = day.rows(
-        "SELECT symbol, SUM(action = 'BUY'), SUM(action = 'SELL') FROM trades GROUP BY symbol ORDER BY COUNT(*) DESC LIMIT 1"
+        "SELECT symbol, SUM(action = 'BUY'), SUM(action = 'SELL') FROM trades "
+        "GROUP BY symbol ORDER BY COUNT(*) DESC LIMIT 1"
     )
     page.locator(f"#watchlist tr[data-symbol={symbol}] button").click()
     told = re.compile(rf"of {symbol}: \d+ minute bars .*; {buys} purchases and {sells} sales")
@@ -272,48 +274,17 @@ def test_page_is_accessible_and_fits(browser: Browser, day: Served, width: str, 
         assert found.violations_count == 0, found.generate_report()
 
 
-WORDS = ("text", "muted", "accent", "gain", "loss", "warn")
-GROUNDS = ("surface", "raised", "ground")
-PAIRS = [(word, ground) for word in WORDS for ground in GROUNDS] + [
-    *((tone, f"{tone}-soft") for tone in ("accent", "gain", "loss", "warn", "simulated", "paper")),
-    *(("text", f"{tone}-soft") for tone in ("accent", "gain", "loss", "warn")),
-    ("on-live", "live"),
-    ("muted", "accent-soft"),
-]
-RESOLVED = """names => {
-    const probe = document.body.appendChild(document.createElement("i"));
-    const found = names.map((name) => {
-        probe.style.color = `var(--${name})`;
-        return getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map(Number);
-    });
-    probe.remove();
-    return found;
-}"""
-
-
-def contrast(one: list[float], other: list[float]) -> float:
-    """WCAG 2.2: from 1 to 21."""
-
-    def luminance(colour: list[float]) -> float:
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_words_stand_out_from_their_ground(page: Page, theme: str) -> None:
     page.emulate_media(color_scheme=theme)
-    names = sorted({name for pair in PAIRS for name in pair})
-    colours = dict(zip(names, page.evaluate(RESOLVED, names), strict=True))
+    weak = {pair: ratio for pair, ratio in contrasts(page).items() if ratio < 4.5}
     page.emulate_media(color_scheme="dark")
-    weak = {pair: round(contrast(colours[pair[0]], colours[pair[1]]), 2) for pair in PAIRS}
-    assert {pair: ratio for pair, ratio in weak.items() if ratio < 4.5} == {}
+    assert weak == {}
 
 
 def test_events_are_read_however_they_are_torn(page: Page) -> None:
-    stream = ': alive\n\nid: 1\nevent: view\ndata: {"at":\ndata: "now"}\n\nevent: server\ndata: {}\n\nevent: view\ndata: {"half'
+    events = ': alive\n\nid: 1\nevent: view\ndata: {"at":\ndata: "now"}\n\nevent: server\ndata: {}\n\n'
+    stream = events + 'event: view\ndata: {"half'
     read = """async (text) => {
         const { eventReader } = await import("/static/scripts/stream.js");
         return Array.from({ length: text.length }, (_, cut) => {
