@@ -87,7 +87,7 @@ def test_positions_equal_the_database_and_their_exits_rest_at_the_broker(page: P
     def shown() -> list[tuple[Any, ...]]:
         found = []
         for row in page.locator(".position").all():
-            shares, cost = row.locator(".size").inner_text().split(" · ")[0].split(" @ ")
+            shares, cost = row.locator(".size").inner_text().split(" @ ")
             found.append((row.get_attribute("data-symbol"), number_in(shares), number_in(cost)))
         return sorted(found)
 

@@ -32,12 +32,13 @@ function recorded({ symbol, quantity, avg_price_usd: average, opened_at: opened 
 
 function element({ symbol }, choose, close) {
   const part = (className, tag = "span") => h(tag, { class: className });
-  const [size, result, share, track, resting] = [part("size"), part("amount"), part("share", "small"), trackOf(), part("resting", "p")];
+  const [size, since, result, share, track, resting] = [part("size"), part("since minor"), part("amount"), part("share", "small"), trackOf(), part("resting", "p")];
   const button = h("button", { type: "button", class: "button small", onclick: () => close(symbol) }, "Close", h("span", { class: "hidden" }, ` ${symbol}`));
-  const name = h("p", { class: "position-name" }, h("button", { type: "button", onclick: () => choose(symbol) }, symbol), size);
+  const name = h("p", { class: "position-name" }, h("button", { type: "button", onclick: () => choose(symbol) }, symbol), size, since);
   const row = h("li", { class: "position", "data-symbol": symbol }, name, h("p", { class: "position-result" }, result, share), button, track, resting);
   row.update = (position) => {
-    setText(size, `${number(position.quantity)} @ ${price(position.average_cost_usd)}${position.opened_at ? ` · ${clockMinutes(position.opened_at)}` : ""}`);
+    setText(size, `${number(position.quantity)} @ ${price(position.average_cost_usd)}`);
+    setText(since, position.opened_at ? clockMinutes(position.opened_at) : "");
     setText(result, position.isRecord ? "" : signed(position.unrealised_usd));
     setText(share, position.isRecord ? "" : signedPercent(position.unrealised_pct));
     setAttribute(result.parentElement, "class", `position-result ${side(position.unrealised_usd)}`);
