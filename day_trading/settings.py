@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
+from dashboard.settings import DashboardSettings
 from day_trading.kill_switch import KillSwitch
 from llm.settings import LlmSettings
 from performance_config import PerformanceSettings
@@ -29,6 +30,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     PerformanceSettings,
     TelemetrySettings,
     RecordsSettings,
+    DashboardSettings,
 )
 
 
@@ -44,6 +46,7 @@ class DayTraderConfiguration:
     records: RecordsSettings
     llm: LlmSettings
     vendors: VendorSettings
+    dashboard: DashboardSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -57,6 +60,7 @@ class DayTraderConfiguration:
             records=load_settings(RecordsSettings, environment),
             llm=load_settings(LlmSettings, environment),
             vendors=load_settings(VendorSettings, environment),
+            dashboard=load_settings(DashboardSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:
