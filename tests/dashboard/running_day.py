@@ -30,9 +30,13 @@ START_S = 60.0  # within which a program answers
 class Served:
     """A program that serves the page."""
 
-    url: str
+    port: int
     database: Path
     process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What the database answers."""
@@ -74,7 +78,7 @@ def _serving(folder: Path, arguments: list[str], database: Path, port: int | Non
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    served = Served(url=f"http://127.0.0.1:{port}/", database=database, process=process)
+    served = Served(port=port, database=database, process=process)
     try:
         _wait_for(lambda: _answers(served.url), served)
         yield served

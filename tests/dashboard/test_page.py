@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,11 +19,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.dashboard.browsing import DESKTOP, PHONE, eventually, headless_browser, open_page, pictures
 from tests.dashboard.contrast import contrasts
+from tests.dashboard.relay import Relay, relayed
 from tests.dashboard.running_day import SESSION, TOKEN, Served, page_over, running_day
 
-FAST_UNTIL_S = 8_400.0  # 140 minutes after 9:00, eight positions are open
-SPEED = "5"
-LOOKS = [(width, theme) for width in ("desktop", "phone") for theme in ("dark", "light")]
+FAST_UNTIL_S = 9_300.0  # 155 minutes after 8:45; at 11:20 eight positions are open
+SPEED = "10"
+NEW_YORK = ZoneInfo("America/New_York")
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
 
 
@@ -40,8 +43,14 @@ def day(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def shared_page(browser: Browser, day: Served) -> Iterator[Page]:
-    with open_page(browser, day.url) as page:
+def wire(day: Served) -> Iterator[Relay]:
+    with relayed(day.port) as relay:
+        yield relay
+
+
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser, wire: Relay) -> Iterator[Page]:
+    with open_page(browser, f"http://127.0.0.1:{wire.port}/") as page:
         yield page
 
 
@@ -72,15 +81,20 @@ def test_figures_equal_the_database(page: Page, day: Served) -> None:
     eventually(lambda: (figure(page, "fills"), figure(page, "realised")) == on_record(), True)
 
 
-def test_equity_and_result_of_the_day_are_those_of_the_minute_on_record(page: Page, day: Served) -> None:
-    minutes = "SELECT equity_usd, pnl_usd FROM equity_minutes WHERE session_date = ? ORDER BY timestamp DESC LIMIT 1"
+FULL_MINUTE = """() => {
+    const text = (selector) => document.querySelector(selector).textContent;
+    const names = ["equity", "pnl", "unrealised"];
+    return text("#clock").endsWith(":00") && [text("#clock"), ...names.map((name) => text(`[data-figure=${name}]`))];
+}"""
 
-    def differences() -> list[bool]:
-        [(equity, pnl)] = day.rows(minutes, SESSION)
-        shown = figure(page, "equity"), figure(page, "pnl")
-        return [abs(found - wanted) < 0.006 for found, wanted in zip(shown, (equity, pnl), strict=True)]
 
-    eventually(differences, [True, True])
+def test_equity_and_result_of_the_day_are_those_on_record_at_that_minute(page: Page, day: Served) -> None:
+    clock, *figures = page.wait_for_function(FULL_MINUTE).json_value()
+    minute = (datetime.fromisoformat(f"{SESSION}T{clock}").replace(tzinfo=NEW_YORK).astimezone(UTC)).isoformat(
+        timespec="microseconds"
+    )
+    query = "SELECT ROUND(equity, 2), ROUND(pnl, 2), ROUND(unrealised, 2) FROM equity_minutes WHERE timestamp = ?"
+    eventually(lambda: day.rows(query, minute), [tuple(map(number_in, figures))])
 
 
 def test_positions_equal_the_database_and_their_exits_rest_at_the_broker(page: Page, day: Served) -> None:
@@ -92,8 +106,11 @@ def test_positions_equal_the_database_and_their_exits_rest_at_the_broker(page: P
         return sorted(found)
 
     def owned() -> list[tuple[Any, ...]]:
-        rows = day.rows("SELECT symbol, quantity, avg_price FROM open_positions ORDER BY symbol")
-        return [(symbol, quantity, round(price, 2)) for symbol, quantity, price in rows]
+        return day.rows(
+            "SELECT held.symbol, held.quantity, ROUND(SUM(bought.quantity * price + commission) / SUM(bought.quantity), 2) "
+            "FROM open_positions AS held JOIN trades AS bought ON bought.symbol = held.symbol AND action = 'BUY' "
+            "AND bought.timestamp >= held.opened_at GROUP BY held.symbol ORDER BY held.symbol"
+        )
 
     eventually(lambda: shown() == owned() != [], True)
     resting = page.locator(".position").first.locator(".badge")
@@ -145,7 +162,7 @@ def test_round_trips_are_filtered_sorted_paged_and_downloaded(page: Page, day: S
     eventually(lambda: results() == on_record("pnl DESC", offset=12), True)
     sort.click()
     eventually(lambda: results() == on_record("pnl"), True)
-    page.get_by_label("Exit", exact=True).select_option("profit_target")
+    page.select_option("[name=exit_reason]", "profit_target")
     eventually(lambda: results() == on_record("pnl", "exit_reason = 'profit_target'"), True)
 
     with page.expect_download() as download:
@@ -156,7 +173,7 @@ def test_round_trips_are_filtered_sorted_paged_and_downloaded(page: Page, day: S
     assert [row["exit_reason"] for row in rows] == ["profit_target"] * len(
         on_record("pnl", "exit_reason = 'profit_target'")
     )
-    page.get_by_label("Exit", exact=True).select_option("")
+    page.select_option("[name=exit_reason]", "")
     page.get_by_role("columnheader", name="Closed").get_by_role("button").click()
 
 
@@ -216,13 +233,15 @@ def test_one_position_is_closed(page: Page, day: Served) -> None:
     assert day.rows("SELECT DISTINCT symbol FROM trades WHERE reason = 'manual'") == [(symbol,)]
 
 
-def test_a_lost_connection_is_told_and_what_happened_meanwhile_is_shown_afterwards(page: Page, day: Served) -> None:
-    page.context.set_offline(True)
+def test_a_lost_connection_is_told_and_what_happened_meanwhile_is_shown_afterwards(
+    page: Page, day: Served, wire: Relay
+) -> None:
+    wire.cut()
     expect(page.locator("#sign-page")).to_contain_text("stale since")
     expect(page.locator("[data-notice=page]")).to_contain_text("Orders that rest at the broker stay there")
     expect(page.locator("#pause")).to_be_disabled()
     before = page.locator("#clock").inner_text()
-    page.context.set_offline(False)
+    wire.mend()
     expect(page.locator("#sign-page")).to_contain_text("live")
     expect(page.locator("#clock")).not_to_have_text(before)
     expect(page.locator("[data-notice=page]")).to_have_count(0)
@@ -258,20 +277,24 @@ def test_theme_is_chosen_and_kept(page: Page) -> None:
     assert page.evaluate("localStorage.getItem('theme')") is None
 
 
-@pytest.mark.parametrize(("width", "theme"), LOOKS)
-def test_page_is_accessible_and_fits(browser: Browser, day: Served, width: str, theme: str, tmp_path: Path) -> None:
-    context = {"viewport": SIZES[width], "color_scheme": theme, "bypass_csp": True}
-    with open_page(browser, day.url, **context) as page:
+def test_page_fits_and_is_accessible_on_desk_and_phone_dark_and_light(
+    browser: Browser, day: Served, tmp_path: Path
+) -> None:
+    folder = pictures(tmp_path)
+    with open_page(browser, day.url, bypass_csp=True) as page:  # axe is a script that the policy would refuse
         expect(page.locator(".position").first).to_be_visible()
         expect(page.locator("#trips-table tbody tr").first).to_be_visible()
         expect(page.locator("#price-chart")).to_have_attribute("aria-label", re.compile("minute bars"))
         expect(page.locator("#money")).not_to_have_attribute("data-empty", "")
-        folder = pictures(tmp_path)
-        page.screenshot(path=folder / f"{width}-{theme}.png")
-        page.screenshot(path=folder / f"{width}-{theme}-whole.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth") == SIZES[width]["width"]
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        for name, size in SIZES.items():
+            for theme in ("dark", "light"):
+                page.set_viewport_size(size)
+                page.emulate_media(color_scheme=theme)
+                page.screenshot(path=folder / f"{name}-{theme}.png")
+                page.screenshot(path=folder / f"{name}-{theme}-whole.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+            found = Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -321,7 +344,6 @@ def test_page_over_a_database_survives_a_restart_of_its_server(browser: Browser,
         served.process.terminate()
         expect(page.locator("#sign-page")).to_contain_text("stale since")
         served.process.wait()
-        port = int(served.url.rstrip("/").rpartition(":")[2])
-        with page_over(day.database, tmp_path / "second", port):
+        with page_over(day.database, tmp_path / "second", served.port):
             expect(page.locator("#sign-page")).to_contain_text("live")
             expect(page.locator("[data-notice=page]")).to_have_count(0)

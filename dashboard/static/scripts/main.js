@@ -33,7 +33,6 @@ const SILENT_LOOP_MS = 30_000; // a trading session publishes every few seconds
 let server = null;
 let view = null; // of the running session; null while none runs
 let chosenSession; // of the calendar, while no session runs; undefined is the latest
-let latestSession = null;
 let heardAt = Date.now();
 
 const dialog = commandDialog(tellOutcome);
@@ -51,17 +50,16 @@ const experiments = experimentsPanel((kind) => dialog.begin(kind));
 const insights = insightsPanel();
 const log = logPanel();
 
-/** The session that is looked at: the running one, the calendar's choice, or the latest on record. */
-const session = () => view?.session_date ?? chosenSession ?? latestSession ?? undefined;
+/** The session that is looked at: the running one, or the calendar's choice; undefined is the latest on record. */
+const session = () => view?.session_date ?? chosenSession;
 
 const sources = {
   sessions: source("calendar", async () => {
-    const { rows } = await get("api/sessions");
-    latestSession = rows.at(-1)?.session_date ?? null;
+    const [{ rows }, curve] = await Promise.all([get("api/sessions"), get("api/equity", { session: session() })]);
     calendar.load(rows);
-    if (view === null) await showDayOnRecord(rows);
+    equity.load(curve);
+    if (view === null) await showDayOnRecord(rows, curve);
   }),
-  equity: source("equity", async () => equity.load(await get("api/equity", { session: session() }))),
   price: source("prices", async () => {
     if (price.symbol) await price.load(price.symbol, session());
     if (view) price.show(view);
@@ -113,7 +111,6 @@ function askWhatChanged() {
   const { session_date: date, phase, n_fills: fills, at } = view;
   const minute = at.slice(0, 16);
   const bars = view.watchlist.find((row) => row.symbol === price.symbol)?.bars;
-  sources.equity.follow(date);
   sources.price.follow(`${date} ${price.symbol} ${bars} ${fills}`);
   sources.decisions.follow(`${date} ${fills}`);
   sources.trips.follow(`${date} ${fills}`);
@@ -132,11 +129,11 @@ function tellTroubles() {
 
 // A database without a session
 
-async function showDayOnRecord(rows) {
-  const date = session();
-  showRecord(server, date ?? null);
-  const day = rows.find((row) => row.session_date === date);
-  if (day === undefined) return showNoDay();
+async function showDayOnRecord(days, curve) {
+  const date = curve.session_date;
+  showRecord(server, date);
+  if (date === null) return showNoDay();
+  const day = days.find((row) => row.session_date === date) ?? unfinished(curve);
   const [{ metrics }, held, refusals] = await Promise.all([
     get(`api/sessions/${date}`),
     get("api/positions"),
@@ -148,6 +145,12 @@ async function showDayOnRecord(rows) {
   const symbols = watchlist.showRecord(refusals.rows);
   if (!price.symbol && symbols.length > 0) chooseSymbol(symbols[0]);
   return undefined;
+}
+
+/** What the minutes of a session tell that was never measured: it runs elsewhere, or broke off. */
+function unfinished({ rows }) {
+  const [, equity, pnl] = rows.at(-1) ?? [];
+  return { equity_usd: equity, pnl_usd: pnl };
 }
 
 function refreshRecord() {

@@ -37,6 +37,7 @@ function element({ symbol }, choose, close) {
   const name = h("p", { class: "position-name" }, h("button", { type: "button", onclick: () => choose(symbol) }, symbol), size, since);
   const row = h("li", { class: "position", "data-symbol": symbol }, name, h("p", { class: "position-result" }, result, share), button, track, resting);
   row.update = (position) => {
+    setAttribute(size, "title", "shares and what each cost, with fees");
     setText(size, `${number(position.quantity)} @ ${price(position.average_cost_usd)}`);
     setText(since, position.opened_at ? clockMinutes(position.opened_at) : "");
     setText(result, position.isRecord ? "" : signed(position.unrealised_usd));
