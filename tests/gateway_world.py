@@ -23,6 +23,7 @@ from broker.connection_state import LinkEvent
 from broker.settings import BrokerSettings
 from broker.trading_desk import DeskOptions
 from broker.values import BrokerListener, IntentStore
+from day_trading.board import Board
 from day_trading.options import TraderOptions
 from day_trading_agents import IntradayTrader
 from ib_simulator.account import Holding
@@ -260,6 +261,7 @@ class World:
         strategy: StrategySettings | None = None,
         risk: RiskSettings | None = None,
         session: Session | None = None,
+        board: Board | None = None,
         **options: Any,
     ) -> IntradayTrader:
         """A day trader for the session (the world's first one by default).
@@ -288,7 +290,7 @@ class World:
             performance=PerformanceConfig(),
             desk=DeskOptions(**desk, broker=settings, daily_atr=strategy.atr_timeframe == "day"),
         )
-        return IntradayTrader(chosen, session or self.session, calendar(), self.clock, history, self.new_id)
+        return IntradayTrader(chosen, session or self.session, calendar(), self.clock, history, self.new_id, board)
 
     def broker(
         self,

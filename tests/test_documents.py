@@ -27,6 +27,7 @@ import day_trader
 import main
 import performance_config
 from commands import DONE, FAULT, STOPPED_BY_RULE, WRONG_USAGE
+from dashboard import __main__ as dashboard
 from day_trading import __main__ as analysis
 from day_trading.command_line import build_parser
 from day_trading.settings import SETTINGS_CLASSES
@@ -56,6 +57,7 @@ INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
+DASHBOARD = "-m dashboard"
 ENTRIES = {  # what follows `python` -> its command line
     "day_trader.py": build_parser(),
     "main.py": main.build_parser(),
@@ -64,6 +66,7 @@ ENTRIES = {  # what follows `python` -> its command line
     RECORDS: records.build_parser(),
     RESEARCH: research.build_parser(),
     LLM: llm.build_parser(),
+    DASHBOARD: dashboard.build_parser(),
 }
 ENTRIES["day_trading_agents.py"] = analysis.build_parser()
 WRITTEN_BY_THE_PROGRAM = {
@@ -139,7 +142,8 @@ def allowed_text(info: FieldInfo) -> str:
         return "a time, HH:MM"
     told = [words[kind].format(number_text(bounds[kind])) for kind in words if kind in bounds]
     if not told:
-        return "not empty" if bounds.get("min_length") else "any text"
+        shortest = bounds.get("min_length", 0)
+        return f"at least {shortest} characters" if shortest > 1 else "not empty" if shortest else "any text"
     return ", ".join(told)
 
 
