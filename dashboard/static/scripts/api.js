@@ -29,19 +29,27 @@ export function headers(more = {}) {
 }
 
 /** `query` leaves out what is empty. */
-export function address(path, query = {}) {
+function address(path, query = {}) {
   const wanted = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
   const text = new URLSearchParams(wanted).toString();
   return text ? `${path}?${text}` : path;
 }
 
 export async function get(path, query = {}) {
-  return answer(fetch(address(path, query), { headers: headers(), cache: "no-store" }));
+  return (await answer(ask(path, query))).json();
+}
+
+export async function getFile(path, query = {}) {
+  return (await answer(ask(path, query))).blob();
 }
 
 export async function post(path, body) {
   const json = headers({ "Content-Type": "application/json" });
-  return answer(fetch(path, { method: "POST", headers: json, body: JSON.stringify(body), cache: "no-store" }));
+  return (await answer(fetch(path, { method: "POST", headers: json, body: JSON.stringify(body), cache: "no-store" }))).json();
+}
+
+function ask(path, query) {
+  return fetch(address(path, query), { headers: headers(), cache: "no-store" });
 }
 
 async function answer(request) {
@@ -51,7 +59,7 @@ async function answer(request) {
   } catch {
     throw new Refused(0, "the program does not answer");
   }
-  if (response.ok) return response.json();
+  if (response.ok) return response;
   throw new Refused(response.status, await wordsOf(response));
 }
 

@@ -166,7 +166,7 @@ function killChoice(order) {
   const choice = (kind, text) =>
     h("label", { class: "choice" }, h("input", { type: "radio", name: "kill", value: kind, checked: kind === order.kind, onchange: () => (order.kind = kind) }), h("span", {}, text));
   return [
-    choice("kill", "Stop the program. Stops and targets keep resting at the broker."),
-    choice("kill_flatten", "Sell everything at once, then stop the program."),
+    choice("kill", "No more entries, whatever happens. Stops and targets keep resting at the broker."),
+    choice("kill_flatten", "Sell everything at once and end the program."),
   ];
 }

@@ -1,6 +1,6 @@
 // Round trips of all sessions: filters, order and pages are the server's work, so that a million of them are no load.
 
-import { address, get, headers } from "./api.js";
+import { Refused, get, getFile } from "./api.js";
 import { byId, fill, h, setAttribute, setText, showEmpty } from "./dom.js";
 import { clock, day, duration, number, price, side, signed, usd } from "./format.js";
 import { exitWords } from "./reasons.js";
@@ -38,9 +38,8 @@ export function tripsPanel() {
   byId("trips-pager").append(place, newer, older);
   byId("trips-csv").addEventListener("click", download);
 
-  function question() {
-    return { ...Object.fromEntries(new FormData(form)), sort, order };
-  }
+  const filters = () => Object.fromEntries(new FormData(form));
+  const question = () => ({ ...filters(), sort, order });
 
   function sortBy(key) {
     order = sort === key && order === "desc" ? "asc" : "desc";
@@ -82,16 +81,20 @@ export function tripsPanel() {
   }
 
   function isFiltered() {
-    return [...new FormData(form).values()].some((value) => value !== "");
+    return Object.values(filters()).some((value) => value !== "");
   }
 
   /** With the token in the header, which a plain link could not send. */
   async function download(event) {
     event.preventDefault();
-    const response = await fetch(address("api/round-trips.csv", question()), { headers: headers() });
-    const link = h("a", { href: URL.createObjectURL(await response.blob()), download: "round-trips.csv" });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
+    try {
+      const link = h("a", { href: URL.createObjectURL(await getFile("api/round-trips.csv", filters())), download: "round-trips.csv" });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      setText(byId("trips-words"), `the file could not be had: ${error.message}`);
+    }
   }
 
   return {
