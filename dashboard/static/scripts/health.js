@@ -15,6 +15,10 @@ const MEASURES = [ // column, name, text
 export function healthPanel() {
   const section = byId("health");
   return {
+    /** Warnings of the running session, newest first. */
+    warn(warnings) {
+      fill(byId("health-warnings"), warnings, warning);
+    },
     /** `rows` are the checks of a session, oldest first. */
     load(rows) {
       const latest = rows.at(-1);
@@ -26,6 +30,10 @@ export function healthPanel() {
       showEmpty(section, rows.length === 0);
     },
   };
+}
+
+function warning(words) {
+  return h("li", { class: "event" }, h("span", { class: "badge warning" }, "warning"), ` ${words}`);
 }
 
 function measures(rows, latest) {

@@ -97,6 +97,7 @@ function showView(newer) {
   positions.show(view, isAllowed("close"));
   decisions.add(view.decisions);
   limits.show(view);
+  health.warn(view.warnings);
   if (isFirst || !price.symbol) chooseSymbol(price.symbol || (view.positions[0] ?? view.watchlist[0])?.symbol);
   watchlist.show(view.watchlist);
   price.show(view);
@@ -124,7 +125,6 @@ function tellTroubles() {
   notice("entries", view.killed ? "bad" : "warning", reasons && `${killed}Nothing is bought now: ${reasons}.`);
   const findings = view.findings.filter((one) => one.severity !== "normal");
   notice("health", findings.some((one) => one.severity === "critical") ? "bad" : "warning", findings.map((one) => one.words).join("; "));
-  notice("warning", "warning", view.warnings[0] ?? "");
 }
 
 // A database without a session

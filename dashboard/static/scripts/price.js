@@ -71,7 +71,7 @@ export function pricePanel() {
       showAll(isOther);
       setText(name, symbol);
       setAttribute(host, "aria-label", describe(answer));
-      if (answer.bars.length === 0) setText(section.querySelector(".empty"), answer.why_none || "No bars of this symbol yet.");
+      if (answer.bars.length === 0) setText(section.querySelector(".empty"), `${symbol}: ${answer.why_none}.`);
     },
     /** What the running session knows of the symbol: the forming bar, and the levels of its position. */
     show(view) {
