@@ -132,8 +132,8 @@ export function commandDialog(news) {
       open(titleOf(order), DANGEROUS.has(kind));
       if (kind !== "kill" && token.get()) act(step); // nothing to choose or to type: straight to what will happen
     },
-    /** Where reading needs a token, too. `then` runs once one was typed. */
-    askToRead(then) {
+    /** Where reading needs a token, too. */
+    askToRead() {
       if (dialog.open) return;
       words.replaceChildren(h("p", {}, "This dashboard is shown to those who have its token."));
       open("Token", false);
@@ -142,7 +142,6 @@ export function commandDialog(news) {
         identifyOperator();
         await get("api/state");
         dialog.close();
-        then();
       };
     },
   };

@@ -18,7 +18,6 @@ export function pricePanel() {
   let series, vwap, volume, markers;
   let now = {}; // colours
   let symbol = "";
-  let session; // a date, or undefined for the latest
   let shown = { bars: [], marks: [] }; // a bar is [start in epoch seconds, open, high, low, close, volume, VWAP or null]
   let levels = []; // price lines
   let forming = null; // the bar of the running minute
@@ -59,12 +58,15 @@ export function pricePanel() {
     get symbol() {
       return symbol;
     },
-    /** Ask for the bars of `chosen`, and draw them. */
-    async load(chosen, date) {
-      const isOther = chosen !== symbol || date !== session;
-      [symbol, session] = [chosen, date];
-      const answer = await get(`api/bars/${encodeURIComponent(chosen)}`, { session: date });
+    /** The symbol that is asked for from now on. */
+    choose(chosen) {
+      symbol = chosen;
+    },
+    /** Ask for the bars of a session, and draw them; `date` undefined is the latest session. */
+    async load(date) {
+      const answer = await get(`api/bars/${encodeURIComponent(symbol)}`, { session: date });
       if (answer.symbol !== symbol) return; // another was chosen meanwhile
+      const isOther = shown.symbol !== symbol || shown.session_date !== answer.session_date;
       shown = answer;
       forming = null;
       draw();

@@ -13,6 +13,7 @@ export class Source {
     this.key = undefined;
     this.isBusy = false;
     this.isWanted = false;
+    this.endPause = () => {};
   }
 
   /** Ask again if `key` is another than last time. */
@@ -20,6 +21,17 @@ export class Source {
     if (key === this.key) return;
     this.key = key;
     this.refresh();
+  }
+
+  /** Ask at once: a person waits. */
+  hurry() {
+    this.refresh();
+    this.endPause();
+  }
+
+  /** The next key is a new one, whatever it is. */
+  forget() {
+    this.key = undefined;
   }
 
   async refresh() {
@@ -36,7 +48,10 @@ export class Source {
         if (error instanceof Refused) setTimeout(() => this.refresh(), AGAIN_MS);
         else console.error(error); // a fault of the page
       }
-      await new Promise((resolve) => setTimeout(resolve, LEAST_PAUSE_MS));
+      await new Promise((resolve) => {
+        this.endPause = resolve;
+        setTimeout(resolve, LEAST_PAUSE_MS);
+      });
     }
     this.isBusy = false;
   }
