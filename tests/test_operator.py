@@ -106,9 +106,9 @@ def test_no_entry_while_an_operator_pauses_and_entries_when_they_resume(tmp_path
 
 
 def test_a_pause_does_not_touch_positions_and_their_exits(tmp_path: Path) -> None:
-    watched = play(tmp_path, ("10:00", PAUSE, ""))
-    assert watched.day.told() == [BOUGHT, ("15:55:00", "AAA", "SELL", 249, 100.17, "time_exit")]
-    assert watched.fault is None
+    watched = play(tmp_path, ("10:00", PAUSE, ""), stop_at="10:10")
+    assert watched.day.told() == [BOUGHT]
+    assert len(watched.day.resting) == 3
 
 
 def test_a_pause_lasts_over_a_crash_and_a_restart_of_the_same_day(tmp_path: Path) -> None:
@@ -190,10 +190,10 @@ def test_a_close_goes_on_when_the_connection_comes_back(tmp_path: Path) -> None:
     assert [(row.action, row.reason) for row in day.trades] == [("BUY", "entry"), ("SELL", "manual")]
 
 
-@pytest.mark.parametrize(("kind", "reason"), [(KILL, "time_exit"), (KILL_FLATTEN, "manual")])
-def test_the_kill_switch_ends_the_day_as_a_safety_rule(tmp_path: Path, kind: CommandKind, reason: str) -> None:
-    watched = play(tmp_path, ("10:00", kind, ""))
-    assert [row.reason for row in watched.day.trades] == ["entry", reason]
+@pytest.mark.parametrize(("kind", "reasons"), [(KILL, ["entry"]), (KILL_FLATTEN, ["entry", "manual"])])
+def test_the_kill_switch_ends_the_run_as_a_safety_rule(tmp_path: Path, kind: CommandKind, reasons: list[str]) -> None:
+    watched = play(tmp_path, ("10:00", kind, ""), stop_at="10:10")
+    assert [row.reason for row in watched.day.trades] == reasons
     assert isinstance(watched.fault, HaltTrading)
     assert "kill switch: Anna, no more entries" in watched.day.report.warnings
 
