@@ -43,10 +43,10 @@ class Served:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             return connection.execute(query, values).fetchall()
 
-    def view(self) -> dict[str, Any]:
-        """What the API tells of the running session."""
+    def state(self) -> dict[str, Any]:
+        """What the API tells of the server and of the running session."""
         with urlopen(f"{self.url}api/state", timeout=START_S) as answer:
-            return json.load(answer)["view"]
+            return json.load(answer)
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def running_day(folder: Path, *, fast_until_s: float, speed: str) -> Iterator[Se
     """The day trader on a simulated day: as fast as it can for `fast_until_s` of virtual time, then at `speed`."""
     options = ("--allocation", "0.25", "--simulate", SESSION, "--speed", speed, "--db", DATABASE)
     with _serving(folder, [str(PACED_PROGRAM), str(fast_until_s), *options], folder / DATABASE) as day:
-        _wait_for(lambda: (day.view() or {}).get("at", "") >= f"{SESSION}T16:20", day)
+        _wait_for(lambda: (day.state()["view"] or {}).get("at", "") >= f"{SESSION}T16:20", day)
         yield day
 
 

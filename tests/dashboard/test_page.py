@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("playwright", reason="playwright is not installed: requirements-dev.txt")
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.dashboard.browsing import DESKTOP, PHONE, PICTURES, eventually, headless_browser, open_page, pictures
 from tests.dashboard.contrast import contrasts
@@ -187,7 +187,7 @@ def test_control_is_refused_without_the_token(page: Page, day: Served, control: 
     page.get_by_role("button", name="Continue").click()
     expect(page.locator("#confirm-outcome")).to_contain_text("Not authorised")
     page.keyboard.press("Escape")
-    assert day.view()["held_by_operator"] is False
+    assert day.state()["view"]["held_by_operator"] is False
     assert day.rows("SELECT COUNT(*) FROM trades WHERE reason = 'manual'") == [(0,)]
 
 
@@ -197,7 +197,7 @@ def test_a_wrong_token_is_refused_and_not_kept(page: Page, day: Served) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#confirm-outcome")).to_contain_text("Not authorised")
     assert page.evaluate("sessionStorage.getItem('dashboard-token')") is None
-    assert day.view()["held_by_operator"] is False
+    assert day.state()["view"]["held_by_operator"] is False
 
 
 def command(page: Page, control: str) -> None:
@@ -219,10 +219,10 @@ def test_entries_are_paused_and_resumed(page: Page, day: Served) -> None:
     command(page, "#pause")
     expect(page.locator("#sign-entries")).to_contain_text("stopped")
     expect(page.locator("#pause")).to_have_text("Resume entries")
-    assert day.view()["held_by_operator"] is True
+    assert day.state()["view"]["held_by_operator"] is True
     command(page, "#pause")
     expect(page.locator("#pause")).to_have_text("Pause entries")
-    assert day.view()["held_by_operator"] is False
+    assert day.state()["view"]["held_by_operator"] is False
 
 
 def test_one_position_is_closed(page: Page, day: Served) -> None:
@@ -232,6 +232,52 @@ def test_one_position_is_closed(page: Page, day: Served) -> None:
     command(page, f".position[data-symbol={symbol}] .button")
     expect(page.locator(f".position[data-symbol={symbol}]")).to_have_count(0)
     assert day.rows("SELECT DISTINCT symbol FROM trades WHERE reason = 'manual'") == [(symbol,)]
+
+
+BESIDE = {"freeze": "#freeze", "rollback": "#rollback", "research": "#research"}
+
+
+def test_only_what_the_program_offers_can_be_pressed(page: Page, day: Served) -> None:
+    offered = day.state()["server"]["kinds"]
+    expect(page.locator("#pause")).to_be_enabled()
+    assert {kind: page.locator(control).is_enabled() for kind, control in BESIDE.items()} == {
+        kind: kind in offered for kind in BESIDE
+    }
+
+
+def test_parameters_are_frozen_and_unfrozen(page: Page, day: Served) -> None:
+    if "freeze" not in day.state()["server"]["kinds"]:
+        pytest.skip("this program does not change parameters by itself: there is nothing to freeze")
+    command(page, "#freeze")
+    expect(page.locator("#freeze")).to_have_text("Unfreeze")
+    command(page, "#freeze")
+    expect(page.locator("#freeze")).to_have_text("Freeze")
+
+
+def test_every_command_is_on_record_with_who_asked(page: Page, day: Served) -> None:
+    who = [name for (name,) in day.rows("SELECT DISTINCT who FROM control_actions")]
+    assert len(who) == 1
+    assert "a tester" in who[0]
+    recorded = {kind for (kind,) in day.rows("SELECT kind FROM control_actions WHERE state = 'done'")}
+    assert recorded >= {"pause", "resume", "close"}
+
+
+def test_a_page_that_needs_the_token_to_read_asks_for_it(browser: Browser, day: Served) -> None:
+    def guarded(route: Route) -> None:
+        if route.request.headers.get("authorization") == f"Bearer {TOKEN}":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"error": "a token is needed"})
+
+    context = browser.new_context(viewport=PHONE)
+    page = context.new_page()
+    page.route("**/api/**", guarded)
+    page.goto(day.url)
+    page.get_by_label("Token of the dashboard").fill(TOKEN)
+    page.keyboard.press("Enter")
+    expect(page.locator(".position").first).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    context.close()
 
 
 def test_a_lost_connection_is_told_and_what_happened_meanwhile_is_shown_afterwards(

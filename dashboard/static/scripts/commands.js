@@ -94,7 +94,7 @@ export function commandDialog(news) {
     step = () => perform(order, confirmation.confirmation_id);
   }
 
-  /** Second step: it is done, and the dialog stays until its outcome is known. */
+  /** Second step: it is handed in, and the dialog tells its outcome if it is still open then. */
   async function perform(order, confirmationId) {
     const state = await post("api/commands", { ...order, confirmation_id: confirmationId, ...named() });
     go.hidden = true;
@@ -102,9 +102,17 @@ export function commandDialog(news) {
     cancel.focus();
     show(state);
     waiting.set(state.command_id, show);
-    while (waiting.has(state.command_id) && dialog.open) {
+    askForOutcome(state.command_id);
+  }
+
+  async function askForOutcome(id) {
+    while (waiting.has(id) && dialog.open) {
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
-      told(await get(`api/commands/${encodeURIComponent(state.command_id)}`));
+      try {
+        told(await get(`api/commands/${encodeURIComponent(id)}`));
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error; // else the stream may still bring it
+      }
     }
   }
 
@@ -127,10 +135,11 @@ export function commandDialog(news) {
     /** Begin a command: `kind` of the API, `symbol` of `close`. */
     begin(kind, symbol = "") {
       const order = symbol ? { kind, symbol } : { kind };
-      words.replaceChildren(...(kind === "kill" ? killChoice(order) : []));
+      const asked = { kill: killChoice, research: researchField }[kind]?.(order) ?? [];
+      words.replaceChildren(...asked);
       step = () => ask(order);
       open(titleOf(order), DANGEROUS.has(kind));
-      if (kind !== "kill" && token.get()) act(step); // nothing to choose or to type: straight to what will happen
+      if (asked.length === 0 && token.get()) act(step); // nothing to choose or to type: straight to what will happen
     },
     /** Where reading needs a token, too. */
     askToRead() {
@@ -158,6 +167,12 @@ export function titleOf({ kind, symbol }) {
 function refusalWords({ status, message }) {
   if (status === 401) return `Not authorised: ${message}`;
   return message;
+}
+
+/** What a research run is to look at; the words change the order. */
+function researchField(order) {
+  const input = h("input", { maxlength: 200, autocomplete: "off", spellcheck: "false", oninput: () => (order.detail = input.value.trim()) });
+  return [h("label", { class: "field" }, h("span", {}, "What to run (empty: what the program would run by itself)"), input)];
 }
 
 /** Both forms of the kill switch; the choice changes the order. */
