@@ -23,32 +23,36 @@ export function commandDialog(news) {
   const dialog = byId("confirm");
   const [title, words, outcome, go, cancel] = ["confirm-title", "confirm-words", "confirm-outcome", "confirm-go", "confirm-cancel"].map(byId);
   const [identify, input, name] = ["identify", "token", "name"].map(byId);
-  const waiting = new Map(); // command_id -> shows its CommandState
-  let step = async () => {};
-  let isBusy = false; // a disabled button could not keep the focus
+  let talk = null; // what the open dialog is about: {step, isBusy, waitsFor}
 
   dialog.querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    act(() => step());
+    act();
   });
+  dialog.addEventListener("close", () => (talk = null));
   cancel.addEventListener("click", () => dialog.close());
 
-  /** Run one step; while it runs nothing can be pressed twice. */
-  async function act(run) {
-    if (isBusy) return;
-    isBusy = true;
+  /** Take the next step; while it is taken nothing can be pressed twice. A step that comes too late changes nothing. */
+  async function act() {
+    const mine = talk;
+    if (mine === null || mine.isBusy) return; // a disabled button could not keep the focus
+    mine.isBusy = true;
     setAttribute(go, "aria-disabled", "true");
     tell("", "");
     try {
-      await run();
+      await mine.step(mine);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.status === 401) askToken();
-      tell("bad", refusalWords(error));
+      if (mine === talk) refuse(error);
     } finally {
-      isBusy = false;
-      setAttribute(go, "aria-disabled", null);
+      mine.isBusy = false;
+      if (mine === talk) setAttribute(go, "aria-disabled", null);
     }
+  }
+
+  function refuse({ status, message }) {
+    if (status === 401) askToken();
+    tell("bad", status === 401 ? `Not authorised: ${message}` : message);
   }
 
   function tell(tone, text) {
@@ -63,13 +67,14 @@ export function commandDialog(news) {
     input.focus();
   }
 
-  function open(heading, isDangerous) {
-    waiting.clear();
+  function open(heading, isDangerous, step) {
+    talk = { step, isBusy: false, waitsFor: null };
     setText(title, heading);
     go.hidden = false;
     go.classList.toggle("danger", isDangerous);
     setText(go, "Continue");
     setText(cancel, "Cancel");
+    setAttribute(go, "aria-disabled", null);
     identify.hidden = token.get() !== "";
     name.value = operator.get();
     tell("", "");
@@ -83,33 +88,37 @@ export function commandDialog(news) {
   }
 
   /** First step: the server says what will happen. */
-  async function ask(order) {
+  const asking = (order) => async (mine) => {
     if (!identify.hidden) identifyOperator();
     const confirmation = await post("api/confirmations", order);
+    if (mine !== talk) return;
     identify.hidden = true;
     words.replaceChildren(h("p", {}, confirmation.says));
     setText(title, titleOf(order));
     setText(go, titleOf(order));
     go.focus();
-    step = () => perform(order, confirmation.confirmation_id);
-  }
+    mine.step = performing(order, confirmation.confirmation_id);
+  };
 
   /** Second step: it is handed in, and the dialog tells its outcome if it is still open then. */
-  async function perform(order, confirmationId) {
+  const performing = (order, confirmationId) => async (mine) => {
+    mine.step = asking(order); // a confirmation is good for once: after a refusal a new one is asked for
     const state = await post("api/commands", { ...order, confirmation_id: confirmationId, ...named() });
+    if (mine !== talk) return;
     go.hidden = true;
     setText(cancel, "Close");
     cancel.focus();
     show(state);
-    waiting.set(state.command_id, show);
+    mine.waitsFor = state.command_id;
     askForOutcome(state.command_id);
-  }
+  };
 
   async function askForOutcome(id) {
-    while (waiting.has(id) && dialog.open) {
+    while (talk?.waitsFor === id) {
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
       try {
-        told(await get(`api/commands/${encodeURIComponent(id)}`));
+        const state = await get(`api/commands/${encodeURIComponent(id)}`);
+        if (talk?.waitsFor === id) told(state);
       } catch (error) {
         if (!(error instanceof Refused)) throw error; // else the stream may still bring it
       }
@@ -124,10 +133,12 @@ export function commandDialog(news) {
   /** News of a command, from the stream or from a question. */
   function told(state) {
     if (state.state === "waiting") return;
-    const display = waiting.get(state.command_id);
-    waiting.delete(state.command_id);
-    if (display !== undefined && dialog.open) display(state);
-    else news(state);
+    if (talk?.waitsFor !== state.command_id) {
+      news(state);
+      return;
+    }
+    talk.waitsFor = null;
+    show(state);
   }
 
   return {
@@ -137,21 +148,19 @@ export function commandDialog(news) {
       const order = symbol ? { kind, symbol } : { kind };
       const asked = { kill: killChoice, research: researchField }[kind]?.(order) ?? [];
       words.replaceChildren(...asked);
-      step = () => ask(order);
-      open(titleOf(order), DANGEROUS.has(kind));
-      if (asked.length === 0 && token.get()) act(step); // nothing to choose or to type: straight to what will happen
+      open(titleOf(order), DANGEROUS.has(kind), asking(order));
+      if (asked.length === 0 && token.get()) act(); // nothing to choose or to type: straight to what will happen
     },
     /** Where reading needs a token, too. */
     askToRead() {
       if (dialog.open) return;
       words.replaceChildren(h("p", {}, "This dashboard is shown to those who have its token."));
-      open("Token", false);
-      askToken();
-      step = async () => {
+      open("Token", false, async () => {
         identifyOperator();
         await get("api/state");
         dialog.close();
-      };
+      });
+      askToken();
     },
   };
 }
@@ -162,11 +171,6 @@ function named() {
 
 export function titleOf({ kind, symbol }) {
   return kind === "close" ? `Close ${symbol}` : (TITLES[kind] ?? kind);
-}
-
-function refusalWords({ status, message }) {
-  if (status === 401) return `Not authorised: ${message}`;
-  return message;
 }
 
 /** What a research run is to look at; the words change the order. */
