@@ -198,6 +198,22 @@ def test_the_kill_switch_ends_the_run_as_a_safety_rule(tmp_path: Path, kind: Com
     assert "kill switch: Anna, no more entries" in watched.day.report.warnings
 
 
+def test_the_kill_switch_before_the_program_connects_is_a_safety_rule_as_well(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[TradingError | None, int]:
+        board = Board()
+        with world.history() as history:
+            trader = world.trader(history, board=board)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(run_until(world, trader, ["AAA"]))
+                await world.until("08:30")
+                board.submit(command(KILL_FLATTEN))
+        return trader.fault, len(world.gateway.clients)
+
+    fault, clients = in_world(main, FEED, tmp_path, begins="08:00")
+    assert isinstance(fault, HaltTrading)
+    assert clients == 0
+
+
 def test_never_traded_shares_are_left_alone_by_every_command(tmp_path: Path) -> None:
     async def main(world: World) -> tuple[Outcome, dict[str, float]]:
         board = Board()
