@@ -82,3 +82,9 @@ def test_what_others_wrote_has_its_licence() -> None:
     assert {folder.name for folder in folders} == {"inter", "lightweight-charts"}
     assert all((folder / "LICENSE").is_file() for folder in folders)
     assert "TradingView" in (STATIC / "vendor" / "lightweight-charts" / "NOTICE").read_text(encoding="utf-8")
+
+
+def test_lines_are_no_longer_than_in_the_rest_of_the_house() -> None:
+    ours = [STATIC / "index.html", *SCRIPTS, *sorted((STATIC / "styles").glob("*.css"))]
+    lines = {file.name: file.read_text(encoding="utf-8").splitlines() for file in ours}
+    assert [f"{name}: {line}" for name in lines for line in lines[name] if len(line) > 120] == []

@@ -45,7 +45,9 @@ export async function getFile(path, query = {}) {
 
 export async function post(path, body) {
   const json = headers({ "Content-Type": "application/json" });
-  return (await answer(fetch(path, { method: "POST", headers: json, body: JSON.stringify(body), cache: "no-store" }))).json();
+  return (
+    await answer(fetch(path, { method: "POST", headers: json, body: JSON.stringify(body), cache: "no-store" }))
+  ).json();
 }
 
 function ask(path, query) {

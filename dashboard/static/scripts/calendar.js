@@ -46,16 +46,27 @@ function totals(sessions) {
 function monthTable(month, rows, most, choose) {
   const first = new Date(`${month}-01T00:00:00Z`);
   const byDate = new Map(rows.map((row) => [row.session_date, row]));
-  return h("table", { class: "month" },
+  return h(
+    "table",
+    { class: "month" },
     h("caption", {}, MONTH.format(first)),
     h("thead", {}, h("tr", {}, ...WEEKDAYS.map((name) => h("th", { scope: "col", abbr: name }, name)))),
-    h("tbody", {}, ...weeksOf(first).map((week) => h("tr", {}, ...week.map((date) => cell(date, byDate.get(date), most, choose))))));
+    h(
+      "tbody",
+      {},
+      ...weeksOf(first).map((week) => h("tr", {}, ...week.map((date) => cell(date, byDate.get(date), most, choose)))),
+    ),
+  );
 }
 
 /** The working days of a month by weeks, "YYYY-MM-DD" or null for those of its neighbours. */
 function weeksOf(first) {
   const weeks = [];
-  for (const date = new Date(first); date.getUTCMonth() === first.getUTCMonth(); date.setUTCDate(date.getUTCDate() + 1)) {
+  for (
+    const date = new Date(first);
+    date.getUTCMonth() === first.getUTCMonth();
+    date.setUTCDate(date.getUTCDate() + 1)
+  ) {
     const weekday = date.getUTCDay() - 1;
     if (weekday < 0 || weekday >= WEEKDAYS.length) continue;
     if (weekday === 0 || weeks.length === 0) weeks.push(WEEKDAYS.map(() => null));
@@ -69,7 +80,19 @@ function cell(date, row, most, choose) {
   const dayOfMonth = String(Number(date.slice(8)));
   if (row === undefined) return h("td", { class: "no-session" }, dayOfMonth);
   const words = `${day(date)}: ${signed(row.pnl_usd)} USD, ${counted(row.round_trips, "round trip")}`;
-  const button = h("button", { type: "button", tabindex: -1, "aria-label": words, title: words, "data-date": date, class: row.pnl_usd < 0 ? "lost" : "won", onclick: () => choose(date) }, dayOfMonth);
+  const button = h(
+    "button",
+    {
+      type: "button",
+      tabindex: -1,
+      "aria-label": words,
+      title: words,
+      "data-date": date,
+      class: row.pnl_usd < 0 ? "lost" : "won",
+      onclick: () => choose(date),
+    },
+    dayOfMonth,
+  );
   button.style.setProperty("--heat", (0.25 + 0.75 * Math.sqrt(Math.abs(row.pnl_usd ?? 0) / most)).toFixed(3));
   return h("td", {}, button);
 }

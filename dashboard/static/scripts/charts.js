@@ -71,7 +71,12 @@ function look(now) {
     },
     grid: { vertLines: { visible: false }, horzLines: { color: faded(now.line, 0.6) } },
     rightPriceScale: edge,
-    timeScale: { ...edge, timeVisible: true, secondsVisible: false, tickMarkFormatter: (time) => clockMinutes(time * 1000) },
+    timeScale: {
+      ...edge,
+      timeVisible: true,
+      secondsVisible: false,
+      tickMarkFormatter: (time) => clockMinutes(time * 1000),
+    },
     crosshair: { vertLine: { labelBackgroundColor: now.muted }, horzLine: { labelBackgroundColor: now.muted } },
   };
 }

@@ -46,7 +46,11 @@ function beStale(words) {
   const since = new Date().toLocaleTimeString("en-GB");
   const shown = state.view ? ` What you see is of ${clock(state.view.at)} New York.` : "";
   sign("sign-page", "bad", `stale since ${since}`);
-  notice("page", "bad", `${words} since ${since} (your clock).${shown} Orders that rest at the broker stay there. Trying again…`);
+  notice(
+    "page",
+    "bad",
+    `${words} since ${since} (your clock).${shown} Orders that rest at the broker stay there. Trying again…`,
+  );
 }
 
 /** The server can be well while the trading loop is not. */

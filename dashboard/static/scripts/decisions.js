@@ -26,7 +26,12 @@ export function decisionsPanel() {
     const all = [...rows.values()].sort((one, other) => (one.at < other.at ? 1 : one.at > other.at ? -1 : 0));
     for (const old of all.splice(MOST)) rows.delete(old.decision_id);
     const wanted = all.filter(({ kind }) => filter === "all" || TRADES.has(kind) === (filter === "trades"));
-    keep(byId("decision-list"), wanted.map((row) => ({ ...row, pnl: results.get(row.decision_id) })), (row) => row.decision_id, line);
+    keep(
+      byId("decision-list"),
+      wanted.map((row) => ({ ...row, pnl: results.get(row.decision_id) })),
+      (row) => row.decision_id,
+      line,
+    );
     showEmpty(section, all.length === 0);
   }
 
@@ -54,7 +59,13 @@ export function fromRecord({ timestamp, limit_value: limit, actual_value: actual
 
 function line({ decision_id: id, at, symbol, kind }) {
   const [verb, words, result] = [h("b"), h("span"), h("span")];
-  const row = h("li", { class: "decision", "data-kind": kind, "data-id": id }, h("time", { datetime: at }, clock(at)), h("strong", {}, symbol), h("p", {}, verb, " ", words, " ", result));
+  const row = h(
+    "li",
+    { class: "decision", "data-kind": kind, "data-id": id },
+    h("time", { datetime: at }, clock(at)),
+    h("strong", {}, symbol),
+    h("p", {}, verb, " ", words, " ", result),
+  );
   row.update = (decision) => {
     const [does, why] = sentence(decision);
     setText(verb, does);
@@ -67,7 +78,8 @@ function line({ decision_id: id, at, symbol, kind }) {
 
 function sentence({ kind, rule, limit, actual, quantity, price_usd: at }) {
   const shares = `${number(quantity)} at ${price(at)}`;
-  if (kind === "enter") return rule === "dry_run" ? ["Would buy", shares] : ["Buy", `${shares}: above VWAP, RSI and ATR as wanted`];
+  if (kind === "enter")
+    return rule === "dry_run" ? ["Would buy", shares] : ["Buy", `${shares}: above VWAP, RSI and ATR as wanted`];
   if (kind === "exit") return ["Sold", `${shares}, ${exitWords(rule)}`];
   if (kind === "sync") return ["Adopted", shares];
   return ["No entry", refusal(rule, limit, actual)];

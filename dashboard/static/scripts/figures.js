@@ -11,13 +11,40 @@ export function showFigures({ account, positions, n_fills: fills, n_orders: orde
   const used = account.allocated_usd ? (100 * account.committed_usd) / account.allocated_usd : null;
   const entries = limits.find((limit) => limit.name === "entries_per_session");
   show([
-    figure("pnl", "Result of the day", signed(account.pnl_usd), `${signedPercent(share(account.pnl_usd), 3)} of the account, net of fees`, account.pnl_usd),
+    figure(
+      "pnl",
+      "Result of the day",
+      signed(account.pnl_usd),
+      `${signedPercent(share(account.pnl_usd), 3)} of the account, net of fees`,
+      account.pnl_usd,
+    ),
     figure("realised", "Realised", signed(account.realised_usd), "sold, after fees", account.realised_usd),
-    figure("unrealised", "Unrealised", signed(account.unrealised_usd), `${number(positions.length)} open, at the bid`, account.unrealised_usd),
-    figure("drawdown", "Under the day's best", signed(account.drawdown_usd), `deepest ${signed(account.max_drawdown_usd)}`),
+    figure(
+      "unrealised",
+      "Unrealised",
+      signed(account.unrealised_usd),
+      `${number(positions.length)} open, at the bid`,
+      account.unrealised_usd,
+    ),
+    figure(
+      "drawdown",
+      "Under the day's best",
+      signed(account.drawdown_usd),
+      `deepest ${signed(account.max_drawdown_usd)}`,
+    ),
     figure("equity", "Equity", usd(account.equity_usd), `at the open ${usd(account.equity_at_open_usd)}`),
-    figure("capital", "Capital at work", percent(used, 1), `${number(account.committed_usd)} of ${number(account.allocated_usd)}`),
-    figure("fills", "Executions", number(fills), `${entries ? `${number(entries.used)} entries, ` : ""}${number(orders)} orders`),
+    figure(
+      "capital",
+      "Capital at work",
+      percent(used, 1),
+      `${number(account.committed_usd)} of ${number(account.allocated_usd)}`,
+    ),
+    figure(
+      "fills",
+      "Executions",
+      number(fills),
+      `${entries ? `${number(entries.used)} entries, ` : ""}${number(orders)} orders`,
+    ),
   ]);
 }
 
@@ -27,7 +54,12 @@ export function showDay(day, metrics) {
   show([
     figure("pnl", "Result of the day", signed(day.pnl_usd), "net of fees", day.pnl_usd),
     figure("trips", "Round trips", number(day.round_trips), wins),
-    figure("win-rate", "Win rate", percent(metrics?.win_rate_pct, 1), metrics ? `profit factor ${number(metrics.profit_factor, 2)}` : ""),
+    figure(
+      "win-rate",
+      "Win rate",
+      percent(metrics?.win_rate_pct, 1),
+      metrics ? `profit factor ${number(metrics.profit_factor, 2)}` : "",
+    ),
     figure("drawdown", "Deepest drawdown", signed(metrics?.max_drawdown ?? day.drawdown_usd), "from the day's best"),
     figure("equity", "Equity", usd(day.equity_usd), "at the end of the session"),
     figure("fees", "Fees", usd(day.commissions_usd), metrics ? `slippage ${number(metrics.slippage_bps, 2)} bps` : ""),
@@ -49,7 +81,12 @@ function show(figures) {
 
 function make({ key, name }) {
   const [value, note] = [h("span", { "data-figure": key }), h("small")];
-  const element = h("div", { class: key === "pnl" ? "figure lead" : "figure" }, h("dt", {}, name), h("dd", {}, value, note));
+  const element = h(
+    "div",
+    { class: key === "pnl" ? "figure lead" : "figure" },
+    h("dt", {}, name),
+    h("dd", {}, value, note),
+  );
   element.update = (one) => {
     setText(value, one.text);
     setText(note, one.note);

@@ -63,7 +63,8 @@ function dayParts() {
 /** `moment` is ISO text or epoch milliseconds; the answer is New York's wall clock. */
 export const clock = (moment) => (isKnown(moment) ? clocks.seconds.format(new Date(moment)) : UNKNOWN);
 export const clockMinutes = (moment) => (isKnown(moment) ? clocks.minutes.format(new Date(moment)) : UNKNOWN);
-export const dayAt = (moment) => (isKnown(moment) ? clocks.dayOfMoment.format(new Date(moment)).replace(",", "") : UNKNOWN);
+export const dayAt = (moment) =>
+  isKnown(moment) ? clocks.dayOfMoment.format(new Date(moment)).replace(",", "") : UNKNOWN;
 
 /** A session's date, "2025-10-07". */
 export const day = (date) => (date ? dayOfDate.format(new Date(`${date}T00:00:00Z`)).replace(",", "") : UNKNOWN);

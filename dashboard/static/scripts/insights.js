@@ -12,21 +12,39 @@ export function insightsPanel() {
     },
     loadCost({ by_day: days }) {
       const sum = (column) => days.reduce((total, row) => total + (row[column] ?? 0), 0);
-      const text = days.length ? `language models: ${counted(sum("calls"), "call")}, ${number(sum("cost_usd"), 4)} USD` : "no language model was asked";
+      const text = days.length
+        ? `language models: ${counted(sum("calls"), "call")}, ${number(sum("cost_usd"), 4)} USD`
+        : "no language model was asked";
       setText(byId("insights-cost"), text);
     },
   };
 }
 
 function insight({ timestamp: at, source, insights, recommendations }, date) {
-  return h("li", {},
+  return h(
+    "li",
+    {},
     h("h3", {}, `${source === "rules" ? "Rules" : source} · ${day(date)} ${clockMinutes(at)}`),
-    h("ul", { class: "findings" }, ...String(insights).split("\n").filter(Boolean).map((text) => h("li", {}, text))),
-    ...suggestions(recommendations ?? []));
+    h(
+      "ul",
+      { class: "findings" },
+      ...String(insights)
+        .split("\n")
+        .filter(Boolean)
+        .map((text) => h("li", {}, text)),
+    ),
+    ...suggestions(recommendations ?? []),
+  );
 }
 
 function suggestions(rows) {
   if (rows.length === 0) return [];
-  const line = (row) => h("li", {}, h("b", {}, `${words(row.parameter)} → ${row.new_value}`), ` ${row.priority ? `(${row.priority}) ` : ""}${row.reason ?? ""}`);
+  const line = (row) =>
+    h(
+      "li",
+      {},
+      h("b", {}, `${words(row.parameter)} → ${row.new_value}`),
+      ` ${row.priority ? `(${row.priority}) ` : ""}${row.reason ?? ""}`,
+    );
   return [h("h3", {}, "Suggestions, none applied by themselves"), h("ul", { class: "findings" }, ...rows.map(line))];
 }

@@ -22,7 +22,11 @@ export function limitsPanel() {
 }
 
 function line({ name }) {
-  const [amount, bar, label] = [h("span", { class: "amount" }), h("progress", { "aria-label": words(name) }), h("span", {}, sentenceCase(words(name)))];
+  const [amount, bar, label] = [
+    h("span", { class: "amount" }),
+    h("progress", { "aria-label": words(name) }),
+    h("span", {}, sentenceCase(words(name))),
+  ];
   const row = h("li", { class: "limit", "data-limit": name }, label, amount, bar);
   row.update = ({ used, allowed, unit, reached }) => {
     const share = allowed > 0 ? used / allowed : 0;

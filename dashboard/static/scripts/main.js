@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { repaintCharts } from "./charts.js";
-import { commandDialog, titleOf } from "./commands.js";
+import { CommandDialog, titleOf } from "./commands.js";
 import { connect } from "./connection.js";
 import { allowedKinds, barControls } from "./controls.js";
 import { byId } from "./dom.js";
@@ -19,10 +19,11 @@ const LOG_MS = 3_000;
 const OUTCOME_MS = 15_000; // how long the outcome of somebody's command is shown
 const ONCE_A_SESSION = ["sessions", "parameters", "experiments", "insights", "cost"];
 
-const dialog = commandDialog(tellOutcome);
-const panels = makePanels({ symbol: chooseSymbol, session: chooseSession, command: dialog.begin });
+const dialog = new CommandDialog(tellOutcome);
+const command = (kind, symbol) => dialog.begin(kind, symbol);
+const panels = makePanels({ symbol: chooseSymbol, session: chooseSession, command });
 const sources = makeSources(panels, (days, curve) => (state.view === null ? showDayOnRecord(days, curve) : undefined));
-const showBar = barControls(dialog.begin);
+const showBar = barControls(command);
 
 function showControls() {
   showBar();
@@ -146,11 +147,15 @@ function meet(server) {
 function tellOutcome(told) {
   const isDone = told.state === "done";
   const key = `command ${told.command_id}`;
-  notice(key, isDone ? "good" : "bad", `${titleOf(told)}, asked by ${told.who}: ${isDone ? "" : "refused, "}${told.words}`);
+  notice(
+    key,
+    isDone ? "good" : "bad",
+    `${titleOf(told)}, asked by ${told.who}: ${isDone ? "" : "refused, "}${told.words}`,
+  );
   setTimeout(() => notice(key, "", ""), OUTCOME_MS);
 }
 
-connect({ hear, changed: showControls, needsToken: dialog.askToRead });
+connect({ hear, changed: showControls, needsToken: () => dialog.askToRead() });
 themeSwitch(byId("theme"), repaintCharts);
 setInterval(refreshRecord, RECORD_MS);
 setInterval(() => sources.log.refresh(), LOG_MS);

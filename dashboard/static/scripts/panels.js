@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { calendarPanel } from "./calendar.js";
 import { decisionsPanel, fromRecord } from "./decisions.js";
-import { equityPanel } from "./equity.js";
+import { EquityPanel } from "./equity.js";
 import { experimentsPanel } from "./experiments.js";
 import { healthPanel } from "./health.js";
 import { insightsPanel } from "./insights.js";
@@ -12,10 +12,10 @@ import { logPanel } from "./log.js";
 import { notice } from "./notices.js";
 import { parametersPanel } from "./parameters.js";
 import { positionsPanel } from "./positions.js";
-import { pricePanel } from "./price.js";
+import { PricePanel } from "./price.js";
 import { Source } from "./sources.js";
 import { session, state } from "./state.js";
-import { tripsPanel } from "./trips.js";
+import { TripsPanel } from "./trips.js";
 import { watchlistPanel } from "./watchlist.js";
 
 const [MOST_DECISIONS, MOST_LINES] = [200, 300];
@@ -23,13 +23,13 @@ const [MOST_DECISIONS, MOST_LINES] = [200, 300];
 /** `on.symbol(symbol)`, `on.session(date)` are told choices, `on.command(kind, symbol)` what is to be commanded. */
 export function makePanels(on) {
   return {
-    price: pricePanel(),
-    equity: equityPanel(),
+    price: new PricePanel(),
+    equity: new EquityPanel(),
     positions: positionsPanel(on.symbol, (symbol) => on.command("close", symbol)),
     watchlist: watchlistPanel(on.symbol),
     decisions: decisionsPanel(),
     limits: limitsPanel(),
-    trips: tripsPanel(),
+    trips: new TripsPanel(),
     calendar: calendarPanel(on.session),
     health: healthPanel(),
     parameters: parametersPanel(on.command),

@@ -7,7 +7,11 @@ import { day, number, words } from "./format.js";
 export function parametersPanel(command) {
   const section = byId("parameters");
   const freeze = h("button", { type: "button", class: "button small", id: "freeze" }, "Freeze");
-  const rollback = h("button", { type: "button", class: "button small", id: "rollback", onclick: () => command("rollback") }, "Roll back");
+  const rollback = h(
+    "button",
+    { type: "button", class: "button small", id: "rollback", onclick: () => command("rollback") },
+    "Roll back",
+  );
   let isFrozen = false;
   freeze.addEventListener("click", () => command(isFrozen ? "unfreeze" : "freeze"));
   byId("parameter-actions").append(freeze, rollback);
@@ -36,9 +40,30 @@ function valueText(value) {
   return typeof value === "number" ? number(value, Number.isInteger(value) ? 0 : 2) : String(value);
 }
 
-function change({ timestamp: at, session_date: date, parameter, old_value: before, new_value: after, source, reason, applied }) {
-  return h("li", { class: "event" },
-    h("p", {}, h("time", { datetime: at }, day(date)), " ", h("strong", {}, words(parameter)), ` ${valueText(before)} → ${valueText(after)} `,
-      h("span", { class: `badge ${applied ? "gain" : ""}` }, applied ? "applied" : "not applied"), " ", h("span", { class: "badge" }, source)),
-    h("p", { class: "aside" }, reason));
+function change({
+  timestamp: at,
+  session_date: date,
+  parameter,
+  old_value: before,
+  new_value: after,
+  source,
+  reason,
+  applied,
+}) {
+  return h(
+    "li",
+    { class: "event" },
+    h(
+      "p",
+      {},
+      h("time", { datetime: at }, day(date)),
+      " ",
+      h("strong", {}, words(parameter)),
+      ` ${valueText(before)} → ${valueText(after)} `,
+      h("span", { class: `badge ${applied ? "gain" : ""}` }, applied ? "applied" : "not applied"),
+      " ",
+      h("span", { class: "badge" }, source),
+    ),
+    h("p", { class: "aside" }, reason),
+  );
 }

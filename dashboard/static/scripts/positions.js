@@ -1,96 +1,68 @@
-// What is held: each position's way between stop and target, and the exits that rest for it at the broker.
+// What is held: each position with its result, its way from stop to target, and what rests for it at the broker.
 
 import { byId, h, keep, setAttribute, setText, showEmpty } from "./dom.js";
-import { clockMinutes, isKnown, number, percent, price, side, signed, signedPercent } from "./format.js";
-
-const LEGS = { stop: "stop", target: "target", time_exit: "time exit", close: "closing sale" };
-const AT_THE_BROKER = new Set(["working", "sent"]);
+import { clockMinutes, number, price, side, signed, signedPercent } from "./format.js";
+import { restingLegs } from "./resting.js";
+import { track } from "./track.js";
 
 /** `choose(symbol)` shows its chart, `close(symbol)` asks to sell it. */
 export function positionsPanel(choose, close) {
-  const section = byId("positions");
-  const make = (position) => element(position, choose, close);
+  const show = (rows, summary) => {
+    keep(
+      byId("positions-list"),
+      rows,
+      (row) => row.symbol,
+      (row) => positionRow(row.symbol, choose, close),
+    );
+    setText(byId("positions-summary"), rows.length ? `${rows.length} ${summary}` : "");
+    showEmpty(byId("positions"), rows.length === 0);
+  };
   return {
-    show(view, canClose) {
-      const rows = view.positions.map((position) => ({ ...position, canClose, eod: view.eod_at }));
-      keep(byId("positions-list"), rows, (row) => row.symbol, make);
-      setText(byId("positions-summary"), rows.length ? `${rows.length} open, ${signed(view.account.unrealised_usd)} unrealised` : "");
-      showEmpty(section, rows.length === 0);
+    show({ positions, account, eod_at: eod }, canClose) {
+      const rows = positions.map((position) => ({ ...position, canClose, eod }));
+      show(rows, `open, ${signed(account.unrealised_usd)} unrealised`);
     },
     /** Shares on record, while no session runs: no prices, nothing to close. */
     showRecord(rows) {
-      const view = { account: { unrealised_usd: null }, positions: rows.map(recorded), eod_at: null };
-      this.show(view, false);
-      setText(byId("positions-summary"), rows.length ? `${rows.length} on record` : "");
+      show(rows.map(recorded), "on record");
     },
   };
 }
 
 function recorded({ symbol, quantity, avg_price_usd: average, opened_at: opened }) {
-  return { symbol, quantity, average_cost_usd: average, opened_at: opened, resting: [], closing: false, isRecord: true };
+  return { symbol, quantity, average_cost_usd: average, opened_at: opened, resting: [], isRecord: true };
 }
 
-function element({ symbol }, choose, close) {
-  const part = (className, tag = "span") => h(tag, { class: className });
-  const [size, since, result, share, track, resting] = [part("size"), part("since minor"), part("amount"), part("share", "small"), trackOf(), part("resting", "p")];
-  const button = h("button", { type: "button", class: "button small", onclick: () => close(symbol) }, "Close", h("span", { class: "hidden" }, ` ${symbol}`));
-  const name = h("p", { class: "position-name" }, h("button", { type: "button", onclick: () => choose(symbol) }, symbol), size, since);
-  const row = h("li", { class: "position", "data-symbol": symbol }, name, h("p", { class: "position-result" }, result, share), button, track, resting);
+function positionRow(symbol, choose, close) {
+  const size = h("span", { class: "size", title: "shares and what each cost, with fees" });
+  const [since, amount, share] = [h("span", { class: "since minor" }), h("span", { class: "amount" }), h("small")];
+  const name = h("button", { type: "button", onclick: () => choose(symbol) }, symbol);
+  const result = h("p", {}, amount, share);
+  const sell = closeButton(symbol, close);
+  const [way, resting] = [track(), restingLegs()];
+  const row = h("li", { class: "position", "data-symbol": symbol });
+  row.append(h("p", { class: "position-name" }, name, size, since), result, sell, way, resting);
   row.update = (position) => {
-    setAttribute(size, "title", "shares and what each cost, with fees");
+    const isPriced = position.isRecord !== true;
     setText(size, `${number(position.quantity)} @ ${price(position.average_cost_usd)}`);
     setText(since, position.opened_at ? clockMinutes(position.opened_at) : "");
-    setText(result, position.isRecord ? "" : signed(position.unrealised_usd));
-    setText(share, position.isRecord ? "" : signedPercent(position.unrealised_pct));
-    setAttribute(result.parentElement, "class", `position-result ${side(position.unrealised_usd)}`);
-    button.disabled = !position.canClose || position.closing;
-    button.hidden = position.isRecord === true;
-    setText(button.firstChild, position.closing ? "Closing…" : "Close");
-    track.update(position);
-    showResting(resting, position);
+    setText(amount, isPriced ? signed(position.unrealised_usd) : "");
+    setText(share, isPriced ? signedPercent(position.unrealised_pct) : "");
+    setAttribute(result, "class", `position-result ${side(position.unrealised_usd)}`);
+    for (const part of [sell, way, resting]) part.update(position);
   };
   return row;
 }
 
-/** The way from stop to target, with the cost and where the bid stands; in words for those who do not see it. */
-function trackOf() {
-  const [here, stop, target] = ["track-price", "track-stop", "track-target"].map((name) => h("span", { class: name }));
-  const track = h("div", { class: "track", role: "img" }, h("span", { class: "track-line" }), h("span", { class: "track-cost" }), here, stop, target);
-  track.update = ({ stop_usd: low, target_usd: high, average_cost_usd: cost, bid_usd: bid, ...position }) => {
-    track.hidden = !isKnown(low) || !isKnown(high) || high <= low;
-    if (track.hidden) return;
-    const place = (value) => `${(100 * Math.min(1, Math.max(0, (value - low) / (high - low)))).toFixed(1)}%`;
-    track.style.setProperty("--cost", place(cost));
-    if (isKnown(bid)) track.style.setProperty("--here", place(bid));
-    here.hidden = !isKnown(bid);
-    setAttribute(here, "class", `track-price ${side(position.unrealised_usd)}`);
-    setText(stop, `stop ${price(low)} · ${percent(position.to_stop_pct)} away`);
-    setText(target, `${percent(position.to_target_pct)} to ${price(high)} target`);
-    setAttribute(track, "aria-label", `Bid ${price(bid)}: ${percent(position.to_stop_pct)} above the stop ${price(low)}, ${percent(position.to_target_pct)} below the target ${price(high)}`);
+function closeButton(symbol, close) {
+  const words = h("span", {}, "Close");
+  const press = () => close(symbol);
+  const button = h("button", { type: "button", class: "button small", onclick: press }, words);
+  button.append(h("span", { class: "hidden" }, ` ${symbol}`));
+  button.update = ({ canClose, closing, isRecord }) => {
+    button.disabled = !canClose || closing;
+    button.hidden = isRecord === true;
+    setText(words, closing ? "Closing…" : "Close");
   };
-  return track;
-}
-
-function showResting(place, { resting, isRecord, eod }) {
-  const rows = resting.map((leg, index) => ({ ...leg, index, eod }));
-  if (rows.length === 0 && !isRecord) rows.push({ role: "none", index: 0 });
-  keep(place, rows, (leg) => `${leg.role} ${leg.index}`, () => {
-    const badge = h("span");
-    badge.update = (leg) => {
-      const [tone, words, title] = legWords(leg);
-      setAttribute(badge, "class", `badge ${tone}`);
-      setAttribute(badge, "title", title);
-      setText(badge, words);
-    };
-    return badge;
-  });
-}
-
-function legWords(leg) {
-  if (leg.role === "none") return ["loss", "nothing rests at the broker", ""];
-  const level = leg.stop_usd ?? leg.limit_usd;
-  const at = leg.role === "time_exit" ? ` ${clockMinutes(leg.eod)}` : isKnown(level) ? ` ${price(level)}` : "";
-  const title = `${leg.order_type} ${leg.tif}, ${number(leg.quantity)} shares, ${leg.state}${leg.held ? ", held by IBKR until it triggers" : ""}`;
-  const isThere = AT_THE_BROKER.has(leg.state);
-  return [isThere ? "gain" : "warning", `${isThere ? "✓" : "?"} ${LEGS[leg.role] ?? leg.role}${at}${isThere ? "" : `: ${leg.state}`}`, title];
+  return button;
 }

@@ -2,7 +2,8 @@
 
 import { duration, isKnown, number, percent, price, usd, words } from "./format.js";
 
-const REFUSALS = { // rule -> why nothing was bought
+const REFUSALS = {
+  // rule -> why nothing was bought
   no_price: () => "no price yet",
   warming_up: (limit, actual) => `warming up, ${number(actual)} of ${number(limit)} bars`,
   atr_not_above_floor: (limit, actual) => `ATR ${percent(actual)} is not above ${percent(limit)}`,
@@ -29,12 +30,14 @@ const REFUSALS = { // rule -> why nothing was bought
   limit_state: () => "the price is near a limit-up or limit-down band",
   zero_shares: () => "the budget does not pay for one share",
   capital: () => "the allocation is used up",
-  round_trip_cost: (limit, actual) => `costs are ${percent(actual, 1)} of the target, at most ${percent(limit, 1)} allowed`,
+  round_trip_cost: (limit, actual) =>
+    `costs are ${percent(actual, 1)} of the target, at most ${percent(limit, 1)} allowed`,
   buying_power: () => "the account's buying power does not suffice",
   dry_run: () => "dry run: nothing is sent",
 };
 
-const SHORT = { // rule -> two or three words for the watchlist
+const SHORT = {
+  // rule -> two or three words for the watchlist
   approved: "may be bought",
   atr_not_above_floor: "ATR too low",
   not_above_vwap: "below VWAP",

@@ -58,7 +58,10 @@ export function eventReader(tell) {
     for (const block of blocks) {
       const fields = block.split(/\r?\n/).filter((line) => !line.startsWith(":"));
       const data = fields.filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart());
-      const name = fields.find((line) => line.startsWith("event:"))?.slice(6).trim();
+      const name = fields
+        .find((line) => line.startsWith("event:"))
+        ?.slice(6)
+        .trim();
       if (data.length > 0) tell(name ?? "message", JSON.parse(data.join("\n")));
     }
   };

@@ -3,9 +3,12 @@
 import { svg } from "./dom.js";
 
 const NAMES = ["system", "light", "dark"];
-const DRAWINGS = { // name -> path of its picture
+const DRAWINGS = {
+  // name -> path of its picture
   system: "M12 3a9 9 0 1 0 0 18V3Z",
-  light: "M12 7a5 5 0 1 0 0 10 5 5 0 0 0 0-10Zm0-5v3m0 14v3M2 12h3m14 0h3M4.9 4.9 7 7m10 10 2.1 2.1M19.1 4.9 17 7M7 17l-2.1 2.1",
+  light:
+    "M12 7a5 5 0 1 0 0 10 5 5 0 0 0 0-10Zm0-5v3m0 14v3M2 12h3m14 0h3" +
+    "M4.9 4.9 7 7m10 10 2.1 2.1M19.1 4.9 17 7M7 17l-2.1 2.1",
   dark: "M20 14.5A8.5 8.5 0 0 1 9.5 4 8.5 8.5 0 1 0 20 14.5Z",
 };
 

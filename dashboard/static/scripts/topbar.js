@@ -3,7 +3,8 @@
 import { byId, setAttribute, setText } from "./dom.js";
 import { clock, clockMinutes, day, dayAt, duration } from "./format.js";
 
-const CONNECTION = { // state of the broker's connection -> tone, words
+const CONNECTION = {
+  // state of the broker's connection -> tone, words
   ready: ["good", "connected"],
   syncing: ["warning", "reconciling"],
   connecting: ["warning", "connecting"],
@@ -35,7 +36,11 @@ export function showSession(view) {
   setText(byId("session-words"), `${dayAt(view.at)} · ${phaseWords(view)}`);
   showTrack(view);
   sign("sign-broker", ...brokerWords(view));
-  sign("sign-health", ...(HEALTH[view.health] ?? ["unknown", view.health]), view.findings.map((one) => one.words).join("\n"));
+  sign(
+    "sign-health",
+    ...(HEALTH[view.health] ?? ["unknown", view.health]),
+    view.findings.map((one) => one.words).join("\n"),
+  );
   sign("sign-entries", ...entriesWords(view));
   document.title = `${clockMinutes(view.at)} ${view.mode} · Day trader`;
 }
@@ -75,5 +80,9 @@ function showTrack({ at, opens_at: opens, eod_at: eod, closes_at: closes }) {
   track.removeAttribute("hidden");
   track.style.setProperty("--done", share(at).toFixed(4));
   track.style.setProperty("--eod", share(eod).toFixed(4));
-  setAttribute(track, "aria-label", `Session from ${clockMinutes(opens)} to ${clockMinutes(closes)}, exits at ${clockMinutes(eod)}`);
+  setAttribute(
+    track,
+    "aria-label",
+    `Session from ${clockMinutes(opens)} to ${clockMinutes(closes)}, exits at ${clockMinutes(eod)}`,
+  );
 }

@@ -6,8 +6,11 @@ import { clock, day, duration, number, price, side, signed, usd } from "./format
 import { exitWords } from "./reasons.js";
 
 const PAGE = 12;
+const FILE = "round-trips.csv";
 const REASONS = ["profit_target", "stop_loss", "time_exit", "eod", "sync", "manual"];
-const COLUMNS = [ // heading, what the server sorts by, class, cell
+const RESULTS = { win: "won", loss: "lost" };
+const COLUMNS = [
+  // heading, what the server sorts by, class, cell
   ["Session", null, "", (row) => day(row.session_date)],
   ["Symbol", null, "", (row) => h("strong", {}, row.symbol)],
   ["Shares", null, "number minor", (row) => number(row.quantity)],
@@ -21,103 +24,124 @@ const COLUMNS = [ // heading, what the server sorts by, class, cell
   ["Result", "pnl_usd", "number", (row) => h("span", { class: side(row.pnl_usd) }, signed(row.pnl_usd))],
 ];
 
-export function tripsPanel() {
-  const [section, form, table] = [byId("trips"), byId("trips-filter"), byId("trips-table")];
-  let sort = "closed_at";
-  let order = "desc";
-  let cursors = [null]; // of each page up to the present one
-  let next = null;
+export class TripsPanel {
+  #section = byId("trips");
+  #form = byId("trips-filter");
+  #body = byId("trips-table").tBodies[0];
+  #words = byId("trips-words");
+  #heads = COLUMNS.map((column) => this.#head(column));
+  #newer = pagerButton("Previous page", () => this.#turn(-1));
+  #older = pagerButton("Next page", () => this.#turn(1));
+  #place = h("span");
+  #sort = "closed_at";
+  #order = "desc";
+  #cursors = [null]; // of each page up to the present one
+  #next = null;
 
-  form.append(...filterFields());
-  form.addEventListener("input", () => restart());
-  form.addEventListener("submit", (event) => event.preventDefault());
-  const heads = COLUMNS.map(([name, key, style]) => head(name, key, style, sortBy));
-  table.tHead.rows[0].append(...heads);
-  const [newer, older] = [pagerButton("Previous page", () => turn(-1)), pagerButton("Next page", () => turn(1))];
-  const place = h("span", {});
-  byId("trips-pager").append(place, newer, older);
-  byId("trips-csv").addEventListener("click", download);
-
-  const filters = () => Object.fromEntries(new FormData(form));
-  const question = () => ({ ...filters(), sort, order });
-
-  function sortBy(key) {
-    order = sort === key && order === "desc" ? "asc" : "desc";
-    sort = key;
-    restart();
+  constructor() {
+    this.#form.append(...filterFields());
+    this.#form.addEventListener("input", () => this.#restart());
+    this.#form.addEventListener("submit", (event) => event.preventDefault());
+    byId("trips-table").tHead.rows[0].append(...this.#heads);
+    byId("trips-pager").append(this.#place, this.#newer, this.#older);
+    byId("trips-csv").addEventListener("click", (event) => this.#download(event));
   }
 
-  function restart() {
-    cursors = [null];
-    load();
-  }
-
-  function turn(step) {
-    if (step > 0) cursors.push(next);
-    else cursors.pop();
-    load();
-  }
-
-  async function load() {
-    const asked = { ...question(), limit: PAGE, after: cursors.at(-1) };
+  async load() {
+    const asked = this.#question();
     const answer = await get("api/round-trips", asked);
-    if (asked.after !== cursors.at(-1) || JSON.stringify(question()) !== JSON.stringify(pick(asked))) return; // overtaken
-    next = answer.next;
-    draw(answer.rows);
+    if (JSON.stringify(asked) !== JSON.stringify(this.#question())) return; // something else is wanted meanwhile
+    this.#next = answer.next;
+    this.#draw(answer.rows);
   }
 
-  function draw(rows) {
-    fill(table.tBodies[0], rows, line);
-    heads.forEach((element, index) => {
-      const isSorted = COLUMNS[index][1] === sort;
-      setAttribute(element, "aria-sort", isSorted ? { desc: "descending", asc: "ascending" }[order] : null);
-    });
-    const first = PAGE * (cursors.length - 1) + 1;
-    setText(place, rows.length ? `${number(first)} to ${number(first + rows.length - 1)}` : "");
-    newer.disabled = cursors.length === 1;
-    older.disabled = next === null;
-    setText(byId("trips-words"), rows.length === 0 && isFiltered() ? "no round trip fits the filter" : "");
-    showEmpty(section, rows.length === 0 && !isFiltered());
+  /** Only the round trips of one session. */
+  choose(date) {
+    this.#form.elements.first.value = date;
+    this.#form.elements.last.value = date;
+    this.#restart();
   }
 
-  function isFiltered() {
-    return Object.values(filters()).some((value) => value !== "");
+  #filters() {
+    return Object.fromEntries(new FormData(this.#form));
+  }
+
+  #question() {
+    return { ...this.#filters(), sort: this.#sort, order: this.#order, limit: PAGE, after: this.#cursors.at(-1) };
+  }
+
+  #restart() {
+    this.#cursors = [null];
+    this.#ask();
+  }
+
+  #turn(step) {
+    if (step > 0) this.#cursors.push(this.#next);
+    else this.#cursors.pop();
+    this.#ask();
+  }
+
+  #sortBy(key) {
+    this.#order = this.#sort === key && this.#order === "desc" ? "asc" : "desc";
+    this.#sort = key;
+    this.#restart();
+  }
+
+  #ask() {
+    this.#unlessRefused(() => this.load());
+  }
+
+  #draw(rows) {
+    const isFiltered = Object.values(this.#filters()).some((value) => value !== "");
+    const first = PAGE * (this.#cursors.length - 1) + 1;
+    fill(this.#body, rows, line);
+    this.#heads.forEach((head, index) => setAttribute(head, "aria-sort", this.#sortOf(COLUMNS[index][1])));
+    setText(this.#place, rows.length ? `${number(first)} to ${number(first + rows.length - 1)}` : "");
+    setText(this.#words, rows.length === 0 && isFiltered ? "no round trip fits the filter" : "");
+    this.#newer.disabled = this.#cursors.length === 1;
+    this.#older.disabled = this.#next === null;
+    showEmpty(this.#section, rows.length === 0 && !isFiltered);
+  }
+
+  #sortOf(key) {
+    if (key !== this.#sort) return null;
+    return this.#order === "desc" ? "descending" : "ascending";
   }
 
   /** With the token in the header, which a plain link could not send. */
-  async function download(event) {
+  #download(event) {
     event.preventDefault();
-    try {
-      const link = h("a", { href: URL.createObjectURL(await getFile("api/round-trips.csv", filters())), download: "round-trips.csv" });
+    this.#unlessRefused(async () => {
+      const link = h("a", {
+        href: URL.createObjectURL(await getFile("api/round-trips.csv", this.#filters())),
+        download: FILE,
+      });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
+    });
+  }
+
+  async #unlessRefused(ask) {
+    try {
+      await ask();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      setText(byId("trips-words"), `the file could not be had: ${error.message}`);
+      setText(this.#words, error.message);
     }
   }
 
-  return {
-    load,
-    /** Only the round trips of one session. */
-    choose(date) {
-      form.elements.first.value = form.elements.last.value = date;
-      restart();
-    },
-  };
-}
-
-function pick({ limit, after, ...question }) {
-  return question;
+  #head([name, key, style]) {
+    const press = () => this.#sortBy(key);
+    return h(
+      "th",
+      { scope: "col", class: style || null },
+      key ? h("button", { type: "button", onclick: press }, name) : name,
+    );
+  }
 }
 
 function line(row) {
-  return h("tr", { "data-trip": `${row.symbol} ${row.closed_at}` }, ...COLUMNS.map(([, , style, cell]) => h("td", { class: style || null }, cell(row))));
-}
-
-function head(name, key, style, sortBy) {
-  const content = key ? h("button", { type: "button", onclick: () => sortBy(key) }, name) : name;
-  return h("th", { scope: "col", class: style || null }, content);
+  return h("tr", {}, ...COLUMNS.map(([, , style, cell]) => h("td", { class: style || null }, cell(row))));
 }
 
 function pagerButton(name, press) {
@@ -126,12 +150,19 @@ function pagerButton(name, press) {
 
 function filterFields() {
   const field = (label, control) => h("label", { class: "field" }, h("span", {}, label), control);
-  const options = (...pairs) => pairs.map(([value, text]) => h("option", { value }, text));
+  const option = ([value, words]) => h("option", { value }, words);
+  const choice = (name, pairs) => h("select", { name }, ...[["", "any"], ...pairs].map(option));
   return [
     field("Symbol", h("input", { name: "symbol", size: 8, maxlength: 12, autocomplete: "off", spellcheck: "false" })),
     field("From", h("input", { name: "first", type: "date" })),
     field("To", h("input", { name: "last", type: "date" })),
-    field("Exit", h("select", { name: "exit_reason" }, options(["", "any"], ...REASONS.map((one) => [one, exitWords(one)])))),
-    field("Result", h("select", { name: "result" }, options(["", "any"], ["win", "won"], ["loss", "lost"]))),
+    field(
+      "Exit",
+      choice(
+        "exit_reason",
+        REASONS.map((reason) => [reason, exitWords(reason)]),
+      ),
+    ),
+    field("Result", choice("result", Object.entries(RESULTS))),
   ];
 }

@@ -13,7 +13,12 @@ export function watchlistPanel(choose) {
 
   function draw() {
     const rows = shown.map((row) => ({ ...row, isChosen: row.symbol === chosen }));
-    keep(table.tBodies[0], rows, (row) => row.symbol, (row) => line(row, choose));
+    keep(
+      table.tBodies[0],
+      rows,
+      (row) => row.symbol,
+      (row) => line(row, choose),
+    );
     showEmpty(section, rows.length === 0);
   }
 
@@ -47,9 +52,21 @@ function line({ symbol }, choose) {
   const cell = () => h("td", { class: "number" });
   const [last, toVwap, rsi, atr, badge] = [cell(), cell(), cell(), cell(), h("span")];
   const name = h("th", { scope: "row" }, h("button", { type: "button" }, symbol));
-  const row = h("tr", { "data-symbol": symbol, onclick: () => choose(symbol) }, name, last, toVwap, rsi, atr, h("td", {}, badge));
+  const row = h(
+    "tr",
+    { "data-symbol": symbol, onclick: () => choose(symbol) },
+    name,
+    last,
+    toVwap,
+    rsi,
+    atr,
+    h("td", {}, badge),
+  );
   row.update = (watched) => {
-    const distance = isKnown(watched.last_usd) && watched.vwap_usd ? (100 * (watched.last_usd - watched.vwap_usd)) / watched.vwap_usd : null;
+    const distance =
+      isKnown(watched.last_usd) && watched.vwap_usd
+        ? (100 * (watched.last_usd - watched.vwap_usd)) / watched.vwap_usd
+        : null;
     setText(last, price(watched.last_usd));
     setText(toVwap, signedPercent(distance));
     setAttribute(toVwap, "class", `number ${side(distance)}`);
