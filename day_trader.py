@@ -205,7 +205,7 @@ async def _simulate_sessions(
         board = Board() if options.dashboard is not None else None
         with (
             _open_history(database, "simulated", options) as history,
-            dashboard_beside(options, board, history, LOG_FILE, secrets),
+            dashboard_beside(options, board, history, LOG_FILE, secrets, bars=str(args.market_data or "")),
         ):
             for session in sessions:
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id, board)

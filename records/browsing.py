@@ -6,7 +6,6 @@ does, and rows that are added meanwhile shift nothing.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -320,11 +319,6 @@ class Browsing:
     def control_actions(self, limit: int) -> list[ControlActionRow]:
         """What operators asked for, newest first."""
         return CONTROL_ACTIONS.rows(self._latest("control_actions", "rowid", limit))
-
-    def run_configuration(self, key: str) -> Mapping[str, Any]:
-        """A value of `meta`; empty when there is none."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
-        return dict(json.loads(row[0])) if row else {}
 
     def _latest(self, table: str, number: str, limit: int) -> list[sqlite3.Row]:
         return self._ask(f"SELECT * FROM {table} WHERE bot = ? AND mode = ? ORDER BY {number} DESC LIMIT ?", limit)
