@@ -14,15 +14,15 @@ import { themeSwitch } from "./theme.js";
 import { showRecord, showSession } from "./topbar.js";
 
 const RECORD_MS = 10_000; // how often a database is asked again while no session runs
-const VIEW_FOLLOWS_MS = 500; // a server that has a session tells it right after itself
 const LOG_MS = 3_000;
 const OUTCOME_MS = 15_000; // how long the outcome of somebody's command is shown
+const ON_RECORD = ["sessions", "prices", "decisions", "trips", "health", "parameters", "experiments", "cost"];
 const ONCE_A_SESSION = ["sessions", "parameters", "experiments", "insights", "cost"];
 
 const dialog = new CommandDialog(tellOutcome);
 const command = (kind, symbol) => dialog.begin(kind, symbol);
 const panels = makePanels({ symbol: chooseSymbol, session: chooseSession, command });
-const sources = makeSources(panels, (days, curve) => (state.view === null ? showDayOnRecord(days, curve) : undefined));
+const sources = makeSources(panels, { days: showDayOnRecord, noSession: refreshRecord });
 const showBar = barControls(command);
 
 function showControls() {
@@ -78,7 +78,9 @@ function tellTroubles({ killed, phase, no_entries: reasons, findings }) {
 // A database without a session
 
 async function showDayOnRecord(days, curve) {
+  if (state.view !== null) return;
   const date = curve.session_date;
+  sources.insights.follow(state.chosenSession ?? state.measuredSession);
   showRecord(state.server, date);
   if (date === null) {
     showNoDay();
@@ -104,7 +106,7 @@ function unfinished({ rows }) {
 
 function refreshRecord() {
   if (state.server === null || state.view !== null) return;
-  for (const source of Object.values(sources)) source.refresh();
+  for (const name of ON_RECORD) sources[name].refresh();
 }
 
 // Choices
@@ -141,7 +143,7 @@ function meet(server) {
   state.view = null;
   for (const source of Object.values(sources)) source.forget();
   showControls();
-  setTimeout(refreshRecord, VIEW_FOLLOWS_MS);
+  sources.record.refresh();
 }
 
 function tellOutcome(told) {

@@ -39,15 +39,21 @@ export function makePanels(on) {
   };
 }
 
-/** Name -> source. `days(rows, curve)` is told the sessions on record and the curve of the one that is looked at. */
-export function makeSources(panels, days) {
+/**
+ * Name -> source. `on.days(rows, curve)` is told the sessions on record and the curve of the one that is looked at,
+ * `on.noSession()` that none runs.
+ */
+export function makeSources(panels, on) {
   const loads = {
+    async record() {
+      if ((await get("api/state")).view === null) on.noSession();
+    },
     async sessions() {
       const [{ rows }, curve] = await Promise.all([get("api/sessions"), get("api/equity", { session: session() })]);
       state.measuredSession = rows.at(-1)?.session_date;
       panels.calendar.load(rows);
       panels.equity.load(curve);
-      await days(rows, curve);
+      await on.days(rows, curve);
     },
     async prices() {
       if (panels.price.symbol) await panels.price.load(session());
