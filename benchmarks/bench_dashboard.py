@@ -212,7 +212,7 @@ def a_view(trader: IntradayTrader) -> bool:
         encoded_ms.append((time.perf_counter() - started_s) * 1e3)
     good = min(made_ms) <= VIEW_MS
     print(
-        f"a view of {len(view.watchlist)} symbols and {len(view.positions)} positions: {median(made_ms):.3f} ms to make "
+        f"a view of {len(view.watchlist)} symbols, {len(view.positions)} positions: {median(made_ms):.3f} ms to make "
         f"(best {min(made_ms):.3f}; goal {VIEW_MS}: {'yes' if good else 'NO'}), {median(encoded_ms):.3f} ms to encode "
         f"into {len(content):,} bytes"
     )

@@ -85,8 +85,8 @@ class Dashboard:
         for question in QUESTIONS:
             routes.add_get(question.path, self._answering(question))
         routes.add_get("/api/state", self._state)
-        routes.add_get("/api/stream", self._events)
-        routes.add_get("/api/round-trips.csv", self._csv)
+        routes.add_get("/api/stream", self._events, allow_head=False)
+        routes.add_get("/api/round-trips.csv", self._csv, allow_head=False)
         routes.add_post("/api/confirmations", self._confirm)
         routes.add_post("/api/commands", self._command)
         routes.add_get("/api/commands/{command_id}", self._command_state)

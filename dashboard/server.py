@@ -21,6 +21,7 @@ from utils import Misconfigured
 log = logging.getLogger(__name__)
 
 BACKLOG = 64
+MOST_CONNECTIONS = 200  # ten pages need some sixty
 KEEP_ALIVE_S = 20.0
 END_LIMIT_S = 2.0  # what open pages may cost a program that ends
 
@@ -84,11 +85,32 @@ class DashboardThread:
         )
         await runner.setup()
         try:
-            await web.SockSite(runner, self._socket, ssl_context=self._tls, backlog=BACKLOG).start()
+            assert runner.server is not None  # since it is set up
+            accepting = _Doorkeeper(runner.server)
+            server = await self._loop.create_server(accepting, sock=self._socket, ssl=self._tls, backlog=BACKLOG)
             self._ready.set()
             await self._stop.wait()
+            server.close()
         finally:
             await runner.cleanup()
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection that is one too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.abort()
+
+
+class _Doorkeeper:
+    """Makes the protocol of a new connection. A process has few file descriptors, and trading needs some of them."""
+
+    def __init__(self, server: web.Server) -> None:
+        self._server = server
+
+    def __call__(self) -> asyncio.BaseProtocol:
+        return self._server() if len(self._server.connections) < MOST_CONNECTIONS else _TurnedAway()
 
 
 def _listening(host: str, port: int) -> socket.socket:

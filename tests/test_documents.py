@@ -74,6 +74,7 @@ WRITTEN_BY_THE_PROGRAM = {
     ".venv/clients/",  # by make
     "backups/",
     "vendor_cache/",
+    "reports/research/",
     "logs/day_trader.log",
     "research.db",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import commanding
+from dashboard import commanding, server
 from dashboard.app import LARGEST_BODY
 from dashboard.guard import BURST, WRONG_TOKENS, Guard
 from dashboard.settings import DashboardSettings
@@ -299,6 +299,22 @@ def test_a_flood_of_one_client_is_slowed_down_and_others_are_served(client: Clie
     assert statuses[429] > 0
     assert statuses[200] < 1_000
     assert [command.kind for command in control.commands] == [CommandKind.PAUSE]
+
+
+def test_idle_connections_do_not_use_up_the_file_descriptors_of_trading(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 5)
+    idle = [socket.create_connection((client.host, client.port), LIMIT_S) for _ in range(5)]
+    try:
+        for each in idle:  # each is there and waits
+            each.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert each.recv(20).startswith(b"HTTP/1.1 200")
+        with pytest.raises(OSError):
+            client.ask("/healthz")
+    finally:
+        for each in idle:
+            each.close()
 
 
 def test_the_pace_is_that_of_a_person_with_ten_pages() -> None:
