@@ -72,7 +72,7 @@ function tellTroubles({ killed, phase, no_entries: reasons, findings }) {
   notice("entries", killed ? "bad" : "warning", stopped ? words : "");
   const found = findings.filter((one) => one.severity !== "normal");
   const tone = found.some((one) => one.severity === "critical") ? "bad" : "warning";
-  notice("health", tone, found.map((one) => one.words).join("; "));
+  notice("health", tone, found.length > 0 ? `Health: ${found.map((one) => one.words).join("; ")}.` : "");
 }
 
 // A database without a session

@@ -1,7 +1,7 @@
 // The bar on top: which account and with what money, the session's clock, and whether everything is well.
 
 import { byId, setAttribute, setText } from "./dom.js";
-import { clock, clockMinutes, day, dayAt, duration } from "./format.js";
+import { clock, clockMinutes, counted, day, dayAt, duration } from "./format.js";
 
 const CONNECTION = {
   // state of the broker's connection -> tone, words
@@ -57,7 +57,7 @@ export function showRecord(server, date) {
 
 function brokerWords({ connection, reconnects }) {
   const [tone, words] = CONNECTION[connection] ?? ["unknown", connection];
-  return [tone, reconnects > 0 ? `${words}, ${reconnects}× back` : words];
+  return [tone, reconnects > 0 ? `${words}, ${counted(reconnects, "reconnect")}` : words];
 }
 
 function entriesWords({ killed, no_entries: reasons, phase }) {
