@@ -53,6 +53,7 @@ export function makeSources(panels, on) {
       state.measuredSession = rows.at(-1)?.session_date;
       panels.calendar.load(rows);
       panels.equity.load(curve);
+      if (state.view) panels.equity.show(state.view); // it knows every instant, the database every minute
       await on.days(rows, curve);
     },
     async prices() {
