@@ -25,7 +25,7 @@ from dashboard.static_files import START, StaticFile, static_files
 from dashboard.stream import Stream
 from dashboard.wishes import COMMAND_BODY, CONFIRMATION_BODY, Body, body_of
 from records.browsing import Unanswerable
-from records.faults import RecordsFailed
+from utils import TradingError
 
 log = logging.getLogger(__name__)
 
@@ -121,9 +121,9 @@ class Dashboard:
             return self._refused(refusal)
         except web.HTTPException as error:  # of aiohttp itself: no such path, method, body too large
             return self._refused(Refusal(error.status, error.reason.lower()))
-        except (ConnectionResetError, asyncio.CancelledError):
-            raise  # the client went
-        except RecordsFailed as error:
+        except ConnectionError:  # the client went
+            return self._refused(Refusal(400, "the client went"))
+        except TradingError as error:  # the database cannot be read now
             return self._refused(Refusal(503, str(error)))
         except Exception:
             log.exception("a request of the dashboard failed; trading is not affected")
@@ -175,7 +175,7 @@ class Dashboard:
         if not guard.begin_waiting(address):
             if request.transport is not None:
                 request.transport.abort()
-            raise ConnectionResetError
+            raise Refusal(429, "too many requests")  # to nobody any more
         try:
             await asyncio.sleep(REFUSED_WAITS_S)
         finally:

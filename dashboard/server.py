@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 import threading
@@ -80,6 +81,7 @@ class DashboardThread:
             self._dashboard.application,
             handle_signals=False,
             access_log=None,
+            logger=_quiet_logger(),
             keepalive_timeout=KEEP_ALIVE_S,
             shutdown_timeout=1.0,
         )
@@ -93,6 +95,13 @@ class DashboardThread:
             server.close()
         finally:
             await runner.cleanup()
+
+
+def _quiet_logger() -> logging.Logger:
+    """Of aiohttp itself: whoever sends nonsense could fill the disk with it. What fails here is told by the guard."""
+    logger = logging.getLogger("dashboard.http")
+    logger.setLevel(logging.CRITICAL)
+    return logger
 
 
 class _TurnedAway(asyncio.Protocol):
@@ -121,7 +130,8 @@ def _listening(host: str, port: int) -> socket.socket:
         family = socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere the option lets two programs share a port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
         listening.listen(BACKLOG)
         listening.setblocking(False)

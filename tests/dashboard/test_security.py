@@ -275,7 +275,9 @@ def test_what_is_no_http_ends_in_a_closed_connection(client: Client) -> None:
 # A flood
 
 
-def test_a_flood_of_one_client_is_slowed_down_and_others_are_served(client: Client, control: Obedient) -> None:
+def test_a_flood_of_one_client_is_slowed_down_and_others_are_served(
+    client: Client, control: Obedient, caplog: pytest.LogCaptureFixture
+) -> None:
     """Eight connections ask as fast as they can, a thousand times together; another client is served meanwhile."""
 
     def flood(_: int) -> list[int]:
@@ -298,6 +300,7 @@ def test_a_flood_of_one_client_is_slowed_down_and_others_are_served(client: Clie
     assert set(statuses) <= {200, 429, 0}
     assert statuses[429] > 0
     assert statuses[200] < 1_000
+    assert len(caplog.records) < 5  # nor does it fill the disk with its log
     assert [command.kind for command in control.commands] == [CommandKind.PAUSE]
 
 
