@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -20,7 +20,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage"),
 )
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-PATIENCE_S = 15.0
+PATIENCE_S = 20.0
 PICTURES = "DASHBOARD_SCREENSHOTS"  # a folder where a person wants to find the screenshots
 
 
@@ -32,6 +32,7 @@ def headless_browser() -> Iterator[Browser]:
         pytest.skip("no chromium here: `make chromium` installs it where it can")
     if subprocess.run([program, "--version"], capture_output=True, check=False).returncode != 0:
         pytest.skip(f"{program} does not start")
+    expect.set_options(timeout=PATIENCE_S * 1_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
