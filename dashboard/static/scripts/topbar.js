@@ -1,7 +1,7 @@
 // The bar on top: which account and with what money, the session's clock, and whether everything is well.
 
 import { byId, setAttribute, setText } from "./dom.js";
-import { clock, clockMinutes, counted, day, dayAt, duration } from "./format.js";
+import { clock, clockMinutes, counted, day, dayAt, duration, words } from "./format.js";
 
 const CONNECTION = {
   // state of the broker's connection -> tone, words
@@ -16,11 +16,11 @@ const CONNECTION = {
 const HEALTH = { normal: ["good", "normal"], warning: ["warning", "warning"], critical: ["bad", "critical"] };
 
 /** A sign of the bar: a tone, which gives shape and colour, and words. */
-export function sign(id, tone, words, title = "") {
+export function sign(id, tone, said, title = "") {
   const element = byId(id);
   setAttribute(element, "data-tone", tone);
   setAttribute(element, "title", title);
-  setText(element.querySelector(".sign-words"), words);
+  setText(element.querySelector(".sign-words"), said);
 }
 
 export function showMode(mode, account) {
@@ -52,12 +52,12 @@ export function showRecord(server, date) {
   setText(byId("session-words"), date ? "on record" : "nothing on record yet");
   setAttribute(byId("session-track"), "hidden", true);
   for (const id of ["sign-broker", "sign-health", "sign-entries"]) sign(id, "unknown", "no session runs");
-  document.title = `${date ?? ""} ${server.mode} · Day trader`;
+  document.title = `${date ?? "nothing"} on record, ${server.mode} · ${words(server.bot)}`;
 }
 
 function brokerWords({ connection, reconnects }) {
-  const [tone, words] = CONNECTION[connection] ?? ["unknown", connection];
-  return [tone, reconnects > 0 ? `${words}, ${counted(reconnects, "reconnect")}` : words];
+  const [tone, state] = CONNECTION[connection] ?? ["unknown", connection];
+  return [tone, reconnects > 0 ? `${state}, ${counted(reconnects, "reconnect")}` : state];
 }
 
 function entriesWords({ killed, no_entries: reasons, phase }) {
