@@ -46,5 +46,5 @@ function suggestions(rows) {
       h("b", {}, `${words(row.parameter)} → ${row.new_value}`),
       ` ${row.priority ? `(${row.priority}) ` : ""}${row.reason ?? ""}`,
     );
-  return [h("h3", {}, "Suggestions, none applied by themselves"), h("ul", { class: "findings" }, ...rows.map(line))];
+  return [h("h3", {}, "Suggestions"), h("ul", { class: "findings" }, ...rows.map(line))];
 }

@@ -62,7 +62,7 @@ function change({
       ` ${valueText(before)} → ${valueText(after)} `,
       h("span", { class: `badge ${applied ? "gain" : ""}` }, applied ? "applied" : "not applied"),
       " ",
-      h("span", { class: "badge" }, source),
+      h("span", { class: "badge" }, words(source)),
     ),
     h("p", { class: "aside" }, reason),
   );
