@@ -4,7 +4,7 @@ import { h, keep, setAttribute, setText } from "./dom.js";
 import { clockMinutes, isKnown, number, price } from "./format.js";
 
 const NAMES = { stop: "stop", target: "target", time_exit: "time exit", close: "closing sale" };
-const AT_THE_BROKER = new Set(["working", "sent"]);
+const CONFIRMED = "working"; // by the broker; what was only sent may still be refused
 const NOTHING = { role: "nothing" };
 
 export function restingLegs() {
@@ -20,7 +20,7 @@ export function restingLegs() {
 function legBadge() {
   const badge = h("span");
   badge.update = (leg) => {
-    const isThere = AT_THE_BROKER.has(leg.state);
+    const isThere = leg.state === CONFIRMED;
     const tone = leg.role === NOTHING.role ? "loss" : isThere ? "gain" : "warning";
     setAttribute(badge, "class", `badge ${tone}`);
     setAttribute(badge, "title", leg.role === NOTHING.role ? null : terms(leg));
