@@ -25,6 +25,7 @@ from tests.dashboard.running_day import SESSION, TOKEN, Served, page_over, runni
 
 FAST_UNTIL_S = 9_300.0  # 155 minutes after 8:45; at 11:20 eight positions are open
 SPEED = "10"
+A_MINUTE_MS = 75_000  # until the clock shows a full one, also at speed 1
 NEW_YORK = ZoneInfo("America/New_York")
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
 
@@ -90,7 +91,7 @@ FULL_MINUTE = """() => {
 
 
 def test_equity_and_result_of_the_day_are_those_on_record_at_that_minute(page: Page, day: Served) -> None:
-    clock, *figures = page.wait_for_function(FULL_MINUTE).json_value()
+    clock, *figures = page.wait_for_function(FULL_MINUTE, timeout=A_MINUTE_MS).json_value()
     minute = (datetime.fromisoformat(f"{SESSION}T{clock}").replace(tzinfo=NEW_YORK).astimezone(UTC)).isoformat(
         timespec="microseconds"
     )
