@@ -1,4 +1,7 @@
-"""The page in a browser, over a simulated day at human speed: its numbers, its controls, and what it does when lost."""
+"""The page in a browser, over a simulated day at human speed: its numbers, its controls, and what it does when lost.
+
+One day and one page serve all tests: what is bought and sold in one is seen in the next, and the last but one ends it.
+"""
 
 from __future__ import annotations
 
