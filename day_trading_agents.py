@@ -22,7 +22,9 @@ from day_trading.advising import ask_adviser
 from day_trading.analysis_file import analysis_content
 from day_trading.entry_judge import EntryJudge
 from day_trading.evidence import gather_evidence
+from day_trading.gauges import measure_session
 from day_trading.kill_switch import KillSwitch
+from day_trading.leaving import leave
 from day_trading.options import TraderOptions, known_watchlist
 from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
@@ -34,17 +36,7 @@ from observability import TradingHistory
 from telemetry import tracing
 from telemetry.conventions import NS_PER_S
 from telemetry.garbage import quiet
-from telemetry.instruments import (
-    DATABASE_QUEUE,
-    DRAWDOWN,
-    EQUITY,
-    LOOP_LAG,
-    OPEN_POSITIONS,
-    REALIZED,
-    TICK_AGE,
-    TICK_TO_ORDER,
-    UNREALIZED,
-)
+from telemetry.instruments import LOOP_LAG, TICK_TO_ORDER
 from telemetry.metering import measure
 from tools import open_sources
 from trading.advice import Adviser
@@ -53,7 +45,6 @@ from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
 from trading.errors import BrokerUnavailable
 from trading.money import money_to_usd
-from trading.orders import Reason
 from trading.settings import StrategySettings
 from trading.sizing import symbol_budget
 from trading.watchlist import Watchlist, by_score, entries_of, leave_out
@@ -64,7 +55,6 @@ log = logging.getLogger(__name__)
 
 PREPARE_BEFORE_OPEN = timedelta(minutes=30)
 TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
-LEAVE_LIMIT = timedelta(minutes=5)  # shares that the broker does not have can never be sold
 
 
 class WatchlistAnalyst:
@@ -228,7 +218,8 @@ class IntradayTrader:
         await self._monitor()
         self.health.stopped_ticking()
         if self._stop.is_set():
-            await self._leave()
+            flattens = self._flattens and not self._options.desk.dry_run
+            await leave(self._desk, self._book, self._session, self._clock, flattens, lambda: self._hurried)
         await self._desk.settle()
         if self._killed:
             raise HaltTrading("the kill switch stopped trading")
@@ -301,7 +292,7 @@ class IntradayTrader:
             await self._tick(now_s)
             self.health.ticked(now_s, late_s)
             if (now_s - session.open_s) % self._options.performance.health_interval_s == 0:
-                self._measure(now_s)
+                measure_session(self._book, self._desk, self._history, now_s)
             quiet()
 
     async def _tick(self, now_s: int) -> None:
@@ -331,33 +322,6 @@ class IntradayTrader:
     def _obey_kill_switch(self) -> None:
         if order := self._kill_switch.order():
             self.kill(f"{self._kill_switch.file} exists", flatten=order == "flatten")
-
-    def _measure(self, now_s: int) -> None:
-        """Where the session stands, for whoever collects metrics."""
-        book, quote = self._book, self._desk.broker.data.quote
-        heard_s = [at_s for symbol in self._desk.view.symbols if (at_s := quote(symbol).at_s)]
-        measure(TICK_AGE, now_s - min(heard_s, default=now_s))
-        measure(REALIZED, money_to_usd(book.realised))
-        measure(UNREALIZED, money_to_usd(book.unrealised))
-        measure(EQUITY, money_to_usd(book.equity_at_open + book.pnl))
-        measure(DRAWDOWN, money_to_usd(book.pnl - book.peak))
-        measure(OPEN_POSITIONS, len(book.positions))
-        measure(DATABASE_QUEUE, self._history.waiting)
-
-    async def _leave(self) -> None:
-        """Withdraw entries that still work and, where asked for, close what this bot owns while the market is open."""
-        book, desk = self._book, self._desk
-        flattens = self._flattens and not self._options.desk.dry_run
-        for entry in list(book.pending.values()):  # a cancel can be answered at once
-            desk.broker.orders.cancel(entry.intent_id)
-        give_up = min(self._session.close, self._clock.now() + LEAVE_LIMIT)
-        while not self._hurried and self._session.open <= self._clock.now() < give_up:
-            if not book.pending and not (flattens and book.positions):
-                return
-            if desk.supervisor.is_ready:
-                for symbol in list(book.positions) if flattens else ():
-                    await desk.positions.close(symbol, Reason.MANUAL)
-            await self._clock.sleep_until(self._clock.now() + timedelta(seconds=1))
 
     async def _wait_until(self, when: datetime) -> None:
         """Sleep until `when` or until somebody says stop."""

@@ -7,9 +7,10 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from utils import HaltTrading, Misconfigured, TradingError, read_environment, setup_logging, unknown_variables
+from commands import DONE, CommandParser, fail
+from utils import Misconfigured, TradingError, read_environment, setup_logging, unknown_variables
 
 if TYPE_CHECKING:
     from datetime import date
@@ -23,19 +24,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("day_trading")
 
-DONE, FAULT, WRONG_USAGE, STOPPED_BY_RULE = 0, 1, 2, 3
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_FILE = Path("logs/day_trading_analysis.log")
 CLIENT_ID = 3
 LATEST = "latest"
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one clear line and exit 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"day_trading_agents.py: {message} (--help shows all options)\n")
 
 
 class _Nobody:
@@ -54,7 +47,9 @@ class _Nobody:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser(prog="day_trading_agents.py", description="Makes the watchlist of a session.", allow_abbrev=False)
+    parser = CommandParser(
+        prog="day_trading_agents.py", description="Makes the watchlist of a session.", allow_abbrev=False
+    )
     add = parser.add_argument
     add("--analyse", action="store_true", help="make the watchlist now and end")
     add("--watchlist", type=Path, metavar="FILE", help="where to write it; default day_trading_watchlist.json")
@@ -80,15 +75,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         print("Stopped by Ctrl-C; the watchlist is as it was.")
         return DONE
     except (TradingError, OSError) as error:
-        log.info("ended by an error", exc_info=error)
-        print("day_trading_agents.py:", *str(error).split(), file=sys.stderr)
-        return _code(error)
-
-
-def _code(error: Exception) -> int:
-    if isinstance(error, Misconfigured):
-        return WRONG_USAGE
-    return STOPPED_BY_RULE if isinstance(error, HaltTrading) else FAULT
+        return fail("day_trading_agents.py", error)
 
 
 def _analyse(args: argparse.Namespace, clock: Clock | None) -> int:

@@ -8,24 +8,17 @@ import sys
 from collections.abc import Sequence
 from datetime import date, time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from commands import DONE, CommandParser, fail
 from utils import Misconfigured, setup_logging
 
 if TYPE_CHECKING:
     from ib_simulator.standalone import StandaloneOptions
 
-DONE, FAULT, WRONG_USAGE = 0, 1, 2
 DATA_LEVELS = ("live", "delayed", "none", "no_api", "partial", "partial_api", "competing_session")  # as `Permission`
 LONGEST_CANCEL_S = 3600
 WITH_A_RECORDING = ("port", "host", "speed", "replay", "verbose")  # the only options that mean something for --replay
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one clear line and exit 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"ib_simulator: {message} (--help shows all options)\n")
 
 
 def _port(text: str) -> int:
@@ -89,7 +82,9 @@ def _symbols(text: str) -> tuple[str, ...]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser(prog="ib_simulator", description="A simulated IB Gateway for any client of the TWS protocol.")
+    parser = CommandParser(
+        prog="ib_simulator", description="A simulated IB Gateway for any client of the TWS protocol."
+    )
     add = parser.add_argument
     add("--port", type=_port, required=True, metavar="N", help="port to serve, 0 for any free one")
     add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine only)")
@@ -143,8 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(_options(args))
     except Misconfigured as error:
-        print(f"ib_simulator: {error}", file=sys.stderr)
-        return WRONG_USAGE
+        return fail("ib_simulator", error)
 
 
 def _options(args: argparse.Namespace) -> StandaloneOptions:

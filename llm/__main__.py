@@ -6,28 +6,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
+
+from commands import DONE, FAULT, CommandParser, fail
 
 if TYPE_CHECKING:
     from llm.evidence import Evidence, Subject
     from llm.outcomes import Abstained
     from llm.settings import LlmSettings
 
-DONE, FAULT, WRONG_USAGE = 0, 1, 2
 QUESTIONS = ("watchlist", "weekly_views")
 EVIDENCE_FORM = '{"subjects": [{"symbol", "names"}], "evidence": [{"source", "text", "day", "symbol"}]}'
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one clear line and exit 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"{self.prog}: {message} (--help shows all options)\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser(prog="python -m llm", description=__doc__, allow_abbrev=False)
+    parser = CommandParser(prog="python -m llm", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="status|ask")
     words = "which models there are, in which order they are asked now, and what was spent"
     status = commands.add_parser("status", help=words, description=words, allow_abbrev=False)
@@ -46,19 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run and return the exit code: 0 done, 1 no model answered or another fault, 2 wrong usage or configuration."""
     args = build_parser().parse_args(arguments)
     from llm.settings import LlmSettings
-    from utils import Misconfigured, TradingError, load_settings, read_environment, setup_logging
+    from utils import TradingError, load_settings, read_environment, setup_logging
 
     try:
         environment = read_environment()
         setup_logging(None, secrets=environment.secrets((LlmSettings,)))
         settings = load_settings(LlmSettings, environment)
         return _status(settings, args) if args.command == "status" else _ask(settings, args)
-    except Misconfigured as error:
-        print(f"python -m llm: {error}", file=sys.stderr)
-        return WRONG_USAGE
     except (TradingError, OSError) as error:
-        print(f"python -m llm: {error}", file=sys.stderr)
-        return FAULT
+        return fail("python -m llm", error)
 
 
 def _status(settings: LlmSettings, args: argparse.Namespace) -> int:

@@ -7,21 +7,13 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
 
-DONE, FAULT, WRONG_USAGE, STOPPED_BY_RULE = 0, 1, 2, 3
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one clear line and exit 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"{self.prog}: {message} (--help shows all options)\n")
+from commands import DONE, CommandParser, fail
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser(prog="python -m records", description=__doc__, allow_abbrev=False)
+    parser = CommandParser(prog="python -m records", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="check|backup|restore")
     about = {
         "check": "look for damage in every page, every index and the chain of llm_calls, and change nothing",
@@ -43,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         {"check": _check, "backup": _back_up, "restore": _restore}[args.command](args.db)
     except (Misconfigured, HaltTrading, Retryable, RecordsFailed, OSError) as error:
-        print(f"python -m records: {error}", file=sys.stderr)
-        code = WRONG_USAGE if isinstance(error, Misconfigured) else FAULT
-        return STOPPED_BY_RULE if isinstance(error, HaltTrading) else code
+        return fail("python -m records", error)
     return DONE
 
 

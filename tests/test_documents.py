@@ -26,7 +26,9 @@ from pydantic.fields import FieldInfo
 import day_trader
 import main
 import performance_config
+from commands import DONE, FAULT, STOPPED_BY_RULE, WRONG_USAGE
 from day_trading import __main__ as analysis
+from day_trading.command_line import build_parser
 from day_trading.settings import SETTINGS_CLASSES
 from ib_simulator import __main__ as simulator
 from llm import __main__ as llm
@@ -55,10 +57,9 @@ FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
 ENTRIES = {  # what follows `python` -> its command line
-    module.__name__ + ".py": module.build_parser()
-    for module in (day_trader, main, performance_config)
-    if hasattr(module, "build_parser")
-} | {
+    "day_trader.py": build_parser(),
+    "main.py": main.build_parser(),
+    "performance_config.py": performance_config.build_parser(),
     SIMULATOR: simulator.build_parser(),
     RECORDS: records.build_parser(),
     RESEARCH: research.build_parser(),
@@ -335,7 +336,7 @@ def test_options_named_in_text_exist() -> None:
 
 def test_readme_names_every_option_of_the_day_trader() -> None:
     text = README.read_text(encoding="utf-8")
-    assert {option for option in options_of(day_trader.build_parser()) - {"-h"} if option not in text} == set()
+    assert {option for option in options_of(build_parser()) - {"-h"} if option not in text} == set()
 
 
 def test_table_of_options_of_the_simulated_gateway_is_that_of_the_program() -> None:
@@ -371,7 +372,7 @@ def test_readme_names_every_make_target() -> None:
 
 def test_readme_shows_the_exit_codes_of_the_program() -> None:
     shown = re.findall(r"^\| (\d) \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    codes = (day_trader.DONE, day_trader.FAULT, day_trader.WRONG_USAGE, day_trader.STOPPED_BY_RULE)
+    codes = (DONE, FAULT, WRONG_USAGE, STOPPED_BY_RULE)
     assert shown == [str(code) for code in codes]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import day_trader
+from commands import STOPPED_BY_RULE
 from day_trading.kill_switch import KillSwitch
 from day_trading.signals import obey_signals
 from tests.gateway_world import HandMadeFeed, Played, World, at, in_world, minute, run_until, warm_up, what_is_left
@@ -88,7 +88,7 @@ def test_the_program_ends_with_the_exit_code_of_a_safety_rule(tmp_path: Path) ->
     (tmp_path / "STOP").write_text("flatten", encoding="utf-8")
     settings = {"WATCHLIST_UNIVERSE": "AMD,COIN", "KILL_SWITCH_FILE": "STOP"}
     done = run(tmp_path, "2025-10-07", settings=settings)
-    assert done.returncode == day_trader.STOPPED_BY_RULE == 3
+    assert done.returncode == STOPPED_BY_RULE == 3
     assert done.stderr.splitlines()[-1] == "day_trader.py: the kill switch stopped trading"
     assert "ended" in done.stdout
     assert "Traceback" not in done.stderr

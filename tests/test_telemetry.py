@@ -18,6 +18,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 import day_trader
+from commands import FAULT, WRONG_USAGE
 from observability import Telemetry
 from telemetry import tracing
 from telemetry.instruments import LOST, ORDERS
@@ -269,7 +270,7 @@ def test_a_variable_that_cannot_be_used_is_named_in_one_line(
 def test_a_wrong_variable_ends_the_program_with_exit_code_2(tmp_path: Path) -> None:
     wrong = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"}
     done = run(tmp_path / "day", *DAY, settings=wrong)
-    assert done.returncode == day_trader.WRONG_USAGE
+    assert done.returncode == WRONG_USAGE
     assert done.stderr.splitlines() == [
         "day_trader.py: OTEL_EXPORTER_OTLP_PROTOCOL=smoke: this program speaks grpc and http/protobuf"
     ]
@@ -399,8 +400,8 @@ def run_with_fault(
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (Misconfigured("https://host/?apikey=fmp-0123456789abcdef is wrong"), day_trader.WRONG_USAGE),
-        (KeyError("https://host/?apikey=fmp-0123456789abcdef"), day_trader.FAULT),
+        (Misconfigured("https://host/?apikey=fmp-0123456789abcdef is wrong"), WRONG_USAGE),
+        (KeyError("https://host/?apikey=fmp-0123456789abcdef"), FAULT),
     ],
 )
 def test_a_key_in_the_words_of_an_exception_is_blanked_wherever_the_program_tells_it(

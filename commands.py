@@ -1,0 +1,76 @@
+"""What the product's commands share: exit codes, wrong usage in one line, errors told in one place.
+
+Only the standard library and `utils` are imported here, so that `--help` and typing mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from utils import HaltTrading, Misconfigured, TradingError
+
+log = logging.getLogger(__name__)
+
+DONE, FAULT, WRONG_USAGE, STOPPED_BY_RULE = 0, 1, 2, 3
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Wrong usage is one clear line and exit 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USAGE, f"{self.prog}: {message} (--help shows all options)\n")
+
+
+def number(text: str) -> float:
+    """A type of argparse: any number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def positive(text: str) -> float:
+    """A type of argparse: a finite number above zero."""
+    value = number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A type of argparse: whole numbers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        digits = text.lstrip("0") or "0"
+        if text.isdecimal() and len(digits) <= len(str(most)) and least <= int(digits) <= most:
+            return int(digits)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+
+    return parse
+
+
+def known_error(error: BaseException) -> TradingError | OSError | None:
+    """The error itself, or the first one of a group, that has its place in one line; None for a bug."""
+    if isinstance(error, TradingError | OSError):
+        return error
+    for member in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        if (known := known_error(member)) is not None:
+            return known
+    return None
+
+
+def fail(program: str, error: Exception, blank: Callable[[str], str] = str) -> int:
+    """Tell an error in one line and return its exit code; the log gets the trace. `blank` takes secrets out."""
+    code = FAULT
+    if isinstance(error, Misconfigured | HaltTrading):
+        code = WRONG_USAGE if isinstance(error, Misconfigured) else STOPPED_BY_RULE
+    words = str(error)
+    if isinstance(error, OSError) and error.filename:
+        words = f"{error.filename2 or error.filename}: {error.strerror}"
+    log.info("%s ended with exit code %s", program, code, exc_info=error)
+    print(f"{program}:", *blank(words).split(), file=sys.stderr)  # noqa: T201 (errors are for the terminal)
+    return code
