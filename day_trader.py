@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from commands import DONE, FAULT, fail, known_error
 from day_trading.command_line import LATEST, parse_arguments
-from utils import Environment, Misconfigured, Redaction, read_environment, setup_logging, unknown_variables
+from utils import (
+    Environment,
+    Misconfigured,
+    Redaction,
+    load_settings,
+    read_environment,
+    setup_logging,
+    unknown_variables,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
     from day_trading.options import TraderOptions
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock
+    from notifications.settings import NotificationSettings
     from observability import TradingHistory
 
 log = logging.getLogger("day_trader")
@@ -43,12 +52,14 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         environment = read_environment()
         level, unseen = (logging.INFO, ()) if args.verbose else (logging.WARNING, TOLD_BY_US)
         from day_trading.settings import SETTINGS_CLASSES
+        from notifications.settings import NotificationSettings, url_secrets
         from telemetry.settings import header_secrets
 
-        secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment))
+        secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment), *url_secrets(environment))
         blank = Redaction(secrets)
         setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
-        from market_hours import LiveClock
+        from market_hours import NEW_YORK, LiveClock
+        from notifications.run import Notifications
         from observability import Telemetry
         from telemetry.garbage import quiet_collection
 
@@ -59,8 +70,13 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
             return DONE
         run = _trade if args.simulate is None else _simulate
         mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
-        with Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets), quiet_collection():
-            return run(args, environment, clock or LiveClock())
+        telling = load_settings(NotificationSettings, environment)
+        with (
+            Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets),
+            Notifications.of(telling, bot="Day trader", mode=mode, zone=NEW_YORK, blank=blank),
+            quiet_collection(),
+        ):
+            return run(args, environment, telling, clock or LiveClock())
     except KeyboardInterrupt:  # the session takes the signals over when it begins
         print("Stopped by Ctrl-C before the session began.")
         return DONE
@@ -71,17 +87,19 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         return FAULT
 
 
-def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
+def _trade(args: argparse.Namespace, environment: Environment, telling: NotificationSettings, clock: Clock) -> int:
     """A live or paper session against the gateway of the settings."""
     import asyncio
     from uuid import uuid4
 
-    with asyncio.Runner() as runner:
+    from notifications.heartbeat import Heartbeat
+
+    with Heartbeat.of(telling) as heartbeat, asyncio.Runner() as runner:
         loop = runner.get_loop()  # the client library binds to the loop that is set when it is imported
         from day_trading.telling import clock_text
         from market_hours import new_york_calendar, new_york_date
 
-        options = _options(args, environment)
+        options = _options(args, environment, telling)
         today = new_york_date(clock.now())
         calendar = new_york_calendar(today)
         session = calendar.session_on(today)
@@ -105,19 +123,19 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
                 print(f"Waiting until {start}, then the program connects.", flush=True)
             obey_signals(loop, trader)
             day = traded_day(trader, options.strategy.watchlist_universe, session, history, clock, options, LOG_DIR)
-            service = ServiceManager(environment.process)
-            runner.run(under_watch(service, day, trader.health.status, trader.health.stalled))
+            watchers = (ServiceManager(environment.process), heartbeat)
+            runner.run(under_watch(watchers, day, trader.health.status, trader.health.stalled))
     return DONE
 
 
-def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
+def _simulate(args: argparse.Namespace, environment: Environment, telling: NotificationSettings, clock: Clock) -> int:
     """Sessions in simulated time against the embedded gateway."""
     from day_trading.single_run import only_user
     from ib_simulator.simulated_time import simulated_loop
 
     loop = simulated_loop(args.speed)  # set before the client library is imported
     try:
-        options = _options(args, environment)
+        options = _options(args, environment, telling)
         with only_user(args.db or SIMULATED_DATABASE):
             return loop.run_until_complete(_simulate_sessions(args, options, clock, loop))
     finally:
@@ -196,7 +214,7 @@ def _open_history(path: Path, mode: str, options: TraderOptions) -> TradingHisto
     return history
 
 
-def _options(args: argparse.Namespace, environment: Environment) -> TraderOptions:
+def _options(args: argparse.Namespace, environment: Environment, telling: NotificationSettings) -> TraderOptions:
     """All settings of a run, checked before anything is read, moved or connected."""
     from importlib.metadata import version
     from platform import python_version
@@ -232,6 +250,7 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         performance=tuned(settings.performance, read_hardware(database.parent)),
         records=settings.records,
         vendors=None if simulated else settings.vendors,
+        tell_outage_after_s=telling.notify_after_disconnected_s,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

@@ -32,6 +32,7 @@ from day_trading.symbol_scores import SymbolScores, nothing_fit
 from day_trading.universe import choose_universe, refuse_unknown
 from health.workers import WorkerPool
 from market_hours import Clock, Session, TradingCalendar
+from notifications.notices import Kind
 from observability import TradingHistory
 from telemetry import tracing
 from telemetry.conventions import NS_PER_S
@@ -148,6 +149,7 @@ class IntradayTrader:
             self._entries.shed_optional_work,
             options.performance,
             dry_run=options.desk.dry_run,
+            tell_outage_after_s=options.tell_outage_after_s,
         )
         self.seen_bars: Mapping[str, Sequence[Bar]] = self._desk.view.seen  # symbol -> completed minute bars
         self.fault: TradingError | None = None
@@ -162,7 +164,7 @@ class IntradayTrader:
     def kill(self, what: str, *, flatten: bool = False) -> None:
         """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run."""
         self._killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
+        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries", Kind.KILL_SWITCH)
         if flatten:
             self.stop(f"kill switch: {what}, flatten", flatten=True)
 

@@ -35,6 +35,7 @@ class TraderOptions:
     records: RecordsSettings = field(default_factory=RecordsSettings)
     vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
     adviser: Adviser | None = None
+    tell_outage_after_s: int = 60
 
 
 def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from broker.settings import BrokerSettings
 from day_trading.kill_switch import KillSwitch
 from llm.settings import LlmSettings
+from notifications.settings import NotificationSettings
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
 from telemetry.settings import TelemetrySettings
@@ -29,6 +30,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     PerformanceSettings,
     TelemetrySettings,
     RecordsSettings,
+    NotificationSettings,
 )
 
 

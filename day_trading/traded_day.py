@@ -11,9 +11,11 @@ from day_trading.options import TraderOptions
 from day_trading.seen_bars import keep_seen_bars
 from day_trading.telling import tell
 from market_hours import Clock, Session
+from notifications.notices import Kind, Notice, notify
 from observability import TradingHistory
 from trading.bars import Bar
 from trading.day_report import DayReport
+from trading.day_summary import short_summary
 from utils import TradingError
 
 
@@ -42,6 +44,7 @@ async def traded_day(
     if not options.desk.dry_run:
         report = evaluated(report, session, trader.bars, history, clock.now())
     tell(report, log_dir)
+    notify(Notice(kind=Kind.DAY_SUMMARY, words=short_summary(report), at=clock.now()))
     history.end_session(session.date.isoformat(), clock.now())
     if clock.is_real:  # simulated bars are in their file, or follow from their seed
         keep_seen_bars(trader.seen_bars, session, options.records.records_bar_store)

@@ -12,7 +12,6 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from notifications.settings import NotificationSettings
-from utils import Environment, load_settings
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +42,9 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="dead-man pings", daemon=True)
 
     @classmethod
-    def of(cls, environment: Environment, *, mode: str) -> Heartbeat:
-        """As the settings of a run say; nobody waits for a simulated one."""
-        settings = load_settings(NotificationSettings, environment)
-        url = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url and mode != "simulated" else ""
+    def of(cls, settings: NotificationSettings) -> Heartbeat:
+        """As the settings say."""
+        url = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url is not None else ""
         return cls(url, settings.heartbeat_every_s)
 
     @property
@@ -80,7 +78,8 @@ class Heartbeat:
         """Nothing: the switch only wants to know whether it lives."""
 
     def withheld(self, reason: str) -> None:
-        """The program stands still and knows it."""
+        """The program stands still and knows it. A sign of life that was not sent yet is void."""
+        self._lives.clear()
         self._owed.put(FAIL)
 
     def stopping(self) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from typing import Self
 
 from notifications.courier import Courier, Service
 from notifications.notices import Kind, Notice, listen, notify
-from notifications.settings import NotificationSettings, url_secrets
-from utils import Environment, Redaction, load_settings
+from notifications.settings import NotificationSettings
 
 END_LIMIT_S = 1.5  # what the last notices may cost a program that ends
 
@@ -28,28 +27,26 @@ class Notifications:
         *,
         who: str,
         zone: tzinfo,
-        secrets: Iterable[str] = (),
+        blank: Callable[[str], str],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`who` heads each message, times are told in `zone`; `now` dates a fault."""
+        """`who` heads each message, times are told in `zone`; `blank` takes secrets out, `now` dates a fault."""
         self._settings = settings
         self._who = who
         self._zone = zone
-        self._blank = Redaction(secrets)
+        self._blank = blank
         self._now = now
         self._kinds = frozenset(settings.notify_events)
         self._couriers: list[Courier] = []
 
     @classmethod
     def of(
-        cls, environment: Environment, *, bot: str, mode: str, zone: tzinfo, secrets: Iterable[str]
+        cls, settings: NotificationSettings, *, bot: str, mode: str, zone: tzinfo, blank: Callable[[str], str]
     ) -> Notifications:
-        """As the settings of a run say; a simulated one is silent unless they say otherwise."""
-        settings = load_settings(NotificationSettings, environment)
+        """Those of one run of a bot; a simulated one is silent unless the settings say otherwise."""
         if mode == "simulated" and settings.notify_simulated == "no":
             settings = settings.model_copy(update={"notify_urls": None})
-        who = f"{bot.replace('_', ' ').capitalize()} ({mode})"
-        return cls(settings, who=who, zone=zone, secrets=(*secrets, *url_secrets(environment)))
+        return cls(settings, who=f"{bot} ({mode})", zone=zone, blank=blank)
 
     def __enter__(self) -> Self:
         if urls := self._settings.urls:

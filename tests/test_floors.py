@@ -22,6 +22,7 @@ FLOORS = {  # top-level module or package -> floor; imports go down only
     "telemetry": 1,
     "records": 2,
     "health": 2,
+    "notifications": 2,
     "portfolio": 2,
     "observability": 3,
     "vendors": 3,
@@ -53,6 +54,7 @@ OWNED = {
     "ib_async": "broker",
     "eventkit": "broker",
     "langchain": "llm",
+    "apprise": "notifications",
 }  # library (and its kin) -> its only room
 CLIENT_LIBRARIES = ("ib_insync", "ib_async")
 HEAVY = frozenset({"arch", "scipy", "skfolio", "cvxpy", "numba"})  # imported where they are used, never at start

@@ -24,7 +24,7 @@ def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
     blocks = [
         [title, "=" * len(title), *_account_lines(report)],
         _trip_lines(report, zone),
-        _result_lines(report),
+        [*_result_lines(report), *_evaluation_lines(report.metrics)],
         _funnel_lines(report),
         _insight_lines(report),
         _left_lines(report),
@@ -36,6 +36,18 @@ def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
         ],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block).splitlines()
+
+
+def short_summary(report: DayReport) -> str:
+    """The day in a few lines, for a message."""
+    lines = [
+        f"{report.session_date:%A %Y-%m-%d}",
+        *(_result_lines(report) or ["no round trips"]),
+        *_left_lines(report),
+        *[_labelled("warnings", f"{len(report.warnings)}")] * bool(report.warnings),
+        _labelled("ended", report.ended_because),
+    ]
+    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 def _labelled(label: str, text: str) -> str:
@@ -107,7 +119,7 @@ def _result_lines(report: DayReport) -> list[str]:
             _labelled("exits", ", ".join(f"{_words(reason)} {n:,}" for reason, n in metrics["exit_reasons"].items()))
         )
     lines.append(_labelled("max drawdown", f"{metrics['max_drawdown_usd']:,.2f} USD"))
-    return lines + _evaluation_lines(metrics)
+    return lines
 
 
 def _evaluation_lines(metrics: Mapping[str, Any]) -> list[str]:
