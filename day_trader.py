@@ -226,6 +226,10 @@ def _options(args: argparse.Namespace, environment: Environment, telling: Notifi
         log.warning(line)
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")
+    if args.llm_replay is not None:
+        from llm.replay import RecordedReplies
+
+        RecordedReplies(args.llm_replay)  # a bad recording is refused before anything is connected
     settings = DayTraderConfiguration.load(environment)
     consents = dict(args.adopt or ())
     settings.refuse_contradictions(args.allocation, consents)
@@ -250,6 +254,8 @@ def _options(args: argparse.Namespace, environment: Environment, telling: Notifi
         performance=tuned(settings.performance, read_hardware(database.parent)),
         records=settings.records,
         vendors=None if simulated else settings.vendors,
+        llm=settings.llm if args.llm_replay or not simulated else None,
+        llm_replay=args.llm_replay,
         tell_outage_after_s=telling.notify_after_disconnected_s,
         desk=DeskOptions(
             client_id=args.client_id,

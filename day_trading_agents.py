@@ -25,6 +25,7 @@ from day_trading.evidence import gather_evidence
 from day_trading.gauges import measure_session
 from day_trading.kill_switch import KillSwitch
 from day_trading.leaving import leave
+from day_trading.model_advice import open_model_adviser
 from day_trading.options import TraderOptions, known_watchlist
 from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
@@ -90,7 +91,7 @@ class WatchlistAnalyst:
         """
         size = self._settings.watchlist_size
         chosen = await choose_universe(self._sources, universe, self._settings)
-        gathered = await gather_evidence(self._sources, chosen.symbols, session.date)
+        gathered = await gather_evidence(self._sources, chosen, session.date)
         candidates = await self.assess_all(chosen.symbols, session, gathered.of)
         if self._is_unknown is not None:
             candidates = await refuse_unknown(candidates, universe, size, self._is_unknown)
@@ -246,12 +247,17 @@ class IntradayTrader:
         """Make the list. Vendors are asked where the options allow it: never in a simulated session."""
         options, data = self._options, self._desk.broker.data
         name = "IBKR" if self._clock.is_real else "simulated gateway"
-        async with open_sources(options.vendors, self._clock, daily_bars=data.daily_bars, broker_name=name) as sources:
+        async with (
+            open_sources(options.vendors, self._clock, daily_bars=data.daily_bars, broker_name=name) as sources,
+            open_model_adviser(
+                options.llm, self._session.date, self._clock, self._history, replay=options.llm_replay
+            ) as adviser,
+        ):
             analyst = WatchlistAnalyst(
                 sources,
                 options.strategy,
                 self._workers,
-                adviser=options.adviser,
+                adviser=adviser,
                 is_unknown=data.is_unknown if options.vendors is not None else None,
                 progress=terminal_progress if self._clock.is_real else no_progress,
             )

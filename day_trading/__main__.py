@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from datetime import date
 
     from broker.settings import BrokerSettings
+    from day_trading.model_advice import ModelAdviser
     from day_trading.settings import DayTraderConfiguration
+    from llm.settings import LlmSettings
     from market_hours import Clock, Session
     from tools import VendorSettings
     from trading.orders import ExecutionReport, OrderIntent, OrderReport
@@ -27,6 +30,7 @@ log = logging.getLogger("day_trading")
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_FILE = Path("logs/day_trading_analysis.log")
+CALLS = Path("llm_history.db")
 CLIENT_ID = 3
 LATEST = "latest"
 
@@ -58,6 +62,11 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--market-data", type=Path, metavar="DIR", help="with --simulate: recorded bars instead of the synthetic market"
     )
+    models = parser.add_argument_group("language models", "none is asked of a simulated session without a recording")
+    add = models.add_argument
+    add("--llm-replay", type=Path, metavar="DB", help="the models' replies recorded there, without a key")
+    add("--force-online", action="store_true", help="ask the models of an open market, at any hour")
+    add("--db", type=Path, default=CALLS, metavar="FILE", help=f"where calls of models are recorded; default {CALLS}")
     return parser
 
 
@@ -115,10 +124,8 @@ async def _live(args: argparse.Namespace, settings: DayTraderConfiguration, cloc
         session = calendar.next_session(today)
     file = args.watchlist or LIVE_WATCHLIST
     universe = settings.strategy.watchlist_universe
-    watchlist = await _made(
-        settings, settings.broker, settings.vendors, session, clock, universe, file, client_id=args.client_id
-    )
-    return _tell(watchlist, file)
+    made = _made(settings, settings.broker, settings.vendors, settings.llm, session, clock, universe, file, args)
+    return _tell(await made, file)
 
 
 async def _simulated(args: argparse.Namespace, settings: DayTraderConfiguration, clock: Clock) -> int:
@@ -144,9 +151,8 @@ async def _simulated(args: argparse.Namespace, settings: DayTraderConfiguration,
     async with running_gateway(world, GatewayOptions()) as (_gateway, port):
         broker = settings.broker.model_copy(update={"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""})
         symbols = feed.symbols(sessions[0].date)
-        watchlist = await _made(
-            settings, broker, None, sessions[0], world.clock, symbols, file, client_id=args.client_id
-        )
+        llm = settings.llm if args.llm_replay is not None else None
+        watchlist = await _made(settings, broker, None, llm, sessions[0], world.clock, symbols, file, args)
     return _tell(watchlist, file)
 
 
@@ -154,12 +160,12 @@ async def _made(
     settings: DayTraderConfiguration,
     broker_settings: BrokerSettings,
     vendors: VendorSettings | None,
+    llm: LlmSettings | None,
     session: Session,
     clock: Clock,
     universe: Sequence[str],
     file: Path,
-    *,
-    client_id: int,
+    args: argparse.Namespace,
 ) -> Watchlist:
     """Connect where a gateway answers, analyse, write. Without a gateway the vendors must do."""
     from broker.broker import Broker
@@ -171,7 +177,7 @@ async def _made(
     from trading.errors import BrokerUnavailable
 
     nobody = _Nobody()
-    broker = Broker(broker_settings, clock, nobody, nobody, client_id, live_allowed=True)  # nothing is ever sent
+    broker = Broker(broker_settings, clock, nobody, nobody, args.client_id, live_allowed=True)  # nothing is ever sent
     connected = True
     try:
         await broker.open()
@@ -184,12 +190,16 @@ async def _made(
         daily_bars = broker.data.daily_bars if connected else None
         workers = tuned(settings.performance, read_hardware(Path())).watchlist_workers
         name = "IBKR" if clock.is_real else "simulated gateway"
-        async with open_sources(vendors, clock, daily_bars=daily_bars, broker_name=name) as sources:
+        async with (
+            open_sources(vendors, clock, daily_bars=daily_bars, broker_name=name) as sources,
+            _open_adviser(llm, session, clock, args) as adviser,
+        ):
             with WorkerPool(workers, "watchlist", clock) as pool:
                 analyst = WatchlistAnalyst(
                     sources,
                     settings.strategy,
                     pool,
+                    adviser=adviser,
                     is_unknown=broker.data.is_unknown if connected and vendors is not None else None,
                     progress=terminal_progress if clock.is_real else no_progress,
                 )
@@ -197,6 +207,25 @@ async def _made(
     finally:
         if connected:
             broker.disconnect()
+
+
+@asynccontextmanager
+async def _open_adviser(
+    llm: LlmSettings | None, session: Session, clock: Clock, args: argparse.Namespace
+) -> AsyncIterator[ModelAdviser | None]:
+    """The models, and the file that keeps what they were asked; None, and no file, where there is none to ask."""
+    from day_trading.model_advice import open_model_adviser
+    from llm.opening import configured
+    from observability import TradingHistory
+
+    if llm is None or not (args.llm_replay or configured(llm)):
+        yield None
+        return
+    with TradingHistory(args.db, bot="llm", mode="live") as calls:
+        async with open_model_adviser(
+            llm, session.date, clock, calls, replay=args.llm_replay, force_online=args.force_online
+        ) as adviser:
+            yield adviser
 
 
 def _date(text: str) -> date | None:

@@ -72,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="decide and record, but send no order")
     add("--client-id", type=whole(0, LARGEST_ID), default=CLIENT_ID, metavar="N", help="API client id (default 2)")
     add("--watchlist", type=Path, metavar="FILE", help="symbols to trade; default day_trading_watchlist.json")
+    add("--llm-replay", type=Path, metavar="DB", help="let the models' replies recorded there advise the watchlist")
     add("--no-analyse", action="store_true", help="refuse to trade a watchlist that is missing or outdated")
     add("--db", type=Path, metavar="FILE", help="database; default trading_history.db or simulated_history.db")
     add("--adopt", type=_consent, action="append", metavar="SYMBOL:SHARES", help="hand external shares to the bot")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple
 
+from day_trading.universe import Universe
 from tools import earnings, news, quotes
 from trading.premarket import Evidence, PremarketFilters, evidence_of
 from trading.settings import StrategySettings
@@ -26,8 +26,9 @@ class Gathered(NamedTuple):
     missing: tuple[str, ...]
 
 
-async def gather_evidence(sources: Sources, symbols: Sequence[str], today: date) -> Gathered:
+async def gather_evidence(sources: Sources, universe: Universe, today: date) -> Gathered:
     """Quotes, earnings of the day and news. Raises nothing of a vendor."""
+    symbols = universe.symbols
     prices = await quotes(sources, symbols)
     reporting = await earnings(sources, today)
     reports = await news(sources, symbols, today)
@@ -47,6 +48,7 @@ async def gather_evidence(sources: Sources, symbols: Sequence[str], today: date)
             known = evidence_of(symbol, quote.price_usd, quote.previous_close_usd, quote.bid_usd, quote.ask_usd)
         of[symbol] = replace(
             known,
+            name=universe.names.get(symbol, ""),
             reports_today=symbol in on_day if reporting.is_known else None,
             positive_news=tone[symbol, "positive"] if rated else None,
             negative_news=tone[symbol, "negative"] if rated else None,

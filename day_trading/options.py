@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.trading_desk import DeskOptions
+from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
 from performance_config import PerformanceConfig
 from records.settings import RecordsSettings
 from tools import VendorSettings
-from trading.advice import Adviser
 from trading.settings import RiskSettings, StrategySettings
 from trading.watchlist import Watchlist, watchlist_from_json
 from utils import Misconfigured, read_json
@@ -34,7 +34,8 @@ class TraderOptions:
     desk: DeskOptions
     records: RecordsSettings = field(default_factory=RecordsSettings)
     vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
-    adviser: Adviser | None = None
+    llm: LlmSettings | None = None  # None: no model is asked, as in a simulated session without a recording
+    llm_replay: Path | None = None
     tell_outage_after_s: int = 60
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tools import movers, screen
@@ -21,6 +21,7 @@ class Universe(NamedTuple):
     symbols: tuple[str, ...]
     source: str
     missing: tuple[str, ...]
+    names: Mapping[str, str]  # symbol -> company, where a vendor told it
 
 
 async def choose_universe(sources: Sources, own: Sequence[str], settings: StrategySettings) -> Universe:
@@ -41,6 +42,7 @@ async def choose_universe(sources: Sources, own: Sequence[str], settings: Strate
         symbols=tuple(tradable[: max(settings.watchlist_universe_size, len(own))]),
         source=" and ".join(dict.fromkeys(["the settings", *found])),
         missing=(*screened.missing, *moved.missing),
+        names={each.symbol: each.name for each in (*moved.value, *screened.value)},
     )
 
 

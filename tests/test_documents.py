@@ -77,6 +77,7 @@ WRITTEN_BY_THE_PROGRAM = {
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",
     "llm_budget.db",
+    "llm_history.db",
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data
 SKIPPED_FOLDERS = {"logs", "reports", "__pycache__"}  # what runs leave behind

@@ -26,9 +26,9 @@ class View(NamedTuple):
 
 
 class Adviser(Protocol):
-    """Judges one symbol by the evidence. It never raises: without a view it abstains and says why."""
+    """Judges symbols by the evidence, all in one question: symbol -> view. A symbol that is absent has no view."""
 
-    async def __call__(self, symbol: str, evidence: Evidence) -> View: ...
+    async def __call__(self, evidence: Sequence[Evidence]) -> Mapping[str, View]: ...
 
 
 SHIFT = {Stance.BOOST: -RANK_BAND - 0.5, Stance.VETO: RANK_BAND + 0.5}

@@ -21,6 +21,7 @@ class Evidence:
     """One symbol before the open. None is unknown: nothing is refused or weighed by it."""
 
     symbol: str
+    name: str = ""  # of the company, where a vendor told it
     gap_pct: float | None = None  # price now over the previous close, signed
     spread_bps: float | None = None
     reports_today: bool | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import commands
 from day_trading import __main__ as command
 from tests.vendors.doubles import KEY, Fault, FmpDouble, StillClock, serving
 
@@ -42,7 +43,7 @@ def test_without_a_gateway_the_vendors_make_the_list(
         monkeypatch.setenv("FMP_API_KEY", KEY)
         monkeypatch.setenv("FMP_PLAN", "ultimate")
         monkeypatch.setenv("FMP_BASE_URL", double.url)
-        assert command.main(["--analyse"], StillClock()) == command.DONE
+        assert command.main(["--analyse"], StillClock()) == commands.DONE
     out = capsys.readouterr().out
     assert "Watchlist of 2026-11-20, from 11 symbols:" in out
     content = json.loads((tmp_path / "day_trading_watchlist.json").read_text())
@@ -60,7 +61,7 @@ def test_simulated_list_is_made_through_the_gateway_and_asks_no_vendor(
     with serving(double):
         monkeypatch.setenv("FMP_API_KEY", KEY)
         monkeypatch.setenv("FMP_BASE_URL", double.url)
-        assert command.main(["--analyse", "--simulate", "2026-11-19"], StillClock()) == command.DONE
+        assert command.main(["--analyse", "--simulate", "2026-11-19"], StillClock()) == commands.DONE
     assert double.asked == []
     content = json.loads((tmp_path / "simulated_watchlist.json").read_text())
     assert content["session_date"] == "2026-11-19"
@@ -69,7 +70,7 @@ def test_simulated_list_is_made_through_the_gateway_and_asks_no_vendor(
 
 
 def test_neither_gateway_nor_vendor_is_a_fault_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--analyse"], StillClock()) == command.FAULT
+    assert command.main(["--analyse"], StillClock()) == commands.FAULT
     assert "127.0.0.1:9" in capsys.readouterr().err.splitlines()[-1]
 
 
@@ -86,10 +87,10 @@ def test_wrong_usage_is_one_line_and_exit_2(
 ) -> None:
     with pytest.raises(SystemExit) as stop:
         command.main(arguments)
-    assert stop.value.code == command.WRONG_USAGE
+    assert stop.value.code == commands.WRONG_USAGE
     assert words in capsys.readouterr().err
 
 
 def test_bad_date_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--analyse", "--simulate", "tomorrow"], StillClock()) == command.WRONG_USAGE
+    assert command.main(["--analyse", "--simulate", "tomorrow"], StillClock()) == commands.WRONG_USAGE
     assert "'tomorrow' is not a date" in capsys.readouterr().err

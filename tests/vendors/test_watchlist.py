@@ -218,14 +218,15 @@ def test_symbol_that_the_gateway_does_not_know_is_left_out(tmp_path: Path) -> No
 def test_adviser_moves_symbols_by_at_most_a_band_and_is_on_record(tmp_path: Path) -> None:
     asked: dict[str, Evidence] = {}
 
-    async def adviser(symbol: str, evidence: Evidence) -> View:
-        asked[symbol] = evidence
-        return View(Stance.VETO, "bad feeling") if symbol == plain[0] else View(Stance.ABSTAIN, "no view")
+    async def adviser(evidence: Sequence[Evidence]) -> dict[str, View]:
+        asked.update({each.symbol: each for each in evidence})
+        return {plain[0]: View(Stance.VETO, "bad feeling")}
 
     plain = symbols(analyse(tmp_path, FmpDouble(symbols=12)))
     content = analyse(tmp_path / "again", FmpDouble(symbols=12), adviser=adviser)
     assert symbols(content) == [*plain[1:], plain[0]]
     assert content["advice"][plain[0]] == {"stance": "veto", "reason": "bad feeling"}
+    assert content["advice"][plain[1]] == {"stance": "abstain", "reason": "nothing was said about it"}
     assert len(asked) == 4 + RANK_BAND
     assert asked[plain[0]].gap_pct == pytest.approx(1.0, abs=0.05)
 
