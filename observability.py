@@ -25,8 +25,10 @@ from records.llm_calls import INSERT_LLM_CALL, LLM_CALLS
 from records.merging import merge_leftovers
 from records.queries import (
     AGENT_HEALTH,
+    CONTROL_ACTIONS,
     DAILY_METRICS,
     DECISIONS,
+    EQUITY_MINUTES,
     EVALUATIONS,
     ORDER_INTENTS,
     PARAMETER_CHANGES,
@@ -34,8 +36,10 @@ from records.queries import (
 )
 from records.retention import prune
 from records.rows import (
+    ControlActionRow,
     DailyMetricsRow,
     DecisionRow,
+    EquityRow,
     EvaluationRow,
     HealthRow,
     IntentChange,
@@ -59,7 +63,16 @@ CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its 
 SIMULATED = "simulated"
 
 AnyRow = (
-    TradeRow | IntentRow | DecisionRow | HealthRow | ParameterChangeRow | EvaluationRow | LlmCallRow | DailyMetricsRow
+    TradeRow
+    | IntentRow
+    | DecisionRow
+    | HealthRow
+    | ParameterChangeRow
+    | EvaluationRow
+    | LlmCallRow
+    | DailyMetricsRow
+    | ControlActionRow
+    | EquityRow
 )
 RowT = TypeVar("RowT", bound=AnyRow)
 
@@ -179,6 +192,14 @@ class TradingHistory(HistoryReader):
     def record_daily_metrics(self, metrics: DailyMetricsRow) -> None:
         """One row per session, bot and mode; the last one stands."""
         self._writer.submit(queries.UPSERT_DAILY_METRICS, DAILY_METRICS.values(self._mine(metrics)))
+
+    def record_equity(self, equity: EquityRow) -> None:
+        """The account at a minute; a second run of that minute replaces the first."""
+        self._writer.submit(queries.REPLACE_EQUITY, EQUITY_MINUTES.values(self._mine(equity)))
+
+    def record_control_action(self, action: ControlActionRow) -> None:
+        """What an operator asked for; recorded again with the outcome."""
+        self._writer.submit(queries.UPSERT_CONTROL_ACTION, CONTROL_ACTIONS.values(self._mine(action)))
 
     def record_configuration(self, values: Mapping[str, Any]) -> None:
         """What this run works with, for who inspects it; as to the database, what its connections really have."""

@@ -12,6 +12,8 @@ from utils import Misconfigured
 
 log = logging.getLogger(__name__)
 
+DAY_S = 86_400
+
 
 def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: str) -> int:
     """Add the session's bars to the store in `folder` and return how many are new; an empty `folder` keeps none.
@@ -44,3 +46,21 @@ def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: 
             log.info("%s: %s bars differ from those in %s, which stay", symbol, done.different, folder)
     log.info("%s new bars of %s in %s", new, session.date, folder)
     return new
+
+
+def seen_bars(folder: str, session_date: str, symbol: str) -> list[Bar]:
+    """The minute bars of a finished session. Raises LookupError in words where nobody kept them."""
+    from datetime import date, datetime
+
+    from market_hours import NEW_YORK
+    from research.store import BarStore
+
+    day = date.fromisoformat(session_date)
+    midnight_s = int(datetime(day.year, day.month, day.day, tzinfo=NEW_YORK).timestamp())
+    try:
+        columns = BarStore(folder).bars("minute", symbol, day, day).between(midnight_s, midnight_s + DAY_S)
+    except Misconfigured as error:
+        raise LookupError(f"no bars are kept: {error}") from error
+    if not len(columns.start_s):
+        raise LookupError(f"{folder} has no bars of {symbol} on {session_date}")
+    return [Bar(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]

@@ -9,9 +9,11 @@ from typing import Any
 
 from records.rows import (
     OPEN_STATES,
+    ControlActionRow,
     DailyMetricsRow,
     DecisionRow,
     DenialRow,
+    EquityRow,
     EvaluationRow,
     FillRow,
     HealthRow,
@@ -31,6 +33,8 @@ AGENT_HEALTH = Table("agent_health", HealthRow)
 PARAMETER_CHANGES = Table("parameter_changes", ParameterChangeRow)
 EVALUATIONS = Table("evaluations", EvaluationRow)
 DAILY_METRICS = Table("daily_metrics", DailyMetricsRow)
+CONTROL_ACTIONS = Table("control_actions", ControlActionRow)
+EQUITY_MINUTES = Table("equity_minutes", EquityRow)
 OPEN_POSITIONS = Table("open_positions", PositionRow)
 ROUND_TRIPS = Table("round_trips", RoundTripRow)
 FILLS = Table("trades", FillRow)
@@ -51,6 +55,11 @@ UPSERT_TRADE = f"{TRADES.insert} ON CONFLICT (exec_id) DO UPDATE SET " + ", ".jo
 UPSERT_DAILY_METRICS = f"{DAILY_METRICS.insert} ON CONFLICT (session_date, bot, mode) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in DAILY_METRICS.columns
 )
+UPSERT_CONTROL_ACTION = (
+    f"{CONTROL_ACTIONS.insert} ON CONFLICT (command_id) DO UPDATE SET "
+    "state = excluded.state, words = excluded.words, answered_at = excluded.answered_at"
+)
+REPLACE_EQUITY = EQUITY_MINUTES.insert.replace("INSERT", "INSERT OR REPLACE", 1)  # a second run in the same minute
 REPORT_COMMISSION = "UPDATE trades SET commission = ?, pnl = ?, pnl_pct = ? WHERE exec_id = ?"
 REMOVE_TRADE = "DELETE FROM trades WHERE exec_id = ?"
 SHRINK_TRADE = (  # the part of it that another row tells from now on goes with its share of the result

@@ -17,6 +17,7 @@ Role = Literal["entry", "stop", "target", "time_exit", "close"]
 IntentState = Literal["created", "sent", "working", "filled", "cancelled", "rejected", "expired", "unknown"]
 DecisionKind = Literal["enter", "exit", "deny", "sync"]
 HealthStatus = Literal["normal", "warning", "critical"]
+ControlState = Literal["waiting", "done", "refused"]
 ChangeSource = Literal["rule", "llm", "regime", "experiment", "rollback", "manual"]
 
 OPEN_STATES: tuple[IntentState, ...] = ("created", "sent", "working", "unknown")  # an order may exist
@@ -250,6 +251,40 @@ class DailyMetricsRow:
     worst_trade_usd: float | None = None
     exit_reasons: Mapping[str, Any] | None = None
     detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlActionRow:
+    """What an operator told the program to do, and what became of it. Instants are wall time."""
+
+    command_id: str
+    asked_at: datetime
+    session_date: str
+    who: str
+    kind: str
+    state: ControlState
+    bot: str = ""
+    mode: str = ""
+    symbol: str | None = None
+    detail: str | None = None
+    words: str | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityRow:
+    """The account at one minute of a session. `drawdown_usd` is at most 0, `committed_usd` what entries cost."""
+
+    session_date: str
+    timestamp: datetime
+    equity_usd: float
+    pnl_usd: float
+    unrealised_usd: float
+    drawdown_usd: float
+    committed_usd: float
+    positions: int
+    bot: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -351,6 +351,40 @@ _HEALTH_COLUMNS = (
     "healing_result TEXT",
 )
 
+# What operators told the program to do. `asked_at` and `answered_at` are wall time, also in a simulated session.
+_CONTROL_ACTIONS = f"""
+CREATE TABLE control_actions (
+    command_id TEXT PRIMARY KEY,
+    {_time("asked_at")} NOT NULL,
+    {_day("session_date")},
+    {_who()},
+    who TEXT NOT NULL CHECK (who <> ''),
+    kind TEXT NOT NULL CHECK (kind <> ''),
+    symbol TEXT,
+    detail TEXT,
+    {_one_of("state", "waiting", "done", "refused")},
+    words TEXT,
+    {_time("answered_at")}
+) STRICT
+"""
+
+# The account once a minute while a session runs: what its executions do not tell.
+_EQUITY_MINUTES = f"""
+CREATE TABLE equity_minutes (
+    bot TEXT NOT NULL CHECK (bot <> ''),
+    mode TEXT NOT NULL CHECK (mode <> ''),
+    {_day("session_date")},
+    {_time("timestamp")} NOT NULL,
+    equity REAL NOT NULL,
+    pnl REAL NOT NULL,
+    unrealised REAL NOT NULL,
+    drawdown REAL NOT NULL,
+    committed REAL NOT NULL,
+    positions INTEGER NOT NULL,
+    PRIMARY KEY (bot, mode, session_date, timestamp)
+) STRICT, WITHOUT ROWID
+"""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from version n to n + 1
     (
         f"PRAGMA application_id = {APPLICATION_ID}",
@@ -376,5 +410,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
         "CREATE INDEX order_intents_entries ON order_intents (session_date, bot, mode) WHERE role = 'entry'",
         "CREATE INDEX decisions_refused ON decisions (session_date, bot, mode) "
         "WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL",
+    ),
+    (  # what an operator sees and does; pages of a million rows are read through indexes
+        _CONTROL_ACTIONS,
+        _EQUITY_MINUTES,
+        "CREATE INDEX decisions_session ON decisions (session_date, timestamp)",
+        "CREATE INDEX llm_calls_cost ON llm_calls "
+        "(bot, mode, session_date, model, outcome, input_tokens, output_tokens, cost)",
     ),
 )

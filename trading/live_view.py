@@ -32,7 +32,10 @@ class Account(NamedTuple):
 
 
 class RestingLeg(NamedTuple):
-    """An exit that may still sell, as the broker last told it. `held`: not at the exchange yet, as an untriggered stop."""
+    """An exit that may still sell, as the broker last told it.
+
+    `held`: it is not at the exchange yet, as a stop that has not triggered.
+    """
 
     role: str  # stop, target, time_exit, close
     state: str  # of the intent: created, sent, working, unknown
