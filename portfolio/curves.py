@@ -1,16 +1,26 @@
-"""What an equity curve was worth, and whether the bot beat it: the honest lines of a backtest's report."""
+"""What an equity curve was worth, and whether the bot beat what needed no bot: the honest lines of a report."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from portfolio.backtest import BacktestResult
 from portfolio.history import Floats
+from portfolio.survivorship import SurvivorshipWarning
 
 SESSIONS_A_YEAR = 252
+BOT = "weekly bot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves:
+    """Equity in USD at the same closes, (n_sessions,) each: the bot's, and by name what no bot would have earned."""
+
+    bot_usd: Floats
+    others_usd: Mapping[str, Floats]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +54,23 @@ def curve_numbers(name: str, equity_usd: Floats) -> CurveNumbers:
         annual_return=annual,
         volatility=spread,
         return_over_volatility=annual / spread if spread > 0 else None,
-        max_drawdown=float((equity_usd / np.maximum.accumulate(equity_usd) - 1.0).min()),
+        max_drawdown=float(drawdown(equity_usd).min()),
     )
 
 
-def comparison(result: BacktestResult) -> tuple[CurveNumbers, ...]:
+def drawdown(equity_usd: Floats) -> Floats:
+    """How far equity is below its highest close so far, as fractions <= 0."""
+    return np.asarray(equity_usd / np.maximum.accumulate(equity_usd) - 1.0, dtype=np.float64)
+
+
+def comparison(curves: Curves) -> tuple[CurveNumbers, ...]:
     """The bot first, then what needed no bot."""
-    curves = {"weekly bot": result.equity_usd, "equal weight, held": result.equal_weight_usd}
-    if result.index_usd is not None:
-        curves["index, held (no costs)"] = result.index_usd
-    return tuple(curve_numbers(name, curve) for name, curve in curves.items())
+    return tuple(curve_numbers(name, curve) for name, curve in {BOT: curves.bot_usd, **curves.others_usd}.items())
 
 
-def verdict(result: BacktestResult) -> str:
+def verdict(curves: Curves, warning: SurvivorshipWarning | None = None) -> str:
     """One line that says where the bot was worse, and the warning that goes with any result."""
-    bot, *others = comparison(result)
+    bot, *others = comparison(curves)
     lost_to = [other.name for other in others if bot.annual_return < other.annual_return]
     beaten = f"earned less than {' and '.join(lost_to)}" if lost_to else "earned at least as much as every baseline"
-    return f"the bot {beaten}" + (f"; {result.warning}" if result.warning else "")
+    return f"the bot {beaten}" + (f"; {warning}" if warning else "")

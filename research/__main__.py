@@ -137,8 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _backtest(args: argparse.Namespace) -> int:
+    from reporting.page import write_page
     from research.engine import plan, simulate, simulate_every_instant
-    from research.report import backtest_page, write_page
+    from research.report import backtest_page
     from research.source import load, watchlist_of
     from research.tables import tell
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from html import escape
-from pathlib import Path
 
 import numpy as np
 
 from market_hours import NEW_YORK, utc_from_epoch
+from reporting.bars import Bar, columns
+from reporting.figure import spaced
+from reporting.heat_map import heat_map
+from reporting.lines import Marker, Series, lines
+from reporting.page import Section, page
 from research.engine import Outcome, Plan
-from research.pictures import Marker, bands, heat_map, lines
 from research.search import Found
 from research.sessions import CLOSED_S, ENTRY_PRICE, EXIT_REASON, OPENED_S, PNL, RESULT, TRIP_TAPE
 from research.source import Bars
@@ -20,19 +21,8 @@ from research.trips import REASONS
 from research.walk_forward import Step
 from trading.money import MONEY_UNITS_PER_USD, PRICE_UNITS_PER_USD, usd_text
 from trading.strategy import Parameters
-from utils import Misconfigured
 
 MOST_TAPES = 6  # symbol-days that are drawn with their trades: those with the most round trips
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --paper: #fff; --soft: #d8dee6; --line: #2563a8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --paper: #12161c; --soft: #323a45; --line: #6aa6e8; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 960px; margin: 2rem auto; padding: 0 1rem; }
-svg { width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: var(--ink); }
-.line { fill: none; stroke: var(--line); stroke-width: 1.6; } .area { fill: var(--line); opacity: .18; }
-.grid { stroke: var(--soft); } .up { fill: #1a8c50; } .down { fill: #be3c32; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 1.6rem 0 .3rem; } td { padding: .1rem 1.2rem .1rem 0; }
-"""
 
 
 def backtest_page(outcome: Outcome, on: Plan, origin: str) -> str:
@@ -67,67 +57,52 @@ def walk_page(steps: Sequence[Step], bars: Bars, on: Plan, origin: str) -> str:
         ("result", f"{returns.sum():+.3%} of {usd_text(on.equity)} USD"),
     ]
     percent = [float(step.returns.sum()) * 100 for step in steps]
-    parts = [("Result of each window, percent of the account", bands(played, percent))]
+    parts = [
+        (
+            "Result of each window, percent of the account",
+            columns([Bar(*each) for each in zip(played, percent, strict=True)], "%"),
+        )
+    ]
     parts += _curves(bars.dates[first : first + len(returns)], returns * on.equity / MONEY_UNITS_PER_USD, on)
     return page("Walk-forward", facts, parts)
 
 
-def page(title: str, facts: Sequence[tuple[str, str]], parts: Sequence[tuple[str, str]]) -> str:
-    """HTML of a title, facts as a table, and pictures under their headings."""
-    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in facts)
-    body = "".join(f"<h2>{escape(heading)}</h2>{picture}" for heading, picture in parts)
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    style = f"<style>{STYLE}</style>"
-    told = f"<h1>{escape(title)}</h1><table>{rows}</table>{body}"
-    return f'<!doctype html><html lang="en"><head>{head}{style}</head><body>{told}</body></html>\n'
-
-
-def write_page(path: Path, html: str) -> None:
-    """Replace `path` in one step. Raises Misconfigured when it cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(html, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise Misconfigured(f"{path}: {error.strerror}") from error
-
-
-def _curves(dates: Sequence[object], results_usd: Floats, on: Plan) -> list[tuple[str, str]]:
+def _curves(dates: Sequence[object], results_usd: Floats, on: Plan) -> list[Section]:
     """Equity and drawdown after each session, from the account before the first."""
     start = on.equity / MONEY_UNITS_PER_USD
     equity = start + np.concatenate([[0.0], np.cumsum(results_usd)])
     drawdown = (equity / np.maximum.accumulate(equity) - 1) * 100
-    xs, ends = np.arange(len(equity), dtype=np.float64), (f"before {dates[0]}", str(dates[-1]))
+    xs, labels = range(len(equity)), spaced([f"before {dates[0]}", *(str(day) for day in dates)])
     return [
-        ("Equity", lines(xs, equity, ends, "USD")),
-        ("Drawdown", lines(xs, drawdown, ends, "%", fill=True)),
+        ("Equity", lines(xs, [Series("equity", equity.tolist())], labels, "USD")),
+        ("Drawdown", lines(xs, [Series("drawdown", drawdown.tolist())], labels, "%", fill=True)),
     ]
 
 
-def _trades(outcome: Outcome) -> list[tuple[str, str]]:
+def _trades(outcome: Outcome) -> list[Section]:
     """The symbol-days with the most round trips: closes, and each entry with its result."""
     counts = np.bincount(outcome.trips[:, TRIP_TAPE], minlength=outcome.bars.n_tapes)
     busiest = [int(tape) for tape in np.argsort(-counts, kind="stable")[:MOST_TAPES] if counts[tape]]
     drawn = []
     for tape in sorted(busiest):
         first, end = (int(outcome.bars.tapes.tapes[tape, column]) for column in (FIRST_BAR, END_BAR))
-        seconds = outcome.bars.tapes.bars[START, first:end].astype(np.float64)
-        closes = outcome.bars.tapes.bars[CLOSE, first:end] / PRICE_UNITS_PER_USD
+        seconds = outcome.bars.tapes.bars[START, first:end].tolist()
+        closes = Series("close", (outcome.bars.tapes.bars[CLOSE, first:end] / PRICE_UNITS_PER_USD).tolist())
         markers = []
         for trip in outcome.trips[outcome.trips[:, TRIP_TAPE] == tape].tolist():
             won = usd_text(trip[PNL])
-            colour = "#1a8c50" if trip[PNL] > 0 else "#be3c32"
+            tone = "up" if trip[PNL] > 0 else "down"
             price = trip[ENTRY_PRICE] / PRICE_UNITS_PER_USD
             until = f"until {_clock(trip[CLOSED_S])}, {REASONS[trip[EXIT_REASON]]}: {won} USD"
-            markers.append(Marker(trip[OPENED_S], price, f"{_clock(trip[OPENED_S])} at {price:.2f} {until}", colour))
+            markers.append(Marker(trip[OPENED_S], price, f"{_clock(trip[OPENED_S])} at {price:.2f} {until}", tone))
         day = outcome.bars.dates[outcome.bars.session_of(tape)]
-        ends = (_clock(int(seconds[0])), _clock(int(seconds[-1])))
-        drawn.append((f"{outcome.bars.symbol_of(tape)} on {day}", lines(seconds, closes, ends, "USD", markers=markers)))
+        labels = spaced([_clock(second) for second in seconds])
+        picture = lines(seconds, [closes], labels, "USD", markers=markers)
+        drawn.append((f"{outcome.bars.symbol_of(tape)} on {day}", picture))
     return drawn
 
 
-def _heat_maps(found: Found) -> list[tuple[str, str]]:
+def _heat_maps(found: Found) -> list[Section]:
     """For every two parameters that were varied: the best Sharpe ratio of each pair of values."""
     columns = np.array(found.parameters, dtype=np.float64)
     varied = [place for place in range(columns.shape[1]) if len(np.unique(columns[:, place])) > 1]
@@ -140,7 +115,7 @@ def _heat_maps(found: Found) -> list[tuple[str, str]]:
                 i, j = int(np.searchsorted(rows, each[down])), int(np.searchsorted(tops, each[across]))
                 values[i, j] = np.fmax(values[i, j], ratio)
             names = (Parameters._fields[down], Parameters._fields[across])
-            picture = heat_map([f"{row:g}" for row in rows], [f"{top:g}" for top in tops], values, names)
+            picture = heat_map([f"{row:g}" for row in rows], [f"{top:g}" for top in tops], values.tolist(), names)
             drawn.append((f"Sharpe ratio by {names[0]} and {names[1]}", picture))
     return drawn
 

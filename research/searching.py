@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from reporting.page import write_page
 from research import tables
 from research.arguments import changed
 from research.engine import Plan, sweep
-from research.report import search_page, walk_page, write_page
+from research.report import search_page, walk_page
 from research.search import Found, Play, Point, at_random, grid, judge, search_listed, search_tpe
 from research.source import Bars
 from research.trials import TrialRecord

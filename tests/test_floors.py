@@ -19,6 +19,7 @@ FLOORS = {  # top-level module or package -> floor; imports go down only
     "trading": 1,
     "evidence": 1,
     "market_hours": 1,
+    "reporting": 1,
     "telemetry": 1,
     "records": 2,
     "health": 2,
@@ -47,6 +48,7 @@ PURE_MAY_IMPORT = frozenset({"numpy", "pydantic", "utils"})  # and the standard 
 PURE_ROOMS = {  # room -> what else it may import
     "trading": frozenset[str](),
     "evidence": frozenset[str](),
+    "reporting": frozenset[str](),
     "portfolio": frozenset({"trading", "evidence", "arch", "cvxpy", "skfolio"}),
 }
 OWNED = {
