@@ -37,6 +37,7 @@ SIMULATED_DATABASE = Path("simulated_history.db")
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
+REPORT_DIR = Path("reports")
 CLIENT_LIBRARIES = ("ib_insync", "ib_async")
 TOLD_BY_US = tuple(f"{library}.{part}" for library in CLIENT_LIBRARIES for part in ("wrapper", "client"))  # told again
 
@@ -122,7 +123,9 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
                 start = clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
             obey_signals(loop, trader)
-            day = traded_day(trader, options.strategy.watchlist_universe, session, history, clock, options, LOG_DIR)
+            day = traded_day(
+                trader, options.strategy.watchlist_universe, session, history, clock, options, LOG_DIR, REPORT_DIR
+            )
             watchers = (ServiceManager(environment.process), heartbeat)
             runner.run(under_watch(watchers, day, trader.health.status, trader.health.stalled))
     return DONE
@@ -190,7 +193,9 @@ async def _simulate_sessions(
             for session in sessions:
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
                 obey_signals(loop, trader)
-                await traded_day(trader, feed.symbols(session.date), session, history, world.clock, options, LOG_DIR)
+                await traded_day(
+                    trader, feed.symbols(session.date), session, history, world.clock, options, LOG_DIR, REPORT_DIR
+                )
                 if trader.was_stopped:
                     break
     return DONE

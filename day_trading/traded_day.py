@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from day_trading.close_of_day import evaluated
+from day_trading.day_page import write_day_page
 from day_trading.options import TraderOptions
 from day_trading.seen_bars import keep_seen_bars
 from day_trading.telling import tell
@@ -38,12 +39,14 @@ async def traded_day(
     clock: Clock,
     options: TraderOptions,
     log_dir: Path,
+    report_dir: Path,
 ) -> None:
     """Trade the session, measure and tell it, and put its records away. Raises what ended it early, after all that."""
     report = await trader.run(universe)
     if not options.desk.dry_run:
         report = evaluated(report, session, trader.bars, history, clock.now())
-    tell(report, log_dir)
+    rows = history.ledger(session.date.isoformat())
+    tell(report, log_dir, write_day_page(report, session, trader.bars, rows, report_dir))
     notify(Notice(kind=Kind.DAY_SUMMARY, words=short_summary(report), at=clock.now()))
     history.end_session(session.date.isoformat(), clock.now())
     if clock.is_real:  # simulated bars are in their file, or follow from their seed

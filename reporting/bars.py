@@ -32,8 +32,11 @@ def columns(bars: Sequence[Bar], unit: str) -> str:
     return figure("".join(drawn), heights, spaced([bar.name for bar in bars]), unit=unit)
 
 
-def rows(bars: Sequence[Bar], unit: str, digits: int = 2) -> str:
-    """One line of text for each bar: name, bar, value. All share one scale with zero at the same place."""
+def rows(bars: Sequence[Bar], unit: str, digits: int = 2, *, signed: bool = True) -> str:
+    """One line of text for each bar: name, bar, value. All share one scale with zero at the same place.
+
+    Not `signed`: counts, neither gain nor loss.
+    """
     low, high = min(0.0, *(bar.value for bar in bars), 0.0), max(0.0, *(bar.value for bar in bars), 0.0)
     extent = (high - low) or 1.0
     zero = -low / extent * SPAN
@@ -41,11 +44,13 @@ def rows(bars: Sequence[Bar], unit: str, digits: int = 2) -> str:
     for bar in bars:
         x, width = min(zero, zero + bar.value / extent * SPAN), max(abs(bar.value) / extent * SPAN, 1.0)
         title = f"<title>{escape(_told(bar, unit))}</title>"
-        rect = (
-            f'<rect class="{tone(bar.value)}" x="{x:.1f}" y="0" width="{width:.1f}" height="{SPAN:.0f}">{title}</rect>'
-        )
+        kind = tone(bar.value) if signed else "plain"
+        place = f'x="{x:.1f}" y="0" width="{width:.1f}" height="{SPAN:.0f}"'
+        rect = f'<rect class="{kind}" {place}>{title}</rect>'
         svg = f'<svg viewBox="0 0 {SPAN:.0f} {SPAN:.0f}" preserveAspectRatio="none" role="img">{rect}</svg>'
-        lines.append(f"<span>{escape(bar.name)}</span>{svg}<span>{bar.value:+,.{digits}f} {escape(unit)}</span>")
+        lines.append(
+            f"<span>{escape(bar.name)}</span>{svg}<span>{bar.value:{'+' * signed},.{digits}f} {escape(unit)}</span>"
+        )
     return f'<figure class="rows">{"".join(lines)}</figure>'
 
 

@@ -51,7 +51,8 @@ figure { margin: .4rem 0 1rem; break-inside: avoid; }
 .plot .fair { stroke: var(--quiet); stroke-dasharray: 5 5; } .whisker { stroke: var(--c0); opacity: .5; }
 .plot .dot { stroke: var(--c0); stroke-width: 8; stroke-linecap: round; }
 .plot .dot.up { stroke: var(--up); } .plot .dot.down { stroke: var(--down); }
-rect.up { fill: var(--up); } rect.down { fill: var(--down); } b.up { color: var(--up); } b.down { color: var(--down); }
+rect.up { fill: var(--up); } rect.down { fill: var(--down); } rect.plain { fill: var(--c0); }
+b.up { color: var(--up); } b.down { color: var(--down); }
 .rows { display: grid; grid-template-columns: max-content 1fr max-content; gap: .15rem .6rem; align-items: center;
   font-size: .85rem; } .rows svg { width: 100%; height: .9rem; display: block; } .rows span:nth-child(3n) {
   text-align: right; }

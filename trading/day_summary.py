@@ -18,8 +18,8 @@ LINE_WIDTH = 80
 ORDER_TYPES = {"STP": "stop", "LMT": "limit"}
 
 
-def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
-    """The day for the terminal; clock times are those of `zone`, the exchange's."""
+def summary_lines(report: DayReport, files: Mapping[str, str], zone: tzinfo) -> list[str]:
+    """The day for the terminal; clock times are those of `zone`, the exchange's. `files`: what each is -> its path."""
     title = f"Day trader, {report.mode} session {report.session_date:%A %Y-%m-%d}"
     blocks = [
         [title, "=" * len(title), *_account_lines(report)],
@@ -32,7 +32,7 @@ def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
             *_connection_lines(report),
             *(_labelled("warning", warning) for warning in report.warnings),
             _labelled("ended", f"{report.ended_at.astimezone(zone):%H:%M}, {report.ended_because}"),
-            _labelled("day log", log_path),
+            *(_labelled(what, path) for what, path in files.items()),
         ],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block).splitlines()
@@ -79,7 +79,7 @@ def _trip_lines(report: DayReport, zone: tzinfo) -> list[str]:
         lines.append(
             f"{trip['symbol']:<7}{trip['quantity']:>8,}  "
             f"{opened} {_price_text(trip['entry_price_usd']):>10} {closed} {_price_text(trip['exit_price_usd']):>10} "
-            f"{trip['pnl_usd']:>+11,.2f}  {_words(trip['exit_reason'])}"
+            f"{trip['pnl_usd']:>+11,.2f}  {words_of(trip['exit_reason'])}"
         )
     return lines
 
@@ -116,7 +116,7 @@ def _result_lines(report: DayReport) -> list[str]:
             )
         )
         lines.append(
-            _labelled("exits", ", ".join(f"{_words(reason)} {n:,}" for reason, n in metrics["exit_reasons"].items()))
+            _labelled("exits", ", ".join(f"{words_of(reason)} {n:,}" for reason, n in metrics["exit_reasons"].items()))
         )
     lines.append(_labelled("max drawdown", f"{metrics['max_drawdown_usd']:,.2f} USD"))
     return lines
@@ -175,7 +175,7 @@ def _funnel_lines(report: DayReport) -> list[str]:
             continue
         symbols = sorted(report.funnel, key=lambda s: -report.funnel[s].get(rule, 0))
         most = ", ".join(f"{s} {report.funnel[s][rule]:,}" for s in symbols[:3] if report.funnel[s].get(rule))
-        lines.append(f"  {_words(rule):<22}{count:>9,}   most: {most}")
+        lines.append(f"  {words_of(rule):<22}{count:>9,}   most: {most}")
     return lines
 
 
@@ -217,6 +217,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + "s" * (number != 1)
 
 
-def _words(name: str) -> str:
+def words_of(name: str) -> str:
     """A rule's or a reason's name as a reader says it: `not above VWAP`."""
     return " ".join(word.upper() if word in INDICATORS else word for word in name.split("_"))
