@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from day_trading.day_curve import DayCurve, day_curve
+from day_trading.group_sections import group_sections
 from market_hours import NEW_YORK, Session, utc_from_epoch
 from records.rows import TradeRow
 from reporting.bars import Bar as Row
@@ -36,7 +37,7 @@ def day_page(report: DayReport, session: Session, bars: Mapping[str, Sequence[Ba
         *_curves(curve),
         *_insights(report),
         ("Round trips", _round_trips(report)),
-        *_groups(report),
+        *group_sections(report.metrics.get("detail", {}).get("by", {})),
         *_prices(session, bars, rows),
         ("Why it did not buy", _funnel(report)),
         ("Limits", _limits(report, min(curve.pnl_usd, default=0.0))),
@@ -141,35 +142,6 @@ def _round_trips(report: DayReport) -> str:
         for trip in report.round_trips
     ]
     return table(head, body)
-
-
-def _groups(report: DayReport) -> list[Section]:
-    """Results by symbol, by hour and by exit, as far as the session was evaluated."""
-    groups = report.metrics.get("detail", {}).get("by", {})
-    found = []
-    for name, heading in (("symbol", "By symbol"), ("hour", "By hour of entry"), ("exit_reason", "By exit")):
-        values = groups.get(name)
-        if not values:
-            continue
-        order = sorted(values) if name == "hour" else sorted(values, key=lambda key: -values[key]["total_pnl_usd"])
-        picture = bar_rows([Row(_group(name, key), values[key]["total_pnl_usd"]) for key in order], "USD")
-        head = (name.replace("_", " "), "round trips", "won %", "result USD", "a trip USD", "slippage bps")
-        found.append((heading, picture + table(head, [_group_row(_group(name, key), values[key]) for key in order])))
-    return found
-
-
-def _group(name: str, key: str) -> str:
-    return f"{key}:00" if name == "hour" else words_of(key) if name == "exit_reason" else key
-
-
-def _group_row(name: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
-    numbers = [
-        (metrics["win_rate_pct"], ".0f"),
-        (metrics["total_pnl_usd"], "+,.2f"),
-        (metrics["expectancy_usd"], "+,.2f"),
-        (metrics["slippage_bps"], "+.2f"),
-    ]
-    return (name, f"{metrics['round_trips']:,}", *("" if n is None else format(n, digits) for n, digits in numbers))
 
 
 def _prices(session: Session, bars: Mapping[str, Sequence[Bar]], rows: Sequence[TradeRow]) -> list[Section]:
