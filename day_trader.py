@@ -38,6 +38,7 @@ LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
 REPORT_DIR = Path("reports")
+LOG_FILE = LOG_DIR / "day_trader.log"
 CLIENT_LIBRARIES = ("ib_insync", "ib_async")
 TOLD_BY_US = tuple(f"{library}.{part}" for library in CLIENT_LIBRARIES for part in ("wrapper", "client"))  # told again
 
@@ -52,13 +53,12 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     try:
         environment = read_environment()
         level, unseen = (logging.INFO, ()) if args.verbose else (logging.WARNING, TOLD_BY_US)
-        from day_trading.settings import SETTINGS_CLASSES
-        from notifications.settings import NotificationSettings, url_secrets
-        from telemetry.settings import header_secrets
+        from day_trading.settings import secrets_of
+        from notifications.settings import NotificationSettings
 
-        secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment), *url_secrets(environment))
+        secrets = secrets_of(environment)
         blank = Redaction(secrets)
-        setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
+        setup_logging(LOG_FILE, level, secrets=secrets, file_only=unseen)
         from market_hours import NEW_YORK, LiveClock
         from notifications.run import Notifications
         from observability import Telemetry
@@ -109,6 +109,9 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
             opens = f"{following.date:%A %Y-%m-%d}, it opens at {clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
+        from day_trading.board import Board
+        from day_trading.dashboard_beside import dashboard_beside
+        from day_trading.settings import secrets_of
         from day_trading.signals import obey_signals
         from day_trading.single_run import only_user
         from day_trading.traded_day import traded_day
@@ -118,21 +121,23 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
             from health.watchdog import ServiceManager, under_watch
 
-            trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
+            board = Board() if options.dashboard is not None else None
+            trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()), board)
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
             obey_signals(loop, trader)
-            day = traded_day(
-                trader, options.strategy.watchlist_universe, session, history, clock, options, LOG_DIR, REPORT_DIR
-            )
+            universe = options.strategy.watchlist_universe
+            day = traded_day(trader, universe, session, history, clock, options, LOG_DIR, REPORT_DIR)
             watchers = (ServiceManager(environment.process), heartbeat)
-            runner.run(under_watch(watchers, day, trader.health.status, trader.health.stalled))
+            with dashboard_beside(options, board, history, LOG_FILE, secrets_of(environment), trader.health.stalled):
+                runner.run(under_watch(watchers, day, trader.health.status, trader.health.stalled))
     return DONE
 
 
 def _simulate(args: argparse.Namespace, environment: Environment, telling: NotificationSettings, clock: Clock) -> int:
     """Sessions in simulated time against the embedded gateway."""
+    from day_trading.settings import secrets_of
     from day_trading.single_run import only_user
     from ib_simulator.simulated_time import simulated_loop
 
@@ -140,19 +145,26 @@ def _simulate(args: argparse.Namespace, environment: Environment, telling: Notif
     try:
         options = _options(args, environment, telling)
         with only_user(args.db or SIMULATED_DATABASE):
-            return loop.run_until_complete(_simulate_sessions(args, options, clock, loop))
+            secrets = secrets_of(environment)
+            return loop.run_until_complete(_simulate_sessions(args, options, clock, loop, secrets))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 
 async def _simulate_sessions(
-    args: argparse.Namespace, options: TraderOptions, clock: Clock, loop: asyncio.AbstractEventLoop
+    args: argparse.Namespace,
+    options: TraderOptions,
+    clock: Clock,
+    loop: asyncio.AbstractEventLoop,
+    secrets: Sequence[str],
 ) -> int:
     from dataclasses import replace
     from random import Random
     from uuid import UUID
 
+    from day_trading.board import Board
+    from day_trading.dashboard_beside import dashboard_beside
     from day_trading.options import known_watchlist
     from day_trading.signals import obey_signals
     from day_trading.traded_day import traded_day
@@ -189,13 +201,16 @@ async def _simulate_sessions(
         here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""}  # the user's are for the real one
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
         options = replace(options, prices_from=world.prices_from, desk=desk)
-        with _open_history(database, "simulated", options) as history:
+        board = Board() if options.dashboard is not None else None
+        with (
+            _open_history(database, "simulated", options) as history,
+            dashboard_beside(options, board, history, LOG_FILE, secrets),
+        ):
             for session in sessions:
-                trader = IntradayTrader(options, session, calendar, world.clock, history, new_id)
+                trader = IntradayTrader(options, session, calendar, world.clock, history, new_id, board)
                 obey_signals(loop, trader)
-                await traded_day(
-                    trader, feed.symbols(session.date), session, history, world.clock, options, LOG_DIR, REPORT_DIR
-                )
+                universe = feed.symbols(session.date)
+                await traded_day(trader, universe, session, history, world.clock, options, LOG_DIR, REPORT_DIR)
                 if trader.was_stopped:
                     break
     return DONE
@@ -240,6 +255,10 @@ def _options(args: argparse.Namespace, environment: Environment, telling: Notifi
     settings.refuse_contradictions(args.allocation, consents)
     simulated = args.simulate is not None
     database = args.db or (SIMULATED_DATABASE if simulated else LIVE_DATABASE)
+    dashboard = None  # at full speed a simulated day is over before anybody could look
+    if not args.no_dashboard and (not simulated or args.speed is not None):
+        dashboard = settings.dashboard
+        dashboard.refuse_unsafe()
     from broker.trading_desk import DeskOptions  # what takes long to load comes after what may be refused
     from day_trading.options import TraderOptions
 
@@ -262,6 +281,7 @@ def _options(args: argparse.Namespace, environment: Environment, telling: Notifi
         llm=settings.llm if args.llm_replay or not simulated else None,
         llm_replay=args.llm_replay,
         tell_outage_after_s=telling.notify_after_disconnected_s,
+        dashboard=dashboard,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

@@ -20,15 +20,18 @@ from pathlib import Path
 from broker.trading_desk import TradingDesk
 from day_trading.advising import ask_adviser
 from day_trading.analysis_file import analysis_content
+from day_trading.board import Board
 from day_trading.entry_judge import EntryJudge
 from day_trading.evidence import gather_evidence
-from day_trading.gauges import measure_session
+from day_trading.gauges import measure_session, record_minute
 from day_trading.kill_switch import KillSwitch
 from day_trading.leaving import leave
 from day_trading.model_advice import open_model_adviser
 from day_trading.options import TraderOptions, known_watchlist
 from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
+from day_trading.session_view import SessionViews
+from day_trading.session_window import SessionWindow
 from day_trading.symbol_scores import SymbolScores, nothing_fit
 from day_trading.universe import choose_universe, refuse_unknown
 from health.workers import WorkerPool
@@ -119,7 +122,9 @@ class IntradayTrader:
         clock: Clock,
         history: TradingHistory,
         new_id: Callable[[], str],
+        board: Board | None = None,
     ) -> None:
+        """With a `board` the session can be watched and commanded from other threads."""
         self._options = options
         self._session = session
         self._calendar = calendar
@@ -128,11 +133,11 @@ class IntradayTrader:
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._flattens = options.flatten_on_exit
-        self._killed = False
+        self.killed = False
         self._hurried = False
         self._watchlist = Watchlist(session_date=None, source="none", entries=())
         self._budget = 0
-        self._ticks = 0
+        self.ticks = 0
         self._started_at = clock.now()
         self._parameters = options.strategy.parameters()
         self._allocation_ppm = round(options.allocation * 1_000_000)
@@ -152,6 +157,8 @@ class IntradayTrader:
             dry_run=options.desk.dry_run,
             tell_outage_after_s=options.tell_outage_after_s,
         )
+        views = SessionViews(self._desk, self._entries.funnel, session, self._parameters, history.bot, history.mode)
+        self._window = SessionWindow(board, self._desk, views, self, clock, dry_run=options.desk.dry_run)
         self.seen_bars: Mapping[str, Sequence[Bar]] = self._desk.view.seen  # symbol -> completed minute bars
         self.fault: TradingError | None = None
 
@@ -162,17 +169,27 @@ class IntradayTrader:
         self._flattens = self._flattens or flatten
         self._stop.set()
 
-    def kill(self, what: str, *, flatten: bool = False) -> None:
-        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run."""
-        self._killed = True
+    def kill(self, what: str, *, flatten: bool = False, lasts: bool = False) -> None:
+        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run.
+
+        `lasts`: in a real session its file is written, too, so that a restart does not trade again.
+        """
+        self.killed = True
         self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries", Kind.KILL_SWITCH)
         if flatten:
             self.stop(f"kill switch: {what}, flatten", flatten=True)
+        if lasts and self._clock.is_real:
+            self._kill_switch.throw("flatten" if flatten else "stop")
 
     @property
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
         return self._stop.is_set()
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The watchlist, in rank order; empty while there is none."""
+        return self._watchlist.symbols
 
     @property
     def bars(self) -> Mapping[str, Sequence[Bar]]:
@@ -182,7 +199,11 @@ class IntradayTrader:
     async def run(self, universe: Sequence[str]) -> DayReport:
         """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""
         self._watchlist = known_watchlist(self._options, self._session, self._calendar) or self._watchlist
-        await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
+        with self._window.open():
+            return await self._run(universe)
+
+    async def _run(self, universe: Sequence[str]) -> DayReport:
+        await self._window.wait_until(self._session.open - PREPARE_BEFORE_OPEN, self._wait_until)
         if self._stop.is_set():
             return self._report()
         try:
@@ -213,7 +234,7 @@ class IntradayTrader:
             await self._choose_watchlist(universe)
             self._set_capital()
             await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
-            await self._wait_until(self._session.open)
+            await self._window.wait_until(self._session.open, self._wait_until)
         self._set_capital()
         await self._desk.follow_positions()
         await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
@@ -224,7 +245,7 @@ class IntradayTrader:
             flattens = self._flattens and not self._options.desk.dry_run
             await leave(self._desk, self._book, self._session, self._clock, flattens, lambda: self._hurried)
         await self._desk.settle()
-        if self._killed:
+        if self.killed:
             raise HaltTrading("the kill switch stopped trading")
 
     # Before the open
@@ -301,17 +322,21 @@ class IntradayTrader:
             self.health.ticked(now_s, late_s)
             if (now_s - session.open_s) % self._options.performance.health_interval_s == 0:
                 measure_session(self._book, self._desk, self._history, now_s)
+            record_minute(self._book, self._history, session, now_s)
+            self._window.show(now_s)
             quiet()
 
     async def _tick(self, now_s: int) -> None:
         """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
         began_ns = tracing.now_ns()
-        self._ticks += 1
+        self.ticks += 1
         self._desk.mark()
         self._obey_kill_switch()
+        self._window.obey()
         if not self._desk.supervisor.is_ready:
             return
         try:
+            await self._window.close_on()
             await self._desk.watch(now_s)
             await self._desk.follow_positions()
             if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
@@ -360,7 +385,7 @@ class IntradayTrader:
             watchlist=self._watchlist.symbols,
             parameters=self._parameters._asdict(),
             versions=options.versions,
-            ticks=self._ticks,
+            ticks=self.ticks,
             decisions=keeper.decisions,
             orders=desk.intents.committed,
             executions=keeper.executions,

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Generic, Literal, NamedTuple, TypeVar
 
-from records.browsing import LlmDay
-from records.rows import ControlActionRow, DailyMetricsRow, EvaluationRow, LlmCallRow, ParameterChangeRow
+from records.rows import ControlActionRow, DailyMetricsRow, EvaluationRow, LlmCallRow, LlmDayRow, ParameterChangeRow
 from trading.commands import Command, CommandKind
 from trading.live_view import SessionView
 
@@ -136,7 +135,7 @@ class LlmCall(NamedTuple):
 class LlmUse(NamedTuple):
     """What language models cost, by day and model, and the latest calls."""
 
-    by_day: list[LlmDay]
+    by_day: list[LlmDayRow]
     calls: list[LlmCall]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.trading_desk import DeskOptions
+from dashboard.settings import DashboardSettings
 from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
 from performance_config import PerformanceConfig
@@ -33,6 +34,7 @@ class TraderOptions:
     performance: PerformanceConfig
     desk: DeskOptions
     records: RecordsSettings = field(default_factory=RecordsSettings)
+    dashboard: DashboardSettings | None = None  # None: there is none
     vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
     llm: LlmSettings | None = None  # None: no model is asked, as in a simulated session without a recording
     llm_replay: Path | None = None

@@ -9,12 +9,13 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
+from dashboard.settings import DashboardSettings
 from day_trading.kill_switch import KillSwitch
 from llm.settings import LlmSettings
-from notifications.settings import NotificationSettings
+from notifications.settings import NotificationSettings, url_secrets
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
-from telemetry.settings import TelemetrySettings
+from telemetry.settings import TelemetrySettings, header_secrets
 from tools import VendorSettings
 from trading.contradictions import contradictions
 from trading.settings import RiskSettings, SafetySettings, StrategySettings
@@ -31,7 +32,13 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     TelemetrySettings,
     RecordsSettings,
     NotificationSettings,
+    DashboardSettings,
 )
+
+
+def secrets_of(environment: Environment) -> tuple[str, ...]:
+    """Everything that must never be shown: keys and tokens, headers of collectors, parts of addresses."""
+    return (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment), *url_secrets(environment))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +53,7 @@ class DayTraderConfiguration:
     records: RecordsSettings
     llm: LlmSettings
     vendors: VendorSettings
+    dashboard: DashboardSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -59,6 +67,7 @@ class DayTraderConfiguration:
             records=load_settings(RecordsSettings, environment),
             llm=load_settings(LlmSettings, environment),
             vendors=load_settings(VendorSettings, environment),
+            dashboard=load_settings(DashboardSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:

@@ -20,10 +20,12 @@ from records.queries import (
     DECISIONS,
     EQUITY_MINUTES,
     EVALUATIONS,
+    LLM_DAYS,
     OPEN_POSITIONS,
     ORDER_INTENTS,
     PARAMETER_CHANGES,
     ROUND_TRIPS,
+    SELECT_LLM_DAYS,
     TRADES,
 )
 from records.rows import (
@@ -36,6 +38,7 @@ from records.rows import (
     HealthRow,
     IntentRow,
     LlmCallRow,
+    LlmDayRow,
     ParameterChangeRow,
     PositionRow,
     RoundTripRow,
@@ -80,18 +83,6 @@ class Denials(NamedTuple):
     episodes: int
 
 
-class LlmDay(NamedTuple):
-    """What a model's calls of a session came to."""
-
-    session_date: str
-    model: str
-    calls: int
-    answered: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-
-
 class ExperimentDay(NamedTuple):
     """One variant of an experiment in one session."""
 
@@ -133,7 +124,7 @@ class Browsing:
             for table, order in (
                 ("trades", "session_date DESC"),
                 ("equity_minutes", "session_date DESC"),
-                ("decisions INDEXED BY decisions_session", "session_date DESC"),
+                ("decisions", "session_date DESC"),
             )
         ]
         return max((rows[0][0] for rows in found if rows), default=None)
@@ -317,16 +308,9 @@ class Browsing:
         )
         return [ExperimentDay(*row) for row in found]
 
-    def llm_days(self) -> list[LlmDay]:
-        """Calls and cost by session and model, the latest first."""
-        found = self._ask(
-            "SELECT session_date, model, COUNT(*), SUM(outcome = 'answered'), TOTAL(input_tokens), "
-            "TOTAL(output_tokens), TOTAL(cost) FROM llm_calls WHERE bot = ? AND mode = ? "
-            "GROUP BY session_date, model ORDER BY session_date DESC, model"
-        )
-        return [
-            LlmDay(day, model, n, yes, int(given), int(told), usd) for day, model, n, yes, given, told, usd in found
-        ]
+    def llm_days(self) -> list[LlmDayRow]:
+        """Calls and cost by session and model, the latest session first."""
+        return LLM_DAYS.rows(self._ask(SELECT_LLM_DAYS))
 
     def llm_calls(self, limit: int) -> list[LlmCallRow]:
         """The latest calls, newest first."""

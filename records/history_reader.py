@@ -19,6 +19,7 @@ from records.queries import (
     DENIALS,
     EVALUATIONS,
     FILLS,
+    LLM_DAYS,
     OPEN_POSITIONS,
     ORDER_INTENTS,
     ROUND_TRIPS,
@@ -32,6 +33,7 @@ from records.rows import (
     HealthRow,
     IntentRow,
     LlmCallRow,
+    LlmDayRow,
     PositionRow,
     RoundTripRow,
     TradeRow,
@@ -110,6 +112,10 @@ class HistoryReader:
     def llm_calls(self, session_date: str | None = None) -> list[LlmCallRow]:
         """Requests to language models, in the order of their recording; None: of all sessions."""
         return LLM_CALLS.rows(self._read(SELECT_LLM_CALLS, [self.mode, session_date]))
+
+    def llm_days(self, bot: str | None = None) -> list[LlmDayRow]:
+        """Calls and cost of language models by session and model, the latest session first."""
+        return LLM_DAYS.rows(self._read(queries.SELECT_LLM_DAYS, [bot or self.bot, self.mode]))
 
     def entries_tried(self, session_date: str) -> dict[str, int]:
         """symbol -> entries of this bot in a session, filled or not."""

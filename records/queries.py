@@ -19,6 +19,7 @@ from records.rows import (
     HealthRow,
     IntentChange,
     IntentRow,
+    LlmDayRow,
     ParameterChangeRow,
     PositionRow,
     RoundTripRow,
@@ -37,6 +38,7 @@ CONTROL_ACTIONS = Table("control_actions", ControlActionRow)
 EQUITY_MINUTES = Table("equity_minutes", EquityRow)
 OPEN_POSITIONS = Table("open_positions", PositionRow)
 ROUND_TRIPS = Table("round_trips", RoundTripRow)
+LLM_DAYS = Table("llm_calls", LlmDayRow)
 FILLS = Table("trades", FillRow)
 DENIALS = Table("decisions", DenialRow)
 
@@ -141,7 +143,7 @@ SELECT_FILLS = (  # the decision of a market exit has the id of its execution
     "WHERE fill.session_date >= ? AND fill.session_date <= ? AND fill.bot = ? AND fill.mode = ? "
     "ORDER BY fill.timestamp, fill.trade_id"
 )
-SELECT_DENIALS = (  # once a session, after the close: no index of its own
+SELECT_DENIALS = (
     "SELECT timestamp, symbol, rule, ask FROM decisions WHERE kind = 'deny' AND ask > 0 AND rule IS NOT NULL "
     "AND session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, symbol"
 )
@@ -151,6 +153,12 @@ SELECT_DAILY_METRICS = (
 )
 SELECT_EVALUATIONS = (
     "SELECT * FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, evaluation_id"
+)
+SELECT_LLM_DAYS = (
+    "SELECT session_date, model, COUNT(*) AS calls, SUM(outcome = 'answered') AS answered, "
+    "SUM(COALESCE(input_tokens, 0)) AS input_tokens, SUM(COALESCE(output_tokens, 0)) AS output_tokens, "
+    "TOTAL(cost) AS cost FROM llm_calls WHERE bot = ? AND mode = ? GROUP BY session_date, model "
+    "ORDER BY session_date DESC, model"
 )
 REMOVE_EVALUATIONS = "DELETE FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? AND source = ?"
 
@@ -162,5 +170,6 @@ QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that
     "order_intents_open": SELECT_OPEN_INTENTS,
     "order_intents_client_order": SELECT_HIGHEST_ORDER_ID,
     "order_intents_entries": SELECT_ENTRIES_TRIED,
-    "decisions_refused": SELECT_REFUSED,
+    "decisions_session": SELECT_DENIALS,
+    "llm_calls_cost": SELECT_LLM_DAYS,
 }

@@ -216,6 +216,19 @@ class LlmCallRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LlmDayRow:
+    """What a model's calls of one session came to."""
+
+    session_date: str
+    model: str
+    calls: int
+    answered: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DailyMetricsRow:
     """The metrics of one bot's session. None means "cannot be said" (no trade, too few days), never zero."""
 

@@ -414,7 +414,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
     (  # what an operator sees and does; pages of a million rows are read through indexes
         _CONTROL_ACTIONS,
         _EQUITY_MINUTES,
-        "CREATE INDEX decisions_session ON decisions (session_date, timestamp)",
+        "DROP INDEX decisions_refused",  # the next one answers its question as well
+        "CREATE INDEX decisions_session ON decisions (bot, mode, session_date, timestamp)",
         "CREATE INDEX llm_calls_cost ON llm_calls "
         "(bot, mode, session_date, model, outcome, input_tokens, output_tokens, cost)",
     ),

@@ -23,6 +23,7 @@ from tests.fork_server import JOURNAL, RESULT
 from tests.gateway_world import MONDAY
 from tests.kill_points import Death
 from tests.terminal import ROOT
+from trading.money import MONEY_PER_PRICE_UNIT
 
 CLIENT, ALLOCATION, CASH = 2, 0.25, 1_000_000_000_000
 SYMBOLS = tuple(f"K{number:02}" for number in range(24))
@@ -49,6 +50,7 @@ LIMIT_S = 12.0  # wall time in which a daemon should meet its death
 SETTLING_S = 60.0  # of the session, for the last daemon, before the books are compared
 SIGKILLED, FAULT = -9, 1
 MOST_STARTS = 5
+HANGING_UP_S = 0.5  # wall time
 WALL_SLACK_S = 4.0  # a busy machine delays a process; bounds of seconds are proven in simulated time
 
 
@@ -61,6 +63,7 @@ class KillVerdict:
     refused: int = 0  # starts that found no answer
     executions: int = 0
     orders: int = 0
+    unheard: int = 0  # executions after the last daemon
     broken: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
@@ -69,7 +72,8 @@ class KillVerdict:
         return (
             f"{self.deaths.total()} SIGKILLs at their point ({points}), {self.missed.total()} elsewhere, "
             f"{self.refused} starts without an answer, "
-            f"{self.orders} orders, {self.executions} executions, {len(self.broken)} broken"
+            f"{self.orders} orders, {self.executions} executions, {self.unheard} of them after the last daemon, "
+            f"{len(self.broken)} broken"
         )
 
 
@@ -174,16 +178,30 @@ def _judge(folder: Path, verdict: KillVerdict, speed: float, *, flat: bool) -> N
     with TradingHistory(folder / DATABASE, bot="day_trader", mode="paper") as history:
         trades = history.trades()
         owned = {row.symbol: row.quantity for row in history.open_positions("day_trader")}
-    if not owned == judge.shares() == result["held"]:
-        verdict.broken.append(f"ledger {owned}, journal {judge.shares()}, account {result['held']}")
+    on_record = {row.exec_id for row in trades}
+    unheard = [entry for entry in _after_the_last_daemon(entries, speed) if entry.exec_id not in on_record]
+    verdict.unheard = len(unheard)
+    journal, account, cash = Counter(judge.shares()), Counter(result["held"]), result["cash"] - CASH
+    for entry in unheard:  # back to what the last daemon knew
+        journal[entry.symbol] -= entry.side * entry.shares
+        account[entry.symbol] -= entry.side * entry.shares
+        cash += entry.side * entry.shares * entry.price * MONEY_PER_PRICE_UNIT + entry.fees
+    if not owned == {k: n for k, n in journal.items() if n} == {k: n for k, n in account.items() if n}:
+        verdict.broken.append(f"ledger {owned}, journal {dict(journal)}, account {dict(account)}")
     if flat and owned:
         verdict.broken.append(f"not flat at the close: {owned}")
     recorded = Counter(row.exec_id for row in trades)
-    made = Counter(entry.exec_id for entry in executions)
+    made = Counter(entry.exec_id for entry in executions) - Counter(entry.exec_id for entry in unheard)
     verdict.broken += [f"execution {exec_id} recorded {recorded[exec_id]} times" for exec_id in made - recorded]
     verdict.broken += [f"execution {exec_id} recorded {recorded[exec_id]} times" for exec_id in recorded - made]
     spent = sum(row.quantity * row.price_usd * (1 if row.action == "BUY" else -1) for row in trades)
     fees = sum(row.commission_usd or 0.0 for row in trades)
-    cash = (result["cash"] - CASH) / 1_000_000
-    if abs(cash + spent + fees) >= 0.01:
-        verdict.broken.append(f"cash changed by {cash:.4f} USD, on record {-spent:.4f} less {fees:.4f} of fees")
+    if abs(cash / 1_000_000 + spent + fees) >= 0.01:
+        verdict.broken.append(f"cash changed by {cash / 1_000_000:.4f} USD, on record {-spent:.4f} less {fees:.4f}")
+
+
+def _after_the_last_daemon(entries: Sequence[JournalEntry], speed: float) -> list[JournalEntry]:
+    """Executions of resting exits once the last daemon was gone, or while it hung up, for the next start to find."""
+    left = [entry for entry in entries if entry.event == "disconnected" and entry.client_id == CLIENT][-1]
+    hanging_up = datetime.fromisoformat(left.at) - timedelta(seconds=HANGING_UP_S * speed)
+    return [entry for entry in entries if entry.event == "execution" and datetime.fromisoformat(entry.at) > hanging_up]

@@ -179,7 +179,8 @@ READERS: dict[str, Callable[[TradingHistory], object]] = {  # performance index 
     "order_intents_open": lambda history: history.open_intents(),
     "order_intents_client_order": lambda history: history.highest_order_id(2),
     "order_intents_entries": lambda history: history.entries_tried(DAY),
-    "decisions_refused": lambda history: history.refused_symbols(DAY),
+    "decisions_session": lambda history: history.denials(DAY),
+    "llm_calls_cost": lambda history: history.llm_days(),
 }
 
 

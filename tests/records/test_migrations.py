@@ -17,6 +17,7 @@ NOW = len(MIGRATIONS)
 TABLES = {
     *("meta", "trades", "order_intents", "decisions", "daily_metrics", "agent_health", "parameter_changes"),
     *("evaluations", "llm_calls", "forecasts", "experiment_days", "holdings"),
+    *("control_actions", "equity_minutes"),
 }
 
 
