@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,9 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         run = _trade if args.simulate is None else _simulate
         mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
         telling = load_settings(NotificationSettings, environment)
+        args.json_to = sys.stdout if args.json else None
         with (
+            redirect_stdout(sys.stderr) if args.json else nullcontext(),
             Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets),
             Notifications.of(telling, bot="Day trader", mode=mode, zone=NEW_YORK, blank=blank),
             quiet_collection(),
@@ -114,6 +117,7 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
         from day_trading.settings import secrets_of
         from day_trading.signals import obey_signals
         from day_trading.single_run import only_user
+        from day_trading.terminal import terminal_beside
         from day_trading.traded_day import traded_day
 
         database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
@@ -121,7 +125,7 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
             from health.watchdog import ServiceManager, under_watch
 
-            board = Board() if options.dashboard is not None else None
+            board = Board() if options.is_shown else None
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()), board)
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = clock_text(session.open - PREPARE_BEFORE_OPEN)
@@ -130,7 +134,11 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
             universe = options.strategy.watchlist_universe
             day = traded_day(trader, universe, session, history, clock, options, LOG_DIR, REPORT_DIR)
             watchers = (ServiceManager(environment.process), heartbeat)
-            with dashboard_beside(options, board, history, LOG_FILE, secrets_of(environment), trader.health.stalled):
+            secrets = secrets_of(environment)
+            with (
+                dashboard_beside(options, board, history, LOG_FILE, secrets, trader.health.stalled),
+                terminal_beside(options.shows, board, 1),
+            ):
                 runner.run(under_watch(watchers, day, trader.health.status, trader.health.stalled))
     return DONE
 
@@ -167,6 +175,7 @@ async def _simulate_sessions(
     from day_trading.dashboard_beside import dashboard_beside
     from day_trading.options import known_watchlist
     from day_trading.signals import obey_signals
+    from day_trading.terminal import terminal_beside
     from day_trading.traded_day import traded_day
     from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import build_world, choose_sessions, recorded_feed, running_gateway, synthetic_feed
@@ -201,16 +210,17 @@ async def _simulate_sessions(
         here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": ""}  # the user's are for the real one
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
         options = replace(options, prices_from=world.prices_from, desk=desk)
-        board = Board() if options.dashboard is not None else None
+        board = Board() if options.is_shown else None
         with (
             _open_history(database, "simulated", options) as history,
             dashboard_beside(options, board, history, LOG_FILE, secrets),
+            terminal_beside(options.shows, board, len(sessions)) as done,
         ):
             for session in sessions:
                 trader = IntradayTrader(options, session, calendar, world.clock, history, new_id, board)
                 obey_signals(loop, trader)
                 universe = feed.symbols(session.date)
-                await traded_day(trader, universe, session, history, world.clock, options, LOG_DIR, REPORT_DIR)
+                done(await traded_day(trader, universe, session, history, world.clock, options, LOG_DIR, REPORT_DIR))
                 if trader.was_stopped:
                     break
     return DONE
@@ -261,6 +271,7 @@ def _options(args: argparse.Namespace, environment: Environment, telling: Notifi
         dashboard.refuse_unsafe()
     from broker.trading_desk import DeskOptions  # what takes long to load comes after what may be refused
     from day_trading.options import TraderOptions
+    from day_trading.terminal import what_to_show
 
     return TraderOptions(
         allocation=args.allocation,
@@ -281,6 +292,8 @@ def _options(args: argparse.Namespace, environment: Environment, telling: Notifi
         llm=settings.llm if args.llm_replay or not simulated else None,
         llm_replay=args.llm_replay,
         tell_outage_after_s=telling.notify_after_disconnected_s,
+        json_to=args.json_to,
+        shows="nothing" if args.plain or args.json else what_to_show(args.speed, simulated, args.days or 1),
         dashboard=dashboard,
         desk=DeskOptions(
             client_id=args.client_id,

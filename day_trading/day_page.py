@@ -10,6 +10,7 @@ from typing import Any
 from day_trading.day_curve import DayCurve, day_curve
 from day_trading.group_sections import group_sections
 from market_hours import NEW_YORK, Session, utc_from_epoch
+from observability import TradingHistory
 from records.rows import TradeRow
 from reporting.bars import Bar as Row
 from reporting.bars import rows as bar_rows
@@ -58,13 +59,14 @@ def write_day_page(
     report: DayReport,
     session: Session,
     bars: Mapping[str, Sequence[Bar]],
-    rows: Sequence[TradeRow],
+    history: TradingHistory,
     report_dir: Path,
 ) -> Path | None:
     """Write the page and return its path; None, and a line in the log, when that went wrong: nothing depends on it."""
     path = page_path(report, report_dir)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        rows = history.ledger(session.date.isoformat())
         write_page(path, day_page(report, session, bars, rows))
     except Exception:
         log.exception("%s was not written; the day log has the session, the next one is not affected", path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TextIO
 
 from broker.trading_desk import DeskOptions
 from dashboard.settings import DashboardSettings
@@ -16,6 +17,8 @@ from tools import VendorSettings
 from trading.settings import RiskSettings, StrategySettings
 from trading.watchlist import Watchlist, watchlist_from_json
 from utils import Misconfigured, read_json
+
+Shows = Literal["nothing", "live_view", "progress_bar"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,13 @@ class TraderOptions:
     llm: LlmSettings | None = None  # None: no model is asked, as in a simulated session without a recording
     llm_replay: Path | None = None
     tell_outage_after_s: int = 60
+    shows: Shows = "nothing"  # in the terminal, beside what is printed
+    json_to: TextIO | None = None  # takes each session's report as one line of JSON; None: the summary is printed
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether somebody may look at the session while it runs."""
+        return self.dashboard is not None or self.shows == "live_view"
 
 
 def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:

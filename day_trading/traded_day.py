@@ -40,16 +40,16 @@ async def traded_day(
     options: TraderOptions,
     log_dir: Path,
     report_dir: Path,
-) -> None:
+) -> DayReport:
     """Trade the session, measure and tell it, and put its records away. Raises what ended it early, after all that."""
     report = await trader.run(universe)
     if not options.desk.dry_run:
         report = evaluated(report, session, trader.bars, history, clock.now())
-    rows = history.ledger(session.date.isoformat())
-    tell(report, log_dir, write_day_page(report, session, trader.bars, rows, report_dir))
+    tell(report, log_dir, write_day_page(report, session, trader.bars, history, report_dir), options.json_to)
     notify(Notice(kind=Kind.DAY_SUMMARY, words=short_summary(report), at=clock.now()))
     history.end_session(session.date.isoformat(), clock.now())
     if clock.is_real:  # simulated bars are in their file, or follow from their seed
         keep_seen_bars(trader.seen_bars, session, options.records.records_bar_store)
     if trader.fault is not None:
         raise trader.fault
+    return report

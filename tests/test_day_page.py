@@ -14,6 +14,7 @@ import pytest
 
 from day_trading.day_curve import day_curve
 from day_trading.day_page import day_page, page_path, write_day_page
+from observability import TradingHistory
 from records.rows import TradeRow
 from tests.gateway_world import MONDAY, HandMadeFeed, minute, play_day, warm_up
 from tests.simulated_runs import rows, run
@@ -144,7 +145,8 @@ def test_simulated_days_never_replace_the_page_of_a_real_one(tmp_path: Path) -> 
 def test_a_folder_that_cannot_be_written_costs_the_page_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     day = play_day(HandMadeFeed({"AAA": ENTERED}), tmp_path, world={"begins": "16:10"})
     (tmp_path / "reports").write_text("a file where a folder should be")
-    assert write_day_page(day.report, MONDAY, {}, [], tmp_path / "reports") is None
+    with TradingHistory(tmp_path / "history.db", bot="day_trader", mode="simulated") as history:
+        assert write_day_page(day.report, MONDAY, {}, history, tmp_path / "reports") is None
     assert "was not written" in caplog.text
 
 
