@@ -173,6 +173,7 @@ async def _simulate_sessions(
 
     from day_trading.board import Board
     from day_trading.dashboard_beside import dashboard_beside
+    from day_trading.day_page import write_report_index
     from day_trading.options import known_watchlist
     from day_trading.signals import obey_signals
     from day_trading.terminal import terminal_beside
@@ -223,6 +224,7 @@ async def _simulate_sessions(
                 done(await traded_day(trader, universe, session, history, world.clock, options, LOG_DIR, REPORT_DIR))
                 if trader.was_stopped:
                     break
+    write_report_index(REPORT_DIR)
     return DONE
 
 

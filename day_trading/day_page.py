@@ -15,6 +15,7 @@ from records.rows import TradeRow
 from reporting.bars import Bar as Row
 from reporting.bars import rows as bar_rows
 from reporting.figure import spaced
+from reporting.index import write_index
 from reporting.lines import Marker, Series, lines
 from reporting.page import Section, page, paragraph, table, write_page
 from trading.bars import Bar
@@ -22,6 +23,7 @@ from trading.day_report import DayReport
 from trading.day_summary import HOLDING_RULES, STRATEGY_RULES, words_of
 from trading.funnel import entries_in
 from trading.money import price_to_usd
+from utils import Misconfigured
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,15 @@ def write_day_page(
         log.exception("%s was not written; the day log has the session, the next one is not affected", path)
         return None
     return path
+
+
+def write_report_index(report_dir: Path) -> None:
+    """Bring the index of all pages up to date. What goes wrong is logged: nothing depends on it."""
+    try:
+        if report_dir.is_dir():
+            write_index(report_dir)
+    except (Misconfigured, OSError) as error:
+        log.warning("the index of the reports was not written: %s", error)
 
 
 def _result_usd(report: DayReport) -> float:

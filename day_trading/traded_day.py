@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from day_trading.close_of_day import evaluated
-from day_trading.day_page import write_day_page
+from day_trading.day_page import write_day_page, write_report_index
 from day_trading.options import TraderOptions
 from day_trading.seen_bars import keep_seen_bars
 from day_trading.telling import tell
@@ -48,7 +48,8 @@ async def traded_day(
     tell(report, log_dir, write_day_page(report, session, trader.bars, history, report_dir), options.json_to)
     notify(Notice(kind=Kind.DAY_SUMMARY, words=short_summary(report), at=clock.now()))
     history.end_session(session.date.isoformat(), clock.now())
-    if clock.is_real:  # simulated bars are in their file, or follow from their seed
+    if clock.is_real:  # simulated bars are in their file, or follow from their seed; their pages are indexed at the end
+        write_report_index(report_dir)
         keep_seen_bars(trader.seen_bars, session, options.records.records_bar_store)
     if trader.fault is not None:
         raise trader.fault

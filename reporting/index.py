@@ -22,7 +22,10 @@ NAMES = {
 
 
 def write_index(folder: Path) -> Path:
-    """Write `folder`/index.html over what pages are there now, and return it. Raises Misconfigured or OSError."""
+    """Write `folder`/index.html over what pages are there now, and return it. Raises Misconfigured or OSError.
+
+    The folder must be there.
+    """
     groups: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/**/*.html"), key=lambda path: path.name, reverse=True):
         groups.setdefault(path.relative_to(folder).parts[0], []).append(path)

@@ -21,6 +21,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 960px;
   margin: 0 auto; padding: 1.5rem 1rem 3rem; font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
+a { color: var(--c0); }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .4rem; }
 p { margin: .4rem 0; } .quiet { color: var(--quiet); }
 .notes { list-style: none; padding: 0; margin: .8rem 0; }
