@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
 
             print(throw_from_console(environment, args.kill))
             return DONE
-        run = _trade if args.simulate is None else _simulate
+        run = _preflight if args.preflight else _trade if args.simulate is None else _simulate
         mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
         telling = load_settings(NotificationSettings, environment)
         args.json_to = sys.stdout if args.json else None
@@ -89,6 +89,25 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
             return fail("day_trader.py", known, blank)
         log.critical("a fault of the program ended it", exc_info=error)  # blanked there; Python's own trace is not
         return FAULT
+
+
+def _preflight(args: argparse.Namespace, environment: Environment, telling: NotificationSettings, clock: Clock) -> int:
+    """The checklist of today's session, or of the next one when today's is over."""
+    import asyncio
+
+    with asyncio.Runner() as runner:
+        runner.get_loop()  # the client library binds to the loop that is set when it is imported
+        from day_trading.preflight import Preflight, tell_preflight
+        from market_hours import new_york_calendar, new_york_date
+
+        options = _options(args, environment, telling)
+        today = new_york_date(clock.now())
+        calendar = new_york_calendar(today)
+        session = calendar.session_on(today)
+        if session is None or clock.now() >= session.close:
+            session = calendar.next_session(today)
+        preflight = Preflight(options, session, calendar, clock, args.db or LIVE_DATABASE)
+        return FAULT if runner.run(tell_preflight(preflight.checks(), print)) else DONE
 
 
 def _trade(args: argparse.Namespace, environment: Environment, telling: NotificationSettings, clock: Clock) -> int:

@@ -171,12 +171,13 @@ def _library_as_it_comes() -> Iterator[None]:
 
     from broker import library_speed
 
-    changed = Trade.__repr__, Client.send
+    changed = Trade.__repr__, Client.send, Trade.__post_init__
     Trade.__repr__, Client.send = library_speed._describe_in_full, library_speed._send_slowly
+    Trade.__post_init__ = library_speed._make_events
     try:
         yield
     finally:
-        Trade.__repr__, Client.send = changed
+        Trade.__repr__, Client.send, Trade.__post_init__ = changed
 
 
 class Whole:

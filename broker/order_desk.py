@@ -12,6 +12,7 @@ from broker import journey
 from broker.client_library import IB, CommissionReport, Contract, Fill, RequestError, Trade
 from broker.codes import Policy, code
 from broker.market_data import MarketData
+from broker.new_orders import place_new
 from broker.one_write import one_write
 from broker.translate import (
     execution_from_ib,
@@ -83,7 +84,7 @@ class OrderDesk:
         Legs that name a parent travel with it: only the last one transmits, so that none is alive alone.
         Raises BrokerUnavailable when the socket is gone; the intents are then on record and unsent.
         """
-        contracts = [await self._contract(intent.symbol) for intent in intents]
+        contracts = {symbol: await self._contract(symbol) for symbol in dict.fromkeys(each.symbol for each in intents)}
         with journey.intent(intents):
             await self._store.commit(intents)
         if not self._ib.isConnected():
@@ -94,7 +95,7 @@ class OrderDesk:
         order_ids: dict[str, int] = {}  # intent_id -> order id, for the parents of later legs
         try:
             with one_write(self._ib):
-                for intent, contract in zip(intents, contracts, strict=True):
+                for intent in intents:
                     order_ids[intent.intent_id] = order_id = self._ib.client.getReqId()
                     order = order_to_ib(
                         intent,
@@ -104,7 +105,7 @@ class OrderDesk:
                         transmit=not linked or intent is intents[-1],
                     )
                     with journey.order(intent, intents[0], order_id, (self._ib.client.host, self._ib.client.port)):
-                        self._trades[intent.intent_id] = self._ib.placeOrder(contract, order)
+                        self._trades[intent.intent_id] = place_new(self._ib, contracts[intent.symbol], order)
         except ConnectionError as error:
             raise BrokerUnavailable(f"the connection was lost while orders were sent: {error}") from error
         finally:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from broker.client_library import BarData, Contract, Fill, Order, Trade
 from broker.codes import Policy, code
+from broker.new_orders import plain_order
 from broker.values import BrokerPosition, Quote, RestingOrder
 from market_hours import NEW_YORK
 from trading.bars import Bar
@@ -77,15 +79,16 @@ def quote_from_ib(bid: float, ask: float, last: float, halted: float, data_type:
     )
 
 
+@lru_cache(maxsize=64)
 def ib_time(second: int) -> str:
     """An instant with its zone, as order conditions take it: `20260928 15:55:00 US/Eastern`."""
     return datetime.fromtimestamp(second, NEW_YORK).strftime("%Y%m%d %H:%M:%S US/Eastern")
 
 
 def order_to_ib(intent: OrderIntent, *, order_id: int, parent_id: int, account: str, transmit: bool) -> Order:
-    """The order that carries out an intent; the intent's id travels as `orderRef`."""
-    order = Order(
-        orderId=order_id,
+    """The order that carries out an intent, in regular hours only; the intent's id travels as `orderRef`."""
+    order = plain_order(
+        order_id,
         action=intent.action.value,
         totalQuantity=intent.quantity,
         orderType=intent.order_type,
@@ -94,7 +97,6 @@ def order_to_ib(intent: OrderIntent, *, order_id: int, parent_id: int, account: 
         parentId=parent_id,
         account=account,
         transmit=transmit,
-        outsideRth=False,
     )
     if intent.limit_price:
         order.lmtPrice = price_to_usd(intent.limit_price)

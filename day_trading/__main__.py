@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from llm.settings import LlmSettings
     from market_hours import Clock, Session
     from tools import VendorSettings
-    from trading.orders import ExecutionReport, OrderIntent, OrderReport
     from trading.watchlist import Watchlist
 
 log = logging.getLogger("day_trading")
@@ -33,20 +32,6 @@ LOG_FILE = Path("logs/day_trading_analysis.log")
 CALLS = Path("llm_history.db")
 CLIENT_ID = 3
 LATEST = "latest"
-
-
-class _Nobody:
-    """Listens to nothing and writes nothing: no order is sent."""
-
-    def on_order(self, report: OrderReport) -> None: ...
-    def on_execution(self, execution: ExecutionReport) -> None: ...
-    def on_fee(self, exec_id: str, fee: int) -> None: ...
-    def on_message(self, code: int, text: str, order_ref: str) -> None: ...
-    def on_terms(self, *_: object) -> None: ...
-    def terms(self, *_: object) -> None: ...
-    async def commit(self, intents: Sequence[OrderIntent]) -> None: ...
-    def sent(self, intent_id: str, order_id: int, client_id: int) -> None: ...
-    def reported(self, report: OrderReport) -> None: ...
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -169,6 +154,7 @@ async def _made(
 ) -> Watchlist:
     """Connect where a gateway answers, analyse, write. Without a gateway the vendors must do."""
     from broker.broker import Broker
+    from day_trading.nobody import Nobody
     from day_trading.progress import no_progress, terminal_progress
     from day_trading_agents import WatchlistAnalyst
     from health.workers import WorkerPool
@@ -176,7 +162,7 @@ async def _made(
     from tools import has_keys, open_sources
     from trading.errors import BrokerUnavailable
 
-    nobody = _Nobody()
+    nobody = Nobody()
     broker = Broker(broker_settings, clock, nobody, nobody, args.client_id, live_allowed=True)  # nothing is ever sent
     connected = True
     try:

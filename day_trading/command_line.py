@@ -30,6 +30,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         for option in FOR_SIMULATIONS:
             if getattr(args, option) is not None:
                 parser.error(f"--{option.replace('_', '-')} needs --simulate")
+    elif args.preflight:
+        parser.error("--preflight and --simulate exclude each other: it asks the gateway that you would trade with")
     elif args.live:
         parser.error("--live and --simulate exclude each other")
     return args
@@ -77,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--db", type=Path, metavar="FILE", help="database; default trading_history.db or simulated_history.db")
     add("--adopt", type=_consent, action="append", metavar="SYMBOL:SHARES", help="hand external shares to the bot")
     add("--flatten-on-exit", action="store_true", help="on Ctrl-C close positions at market")
+    add("--preflight", action="store_true", help="check all that a session needs, and end; nothing is ordered")
     add("--kill", nargs="?", const="stop", choices=("stop", "flatten"), help="throw the kill switch of a running bot")
     add("--no-dashboard", action="store_true", help="do not start the web page")
     add("--json", action="store_true", help="print each session's report as one line of JSON, all else to stderr")

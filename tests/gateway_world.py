@@ -252,17 +252,20 @@ class World:
     def history(self, mode: str = "simulated") -> TradingHistory:
         return TradingHistory(self.database, bot="day_trader", mode=mode)
 
-    def trader(
+    def trader(self, history: TradingHistory, *, session: Session | None = None, **options: Any) -> IntradayTrader:
+        """A day trader for the session (the world's first one by default); `options` are those of `options`."""
+        chosen = self.options(**options)
+        return IntradayTrader(chosen, session or self.session, calendar(), self.clock, history, self.new_id)
+
+    def options(
         self,
-        history: TradingHistory,
         *,
         watchlist: Path | None = None,
         strategy: StrategySettings | None = None,
         risk: RiskSettings | None = None,
-        session: Session | None = None,
         **options: Any,
-    ) -> IntradayTrader:
-        """A day trader for the session (the world's first one by default).
+    ) -> TraderOptions:
+        """What a day trader of this world is asked to do.
 
         `options` are those of `TraderOptions` and of `DeskOptions`; `broker` is a mapping of changed broker settings.
         """
@@ -277,7 +280,7 @@ class World:
         desk |= {name: options.pop(name) for name in list(desk) if name in options}
         asked: dict[str, Any] = {"allocation": 0.25, "flatten_on_exit": False, "analyse": True}
         settings = self.settings(**options.pop("broker", {}))
-        chosen = TraderOptions(
+        return TraderOptions(
             **(asked | options),
             load_watchlist=watchlist is not None,
             watchlist_file=watchlist or self.folder / "watchlist.json",
@@ -288,7 +291,6 @@ class World:
             performance=PerformanceConfig(),
             desk=DeskOptions(**desk, broker=settings, daily_atr=strategy.atr_timeframe == "day"),
         )
-        return IntradayTrader(chosen, session or self.session, calendar(), self.clock, history, self.new_id)
 
     def broker(
         self,

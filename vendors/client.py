@@ -111,7 +111,7 @@ class VendorClient:
         self._random = random or Random(0)
         self._base = URL(options.base_url.rstrip("/"))
         self._transport = Transport(options.vendor, headers, clock)
-        self._pacer = Pacer(options.rate, clock)
+        self._pacer = Pacer(options.vendor, options.rate, clock, ledger)
         self._refused_on = clock.now().date()
         self._refused = dict(ledger.refusals(options.vendor, clock.now()))  # (endpoint, symbol or "") -> failure
         self._key_is_bad = False

@@ -1,4 +1,4 @@
-"""What was spent and what was refused on a UTC day, in a small database that programs with the same key share."""
+"""What was spent and refused on a UTC day, and the last minute's turns: a small database that programs share."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 BUSY_S = 1.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls(vendor TEXT, utc_day TEXT, spent INTEGER, PRIMARY KEY (vendor, utc_day)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS refusals(
     vendor TEXT, endpoint TEXT, symbol TEXT, utc_day TEXT, failure TEXT,
     PRIMARY KEY (vendor, endpoint, symbol)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS turns(vendor TEXT, at_us INTEGER);
+CREATE INDEX IF NOT EXISTS turns_of_vendor ON turns(vendor, at_us);
 """
+FARTHEST_TURN = timedelta(hours=1)  # one that is later was given before the machine's clock was set back
+US = timedelta(microseconds=1)
 
 
 class Priority(IntEnum):
@@ -70,6 +75,30 @@ class DayLedger:
             )
             return most > 0 and cursor.rowcount == 1
         return False
+
+    def next_turn(self, vendor: str, now: datetime, calls: int, period: timedelta) -> datetime:
+        """When a request may be sent: no window of `period` then holds more than `calls`, of all programs together."""
+        query = "SELECT at_us FROM turns WHERE vendor = ? AND at_us <= ? ORDER BY at_us DESC LIMIT 1 OFFSET ?"
+        farthest_us = (now + FARTHEST_TURN - EPOCH) // US
+        with self._telling():
+            row = self._database.execute(query, (vendor, farthest_us, calls - 1)).fetchone()
+            return max(now, EPOCH + row[0] * US + period) if row else now
+        return now
+
+    def take_turn(self, vendor: str, now: datetime, calls: int, period: timedelta) -> datetime:
+        """The same, and it is taken. A turn that is not used is lost; a disk that refuses loses the pace of others."""
+        when = now
+        with self._telling():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                when = self.next_turn(vendor, now, calls, period)
+                self._database.execute("INSERT INTO turns VALUES (?, ?)", (vendor, (when - EPOCH) // US))
+                over_us, farthest_us = (now - period - EPOCH) // US, (now + FARTHEST_TURN - EPOCH) // US
+                gone = "DELETE FROM turns WHERE vendor = ? AND (at_us < ? OR at_us > ?)"
+                self._database.execute(gone, (vendor, over_us, farthest_us))
+            finally:
+                self._database.execute("COMMIT")
+        return when
 
     def spent(self, vendor: str, now: datetime) -> int:
         """Calls of this UTC day."""

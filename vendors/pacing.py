@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from market_hours import Clock
+from vendors.ledger import DayLedger
 
 MARGIN = 1.02  # the vendor's clock sees requests after a delay that varies
 
@@ -34,25 +35,32 @@ POLYGON_PLANS = {  # the paid ones have no fixed limit; about 100 a second is as
 
 
 class Pacer:
-    """Gives each request its instant. No window of `period_s` seconds ever holds more than `calls` of them."""
+    """Gives each request its instant. No window of `period_s` seconds ever holds more than `calls` of them.
 
-    def __init__(self, rate: Rate, clock: Clock) -> None:
+    That holds for all programs with the same `ledger` together, and for this one also while the ledger's disk refuses.
+    """
+
+    def __init__(self, vendor: str, rate: Rate, clock: Clock, ledger: DayLedger) -> None:
+        self._vendor = vendor
+        self._calls = rate.calls
         self._clock = clock
+        self._ledger = ledger
         self._period = timedelta(seconds=rate.period_s * MARGIN)
-        self._given: deque[datetime] = deque(maxlen=rate.calls)  # the last instants, oldest first
+        self._given: deque[datetime] = deque(maxlen=rate.calls)  # the last instants of this program, oldest first
 
     def wait_s(self) -> float:
         """Seconds until the next instant."""
-        return max(0.0, (self._next() - self._clock.now()).total_seconds())
+        now = self._clock.now()
+        when = self._ledger.next_turn(self._vendor, self._own_next(now), self._calls, self._period)
+        return (when - now).total_seconds()
 
     async def turn(self) -> None:
         """Return when the request may be sent. A turn that is not used is lost."""
-        when = self._next()
+        when = self._ledger.take_turn(self._vendor, self._own_next(self._clock.now()), self._calls, self._period)
         self._given.append(when)
         await self._clock.sleep_until(when)
 
-    def _next(self) -> datetime:
-        now = self._clock.now()
+    def _own_next(self, now: datetime) -> datetime:
         if len(self._given) < (self._given.maxlen or 0):
             return now
         return max(now, self._given[0] + self._period)

@@ -21,7 +21,7 @@ from vendors.cache import LIFETIMES, DiskCache, Entry, Kind
 from vendors.client import Reply
 from vendors.failures import Failure, KeyRefused, PlanRefused, QuotaSpent, SymbolRefused, VendorError, VendorUnavailable
 from vendors.ledger import DayLedger, Priority
-from vendors.pacing import Rate
+from vendors.pacing import MARGIN, Pacer, Rate
 
 EXPECTED = {
     Fault.BAD_KEY: Failure.AUTH,
@@ -323,6 +323,45 @@ def test_no_window_of_a_simulated_hour_holds_more_requests_than_the_plan_allows(
     most = max(sum(start <= other < start + rate.period_s for other in at) for start in at)
     assert most <= rate.calls
     assert len(at) >= min(per_hour * 0.9, 1_900)  # and the plan is used
+
+
+def test_two_programs_with_one_key_keep_the_plans_pace_together(tmp_path: Path) -> None:
+    rate, clock, period = Rate(10, 60.0), StillClock(), timedelta(seconds=60 * MARGIN)
+    ledgers = [DayLedger(tmp_path / "calls.db") for _ in range(2)]
+    pacers = [Pacer("FMP", rate, clock, ledger) for ledger in ledgers]
+    given: list[datetime] = []
+
+    async def turn(pacer: Pacer) -> None:
+        wait_s = pacer.wait_s()
+        await pacer.turn()
+        given.append(clock.now())
+        assert wait_s == pytest.approx(0.0)  # the clock sleeps until the turn has come
+
+    async def run() -> None:
+        for number in range(45):
+            pacer = pacers[number % 3 % 2]
+            clock.advance(timedelta(seconds=pacer.wait_s()))
+            await turn(pacer)
+
+    begun = clock.now()
+    asyncio.run(run())
+    assert max(sum(start <= other < start + timedelta(seconds=60) for other in given) for start in given) == 10
+    assert given[-1] - begun == pytest.approx(4 * period, abs=timedelta(milliseconds=1))  # and nothing is wasted
+    clock.advance(-timedelta(days=1))  # a clock that is set back does not stop anybody for a day
+    assert Pacer("FMP", rate, clock, ledgers[0]).wait_s() == 0.0
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_a_program_keeps_its_own_pace_while_the_shared_count_cannot_be_written(tmp_path: Path) -> None:
+    clock, ledger = StillClock(), DayLedger(tmp_path / "calls.db")
+    pacer = Pacer("FMP", Rate(3, 60.0), clock, ledger)
+    ledger._database.execute("DROP TABLE turns")
+    for _ in range(3):
+        assert pacer.wait_s() == 0.0
+        asyncio.run(pacer.turn())
+    assert pacer.wait_s() == pytest.approx(60 * MARGIN)
+    ledger.close()
 
 
 # Cache
