@@ -23,7 +23,7 @@ class DashboardSettings(BaseModel):
     dashboard_host: str = Field("127.0.0.1", description="address of the web page", min_length=1)
     dashboard_token: SecretStr | None = Field(
         None,
-        description="what must be known to command; unset: one is made and kept in a file",
+        description="what must be known to command; unset: one is made and kept in a file of yours",
         min_length=SHORTEST_TOKEN,
     )
     dashboard_names: tuple[str, ...] = Field(

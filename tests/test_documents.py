@@ -27,6 +27,7 @@ import day_trader
 import main
 import performance_config
 from commands import DONE, FAULT, STOPPED_BY_RULE, WRONG_USAGE
+from dashboard import __main__ as dashboard
 from day_trading import __main__ as analysis
 from day_trading.command_line import build_parser
 from day_trading.settings import SETTINGS_CLASSES
@@ -58,6 +59,7 @@ FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
 REPORTING = "-m reporting"
+DASHBOARD = "-m dashboard"
 ENTRIES = {  # what follows `python` -> its command line
     "day_trader.py": build_parser(),
     "main.py": main.build_parser(),
@@ -67,6 +69,7 @@ ENTRIES = {  # what follows `python` -> its command line
     RESEARCH: research.build_parser(),
     LLM: llm.build_parser(),
     REPORTING: reporting.build_parser(),
+    DASHBOARD: dashboard.build_parser(),
 }
 ENTRIES["day_trading_agents.py"] = analysis.build_parser()
 WRITTEN_BY_THE_PROGRAM = {
@@ -142,7 +145,8 @@ def allowed_text(info: FieldInfo) -> str:
         return "a time, HH:MM"
     told = [words[kind].format(number_text(bounds[kind])) for kind in words if kind in bounds]
     if not told:
-        return "not empty" if bounds.get("min_length") else "any text"
+        shortest = bounds.get("min_length", 0)
+        return f"at least {shortest} characters" if shortest > 1 else "not empty" if shortest else "any text"
     return ", ".join(told)
 
 
