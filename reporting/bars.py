@@ -35,7 +35,7 @@ def columns(bars: Sequence[Bar], unit: str) -> str:
 def rows(bars: Sequence[Bar], unit: str, digits: int = 2, *, signed: bool = True) -> str:
     """One line of text for each bar: name, bar, value. All share one scale with zero at the same place.
 
-    Not `signed`: counts, neither gain nor loss.
+    Without `signed` a value is an amount, neither gain nor loss.
     """
     low, high = min(0.0, *(bar.value for bar in bars), 0.0), max(0.0, *(bar.value for bar in bars), 0.0)
     extent = (high - low) or 1.0
@@ -44,13 +44,12 @@ def rows(bars: Sequence[Bar], unit: str, digits: int = 2, *, signed: bool = True
     for bar in bars:
         x, width = min(zero, zero + bar.value / extent * SPAN), max(abs(bar.value) / extent * SPAN, 1.0)
         title = f"<title>{escape(_told(bar, unit))}</title>"
-        kind = tone(bar.value) if signed else "plain"
-        place = f'x="{x:.1f}" y="0" width="{width:.1f}" height="{SPAN:.0f}"'
-        rect = f'<rect class="{kind}" {place}>{title}</rect>'
-        svg = f'<svg viewBox="0 0 {SPAN:.0f} {SPAN:.0f}" preserveAspectRatio="none" role="img">{rect}</svg>'
-        lines.append(
-            f"<span>{escape(bar.name)}</span>{svg}<span>{bar.value:{'+' * signed},.{digits}f} {escape(unit)}</span>"
+        rect = (
+            f'<rect class="{tone(bar.value)}" x="{x:.1f}" y="0" width="{width:.1f}" height="{SPAN:.0f}">{title}</rect>'
         )
+        svg = f'<svg viewBox="0 0 {SPAN:.0f} {SPAN:.0f}" preserveAspectRatio="none" role="img">{rect}</svg>'
+        value = f"{bar.value:{'+' if signed else ''},.{digits}f} {unit}"
+        lines.append(f"<span>{escape(bar.name)}</span>{svg}<span>{escape(value)}</span>")
     return f'<figure class="rows">{"".join(lines)}</figure>'
 
 

@@ -76,6 +76,7 @@ WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
     "backups/",
+    "reports/daily/",
     "vendor_cache/",
     "logs/day_trader.log",
     "research.db",
