@@ -136,6 +136,7 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
         from day_trading.settings import secrets_of
         from day_trading.signals import obey_signals
         from day_trading.single_run import only_user
+        from day_trading.telegram import telegram_beside
         from day_trading.terminal import terminal_beside
         from day_trading.traded_day import traded_day
 
@@ -156,6 +157,7 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
             secrets = secrets_of(environment)
             with (
                 dashboard_beside(options, board, history, LOG_FILE, secrets, trader.health.stalled),
+                telegram_beside(options.telegram, board, history),
                 terminal_beside(options.shows, board, 1),
             ):
                 runner.run(under_watch(watchers, day, trader.health.status, trader.health.stalled))
@@ -195,6 +197,7 @@ async def _simulate_sessions(
     from day_trading.day_page import write_report_index
     from day_trading.options import known_watchlist
     from day_trading.signals import obey_signals
+    from day_trading.telegram import telegram_beside
     from day_trading.terminal import terminal_beside
     from day_trading.traded_day import traded_day
     from day_trading_agents import IntradayTrader
@@ -234,6 +237,7 @@ async def _simulate_sessions(
         with (
             _open_history(database, "simulated", options) as history,
             dashboard_beside(options, board, history, LOG_FILE, secrets),
+            telegram_beside(options.telegram, board, history),
             terminal_beside(options.shows, board, len(sessions)) as done,
         ):
             for session in sessions:
@@ -316,6 +320,7 @@ def _options(args: argparse.Namespace, environment: Environment, telling: Notifi
         json_to=args.json_to,
         shows="nothing" if args.plain or args.json else what_to_show(args.speed, simulated, args.days or 1),
         dashboard=dashboard,
+        telegram=settings.telegram if settings.telegram.is_on and (not simulated or args.speed is not None) else None,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

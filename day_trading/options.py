@@ -9,6 +9,7 @@ from typing import Literal, TextIO
 
 from broker.trading_desk import DeskOptions
 from dashboard.settings import DashboardSettings
+from day_trading.telegram_settings import TelegramSettings
 from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
 from performance_config import PerformanceConfig
@@ -42,13 +43,14 @@ class TraderOptions:
     llm: LlmSettings | None = None  # None: no model is asked, as in a simulated session without a recording
     llm_replay: Path | None = None
     tell_outage_after_s: int = 60
+    telegram: TelegramSettings | None = None  # None: no bot
     shows: Shows = "nothing"  # in the terminal, beside what is printed
     json_to: TextIO | None = None  # takes each session's report as one line of JSON; None: the summary is printed
 
     @property
     def is_shown(self) -> bool:
         """Whether somebody may look at the session while it runs."""
-        return self.dashboard is not None or self.shows == "live_view"
+        return self.dashboard is not None or self.telegram is not None or self.shows == "live_view"
 
 
 def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:

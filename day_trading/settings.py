@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from broker.settings import BrokerSettings
 from dashboard.settings import DashboardSettings
 from day_trading.kill_switch import KillSwitch
+from day_trading.telegram_settings import TelegramSettings
 from llm.settings import LlmSettings
 from notifications.settings import NotificationSettings, url_secrets
 from performance_config import PerformanceSettings
@@ -32,6 +33,7 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     TelemetrySettings,
     RecordsSettings,
     NotificationSettings,
+    TelegramSettings,
     DashboardSettings,
 )
 
@@ -54,6 +56,7 @@ class DayTraderConfiguration:
     llm: LlmSettings
     vendors: VendorSettings
     dashboard: DashboardSettings
+    telegram: TelegramSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -68,6 +71,7 @@ class DayTraderConfiguration:
             llm=load_settings(LlmSettings, environment),
             vendors=load_settings(VendorSettings, environment),
             dashboard=load_settings(DashboardSettings, environment),
+            telegram=load_settings(TelegramSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:
