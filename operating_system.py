@@ -1,9 +1,13 @@
-"""What operating systems do differently: locks on files that die with their process, and where a user's state lives."""
+"""What operating systems do differently: locks on files, signals, space on a disk, where a user's state lives."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,7 +38,7 @@ class FileLock:
         """
         for _ in range(TRIES):
             file = self.path.open("a+b")
-            if not _lock(file):
+            if not lock(file):
                 file.close()
                 return False
             if self._is_at_its_place(file):
@@ -74,8 +78,28 @@ def state_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".local" / "state"
 
 
-def _lock(file: BinaryIO) -> bool:
-    """Lock an open file for this process, without waiting."""
+def obey_signals(loop: asyncio.AbstractEventLoop, actions: Mapping[str, Callable[[], object]]) -> None:
+    """Do this on these signals, on the loop. Those that the system does not have are left out."""
+    for name, act in actions.items():
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, act)
+        except NotImplementedError:  # Windows has no signal handlers in the loop
+            signal.signal(number, lambda *_, act=act: loop.call_soon_threadsafe(act))
+
+
+def reserve(file: FileIO, size: int) -> bool:
+    """Give a file `size` bytes of the disk now; False where the system cannot. Raises OSError when there is no room."""
+    if not hasattr(os, "posix_fallocate"):
+        return False
+    os.posix_fallocate(file.fileno(), 0, size)
+    return True
+
+
+def lock(file: BinaryIO | FileIO) -> bool:
+    """Lock an open file for this process, without waiting; the system lets go of it when the process ends."""
     try:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

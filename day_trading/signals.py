@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
 from typing import Protocol
+
+import operating_system
 
 
 class Trader(Protocol):
@@ -27,11 +28,4 @@ def obey_signals(loop: asyncio.AbstractEventLoop, trader: Trader) -> None:
         "SIGUSR1": lambda: trader.kill("SIGUSR1"),
         "SIGUSR2": lambda: trader.kill("SIGUSR2", flatten=True),
     }
-    for name, act in actions.items():
-        number = getattr(signal, name, None)
-        if number is None:
-            continue
-        try:
-            loop.add_signal_handler(number, act)
-        except NotImplementedError:  # Windows has no signal handlers in the loop
-            signal.signal(number, lambda *_, act=act: loop.call_soon_threadsafe(act))
+    operating_system.obey_signals(loop, actions)

@@ -174,18 +174,13 @@ def _options(args: argparse.Namespace) -> StandaloneOptions:
 
 def _run(options: StandaloneOptions) -> int:
     import asyncio
-    import signal
 
     from ib_simulator.standalone import serve
+    from operating_system import obey_signals
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                loop.add_signal_handler(number, stop.set)
-            except NotImplementedError:  # Windows has no signal handlers in the loop
-                signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+        obey_signals(asyncio.get_running_loop(), dict.fromkeys(("SIGINT", "SIGTERM"), stop.set))
         await serve(options, stop, lambda line: print(line, flush=True))
 
     asyncio.run(until_stopped())

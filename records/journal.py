@@ -18,12 +18,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+from operating_system import lock, reserve
 from records.statements import Statement
-
-try:
-    import fcntl
-except ImportError:  # Windows, where a file that is open cannot be removed by another program
-    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -125,16 +121,14 @@ class FallbackJournal:
             self.path.unlink(missing_ok=True)
 
     def _lock(self) -> None:
-        if fcntl is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lock(self._file):
+            raise BlockingIOError(f"{self.path}: another program has it")
         if not self.path.exists() or not os.path.samestat(self.path.stat(), os.fstat(self._file.fileno())):
             raise BlockingIOError(f"{self.path}: was removed by another program meanwhile")
 
     def _reserve(self, size: int) -> None:
         try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._file.fileno(), 0, size)
-            else:
+            if not reserve(self._file, size):
                 _write(self._file, END * (size - self._end), self._end)
         except OSError as error:
             log.warning("%s: %d MB could not be reserved for a full disk: %s", self.path, size // MIB, error.strerror)

@@ -207,6 +207,21 @@ def _clock_fault(attribute: str, owner: str) -> str:
     return "" if allowed else f"reads the wall clock: {owner or '...'}.{attribute}"
 
 
+POSIX_ONLY = frozenset({"fcntl", "resource", "pwd", "grp", "termios", "pty"})  # modules that Windows does not have
+POSIX_NAMES = frozenset({"fork", "posix_fallocate", "add_signal_handler", "getuid", "setsid", "SIGKILL", "SIGUSR1"})
+
+
+def strays_of_an_operating_system(source: Source) -> list[str]:
+    """What only some systems have, outside the one module that knows what the others do instead."""
+    if source.room == "operating_system":
+        return []
+    faults = [(each.line, each.module) for each in imports_of(source) if each.top in POSIX_ONLY]
+    for node in ast.walk(ast.parse(source.text)):
+        if isinstance(node, ast.Attribute) and node.attr in POSIX_NAMES:
+            faults.append((node.lineno, node.attr))
+    return [f"{source.path}:{line}: {name} is not on every system: see operating_system" for line, name in faults]
+
+
 def product_sources(root: Path = ROOT) -> Iterable[Source]:
     """Every Python file below the root that is neither hidden nor in a folder of OUTSIDE."""
     for path in sorted(root.rglob("*.py")):
@@ -216,7 +231,14 @@ def product_sources(root: Path = ROOT) -> Iterable[Source]:
         yield Source(relative.as_posix(), path.read_text(encoding="utf-8"))
 
 
-CHECKERS: list[Checker] = [unknown_rooms, imports_upward, simulator_imports, library_imports, wall_clock_reads]
+CHECKERS: list[Checker] = [
+    unknown_rooms,
+    imports_upward,
+    simulator_imports,
+    library_imports,
+    wall_clock_reads,
+    strays_of_an_operating_system,
+]
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
@@ -290,6 +312,9 @@ def test_walk_sees_the_product_and_not_the_tests() -> None:
             "",
         ),
         (wall_clock_reads, "market_hours.py", "x = datetime.now(UTC)", ""),
+        (strays_of_an_operating_system, "records/a.py", "def f():\n    import fcntl", "fcntl is not on every"),
+        (strays_of_an_operating_system, "broker/a.py", "loop.add_signal_handler(2, f)", "add_signal_handler"),
+        (strays_of_an_operating_system, "operating_system.py", "import fcntl", ""),
     ],
 )
 def test_checker_finds_the_fault_and_only_that(checker: Checker, path: str, text: str, words: str) -> None:

@@ -1,0 +1,77 @@
+"""What is copied to other machines is in order: units, tasks, settings, the image's description."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import main
+from day_trading.command_line import build_parser
+from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
+from utils import read_environment, unknown_variables
+
+DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+PARSERS = {"day_trader.py": build_parser, "main.py": main.build_parser}
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """File and command line of everything in deploy/ that starts a program."""
+    found = [
+        (unit.name, line.partition("=")[2].partition("python ")[2])
+        for unit in sorted(DEPLOY.glob("*.service"))
+        for line in unit.read_text().splitlines()
+        if line.startswith("ExecStart=")
+    ]
+    for file in sorted(DEPLOY.glob("*.task.xml")):
+        task = ElementTree.parse(file)
+        assert task.findtext(f".//{TASK}Command", "").endswith("python.exe")
+        found.append((file.name, task.findtext(f".//{TASK}Arguments", "")))
+    return found
+
+
+@pytest.mark.parametrize(("file", "line"), command_lines())
+def test_commands_are_understood(file: str, line: str) -> None:
+    program, *arguments = line.split()
+    PARSERS[program]().parse_args(arguments)
+
+
+def test_settings_for_a_beginning_on_paper_are_valid(tmp_path: Path) -> None:
+    environment = read_environment(DEPLOY / "paper.env", process={})
+    assert environment["IB_PORT"] == "4002"
+    assert list(unknown_variables(environment, SETTINGS_CLASSES)) == []
+    DayTraderConfiguration.load(environment).refuse_contradictions(0.25, {})
+
+
+def test_files_that_the_image_copies_are_there() -> None:
+    text = (DEPLOY / "Containerfile").read_text()
+    copied = [word for line in text.splitlines() if line.startswith("COPY") for word in line.split()[1:-1]]
+    assert "requirements.txt" in copied
+    assert [name for name in copied if not (DEPLOY.parent / name).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "unit", sorted(path.name for kind in ("service", "timer") for path in DEPLOY.glob(f"*.{kind}"))
+)
+def test_systemd_accepts_the_unit(unit: str, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze here")
+    for file in DEPLOY.glob("*.service"):  # the paths of another machine, as they would be there
+        text = file.read_text().replace("/opt/ibkr-traders/.venv/bin/python", "/bin/true").replace("User=trader", "")
+        (tmp_path / file.name).write_text(text)
+    for file in DEPLOY.glob("*.timer"):
+        (tmp_path / file.name).write_text(file.read_text())
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+    )
+    assert [line for line in done.stderr.splitlines() if unit in line] == []
+    assert done.returncode == 0, done.stderr
