@@ -236,7 +236,7 @@ async def _simulate_sessions(
         board = Board() if options.is_shown else None
         with (
             _open_history(database, "simulated", options) as history,
-            dashboard_beside(options, board, history, LOG_FILE, secrets),
+            dashboard_beside(options, board, history, LOG_FILE, secrets, bars=str(args.market_data or "")),
             telegram_beside(options.telegram, board, history),
             terminal_beside(options.shows, board, len(sessions)) as done,
         ):

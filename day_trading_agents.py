@@ -59,6 +59,7 @@ from vendors.sources import Sources
 log = logging.getLogger(__name__)
 
 PREPARE_BEFORE_OPEN = timedelta(minutes=30)
+KILLED = "the kill switch stopped trading"
 TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
 
 
@@ -205,6 +206,7 @@ class IntradayTrader:
     async def _run(self, universe: Sequence[str]) -> DayReport:
         await self._window.wait_until(self._session.open - PREPARE_BEFORE_OPEN, self._wait_until)
         if self._stop.is_set():
+            self.fault = HaltTrading(KILLED) if self.killed else None
             return self._report()
         try:
             with self._workers:
@@ -246,7 +248,7 @@ class IntradayTrader:
             await leave(self._desk, self._book, self._session, self._clock, flattens, lambda: self._hurried)
         await self._desk.settle()
         if self.killed:
-            raise HaltTrading("the kill switch stopped trading")
+            raise HaltTrading(KILLED)
 
     # Before the open
 

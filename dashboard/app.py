@@ -24,6 +24,7 @@ from dashboard.reading import Readers, TooSlow
 from dashboard.static_files import START, StaticFile, static_files
 from dashboard.stream import Stream
 from dashboard.wishes import COMMAND_BODY, CONFIRMATION_BODY, Body, body_of
+from records.browsing import Unanswerable
 from records.faults import RecordsFailed
 
 log = logging.getLogger(__name__)
@@ -200,7 +201,7 @@ class Dashboard:
                 content = await self._readers.run(
                     lambda browsing: to_json(question.answer(Asked(browsing, self._program, values)))
                 )
-            except BadQuestion as error:
+            except (BadQuestion, Unanswerable) as error:
                 raise Refusal(400, str(error)) from error
             except TooSlow:
                 raise Refusal(503, "this takes too long: ask for fewer sessions") from None

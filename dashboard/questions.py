@@ -24,7 +24,7 @@ from dashboard.answers import (
 )
 from dashboard.program import Program
 from market_hours import NEW_YORK
-from records.browsing import Browsing, Day, Denials, Page, TooMany, TripFilter
+from records.browsing import Browsing, Day, Denials, Page, TripFilter
 from records.rows import DecisionRow, HealthRow, IntentRow, PositionRow, RoundTripRow, TradeRow
 from records.tables import utc_text
 from trading.watchlist import SYMBOL
@@ -34,7 +34,7 @@ MOST_CHANGES = 500
 
 Kind = Literal["session", "date", "symbol", "word", "count", "cursor", "one_of"]
 WORD = re.compile(r"[a-z0-9_]{1,40}")
-CURSOR = re.compile(r"[0-9T:.+~-]{1,60}")
+CURSOR = re.compile(r"[0-9T:.~-]{1,60}")
 
 
 class BadQuestion(ValueError):
@@ -162,12 +162,9 @@ def _round_trips(asked: Asked) -> Page[RoundTripRow]:
     values, wanted = asked.values, trip_filter(asked.values)
     ascending = values["order"] == "asc"
     if values["sort"] == "pnl_usd":
-        try:
-            return asked.browsing.round_trips_by_result(
-                wanted, ascending=ascending, limit=values["limit"], after=values["after"]
-            )
-        except TooMany as error:
-            raise BadQuestion(str(error)) from error
+        return asked.browsing.round_trips_by_result(
+            wanted, ascending=ascending, limit=values["limit"], after=values["after"]
+        )
     if ascending:
         raise BadQuestion("order=asc belongs to sort=pnl_usd; by time the newest comes first")
     return asked.browsing.round_trips(wanted, limit=values["limit"], after=values["after"])

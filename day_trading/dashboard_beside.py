@@ -11,17 +11,21 @@ from pathlib import Path
 
 from dashboard.token_file import Token, token_of
 from day_trading.board import Board
-from day_trading.operator_control import OperatorControl
+from day_trading.operator_control import OperatorControl, Perform
 from day_trading.options import TraderOptions
+from day_trading.parameter_commands import Parameters, parameter_commands
+from day_trading.research_runs import ResearchRuns
 from day_trading.seen_bars import seen_bars
 from market_hours import LiveClock
 from observability import TradingHistory
 from operating_system import state_folder
 from telemetry.run import exposition
+from trading.commands import CommandKind
 from utils import Redaction
 
 log = logging.getLogger(__name__)
 
+RESEARCH_FOLDER = Path("reports/research")
 TOKEN_FILE = Path("ibkr-autonomous-traders") / "dashboard_token"
 
 
@@ -33,9 +37,13 @@ def dashboard_beside(
     log_file: Path,
     secrets: Sequence[str],
     unwell: Callable[[], str] = str,
+    *,
+    parameters: Parameters | None = None,
+    bars: str = "",
 ) -> Iterator[None]:
     """Serve the run while the block lasts, where the options want it. What goes wrong is warned of: trading goes on.
 
+    With `parameters` they can be frozen and rolled back; `bars` are those of research, the bar store when empty.
     Raises Misconfigured for settings that would be unsafe.
     """
     settings = options.dashboard
@@ -46,7 +54,10 @@ def dashboard_beside(
     from dashboard.server import DashboardThread
 
     now = LiveClock().now
-    control = OperatorControl(board, history, now)
+    beside: dict[CommandKind, Perform] = dict(parameter_commands(parameters, now)) if parameters is not None else {}
+    if source := bars or options.records.records_bar_store:
+        beside[CommandKind.RESEARCH] = ResearchRuns(source, RESEARCH_FOLDER, now)
+    control = OperatorControl(board, history, now, beside)
     program = Program(
         database=history.path,
         bot=history.bot,

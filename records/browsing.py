@@ -6,7 +6,6 @@ does, and rows that are added meanwhile shift nothing.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -49,6 +48,7 @@ from records.tables import Table
 MOST_SORTED = 20_000  # round trips that are looked at to sort them by result
 BATCH = 200  # round trips that are looked at at once while wins or losses are picked
 MOST_BATCHES = 25
+UTC_SUFFIX = "+00:00"
 
 RowT = TypeVar("RowT")
 Key = tuple[str, int]  # an instant and a row's number: the order of a page
@@ -104,12 +104,12 @@ class TripFilter(NamedTuple):
     result: Literal["", "win", "loss"] = ""
 
 
-class TooMany(ValueError):
-    """A question that would have to look at more rows than it may."""
+class Unanswerable(ValueError):
+    """A question with a cursor that is none, or that would have to look at more rows than it may; in words."""
 
 
 class Browsing:
-    """Pages of what `bot` did in `mode`. For one thread; raises sqlite3.Error as it comes, ValueError for a cursor."""
+    """Pages of what `bot` did in `mode`. For one thread; raises sqlite3.Error as it comes."""
 
     def __init__(self, connection: sqlite3.Connection, *, bot: str, mode: str) -> None:
         self._connection = connection
@@ -221,10 +221,10 @@ class Browsing:
     def round_trips_by_result(
         self, wanted: TripFilter, *, ascending: bool, limit: int, after: str = ""
     ) -> Page[RoundTripRow]:
-        """The best first, or the worst. Raises TooMany beyond MOST_SORTED round trips."""
+        """The best first, or the worst. Raises Unanswerable beyond MOST_SORTED round trips."""
         closings = self._closings(wanted, MOST_SORTED + 1)
         if len(closings) > MOST_SORTED:
-            raise TooMany(f"more than {MOST_SORTED:,} round trips: ask for fewer sessions to sort them by result")
+            raise Unanswerable(f"more than {MOST_SORTED:,} round trips: ask for fewer sessions to sort them by result")
         found = [row for row, _ in self._trips(closings) if _has_result(row, wanted.result)]
         known = [row for row in found if row.pnl_usd is not None]
         known.sort(key=lambda row: row.pnl_usd or 0.0, reverse=not ascending)
@@ -320,11 +320,6 @@ class Browsing:
         """What operators asked for, newest first."""
         return CONTROL_ACTIONS.rows(self._latest("control_actions", "rowid", limit))
 
-    def run_configuration(self, key: str) -> Mapping[str, Any]:
-        """A value of `meta`; empty when there is none."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
-        return dict(json.loads(row[0])) if row else {}
-
     def _latest(self, table: str, number: str, limit: int) -> list[sqlite3.Row]:
         return self._ask(f"SELECT * FROM {table} WHERE bot = ? AND mode = ? ORDER BY {number} DESC LIMIT ?", limit)
 
@@ -367,22 +362,22 @@ def _has_result(row: RoundTripRow, result: str) -> bool:
 
 
 def _cursor(key: Key) -> str:
-    return f"{key[0]}~{key[1]}"
+    return f"{key[0].removesuffix(UTC_SUFFIX)}~{key[1]}"  # a plus would have to be written %2B in an address
 
 
 def _behind(after: str, number: str) -> tuple[str, list[Any]]:
-    """The condition that a row comes behind a cursor. Raises ValueError for what is none."""
+    """The condition that a row comes behind a cursor. Raises Unanswerable for what is none."""
     if not after:
         return "", []
     timestamp, _, digits = after.partition("~")
     if not digits.isdecimal() or len(digits) > 18 or len(timestamp) > 32:
-        raise ValueError(f"{after[:40]!r} is not a cursor of such a page")
-    return f" AND (timestamp, {number}) < (?, ?)", [timestamp, int(digits)]
+        raise Unanswerable(f"{after[:40]!r} is not a cursor of such a page")
+    return f" AND (timestamp, {number}) < (?, ?)", [timestamp + UTC_SUFFIX, int(digits)]
 
 
 def _offset(after: str) -> int:
     if after and not (after.isdecimal() and len(after) < 9):
-        raise ValueError(f"{after[:40]!r} is not a cursor of such a page")
+        raise Unanswerable(f"{after[:40]!r} is not a cursor of such a page")
     return int(after or 0)
 
 

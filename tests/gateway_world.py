@@ -254,12 +254,7 @@ class World:
         return TradingHistory(self.database, bot="day_trader", mode=mode)
 
     def trader(
-        self,
-        history: TradingHistory,
-        *,
-        session: Session | None = None,
-        board: Board | None = None,
-        **options: Any,
+        self, history: TradingHistory, *, session: Session | None = None, board: Board | None = None, **options: Any
     ) -> IntradayTrader:
         """A day trader for the session (the world's first one by default); `options` are those of `options`."""
         chosen = self.options(**options)

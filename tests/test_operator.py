@@ -6,6 +6,7 @@ The days are those of `test_simulated_day`: 249 shares bought at 9:50:40 for 100
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -17,6 +18,9 @@ import pytest
 
 from day_trading.board import MOST_WAITING, Board
 from day_trading.operator_control import OperatorControl
+from day_trading.parameter_commands import parameter_commands
+from day_trading.research_runs import ResearchRuns
+from records.rows import ParameterChangeRow
 from tests.gateway_world import (
     HandMadeFeed,
     Played,
@@ -198,6 +202,22 @@ def test_the_kill_switch_ends_the_run_as_a_safety_rule(tmp_path: Path, kind: Com
     assert "kill switch: Anna, no more entries" in watched.day.report.warnings
 
 
+def test_the_kill_switch_before_the_program_connects_is_a_safety_rule_as_well(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[TradingError | None, int]:
+        board = Board()
+        with world.history() as history:
+            trader = world.trader(history, board=board)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(run_until(world, trader, ["AAA"]))
+                await world.until("08:30")
+                board.submit(command(KILL_FLATTEN))
+        return trader.fault, len(world.gateway.clients)
+
+    fault, clients = in_world(main, FEED, tmp_path, begins="08:00")
+    assert isinstance(fault, HaltTrading)
+    assert clients == 0
+
+
 def test_never_traded_shares_are_left_alone_by_every_command(tmp_path: Path) -> None:
     async def main(world: World) -> tuple[Outcome, dict[str, float]]:
         board = Board()
@@ -353,3 +373,62 @@ def test_each_minute_of_the_account_is_on_record(tmp_path: Path) -> None:
     assert last["positions"] == 1
     assert last["equity"] == pytest.approx(100_000.0 + last["pnl"])
     assert last["pnl"] == pytest.approx(last["unrealised"])
+
+
+# Beside the trading loop
+
+
+class Changes:
+    """Parameters of which one change can be taken back."""
+
+    def __init__(self) -> None:
+        self.frozen = ""
+        self.changes = 1
+
+    def freeze(self, why: str) -> None:
+        self.frozen = why
+
+    def roll_back(self, session_date: str, now: datetime) -> list[ParameterChangeRow]:
+        if not self.changes:
+            return []
+        self.changes -= 1
+        return [
+            ParameterChangeRow(
+                timestamp=now,
+                session_date=session_date,
+                parameter="rsi_cap",
+                old_value=58.0,
+                new_value=60.0,
+                source="rollback",
+                reason="by hand",
+                applied=True,
+            )
+        ]
+
+
+def test_parameters_are_frozen_and_rolled_back_until_there_is_nothing_to_take_back() -> None:
+    changes = Changes()
+    commands = parameter_commands(changes, lambda: WALL_TIME)
+    freeze, unfreeze, roll_back = commands.values()
+    assert not unfreeze(command(CommandKind.UNFREEZE)).done
+    assert freeze(command(CommandKind.FREEZE)).done
+    assert changes.frozen == "frozen by Anna"
+    assert unfreeze(command(CommandKind.UNFREEZE)).done
+    assert changes.frozen == ""
+    assert roll_back(command(CommandKind.ROLLBACK)).words == "from the next session on: rsi_cap 58.0 -> 60.0"
+    assert not roll_back(command(CommandKind.ROLLBACK)).done
+
+
+def test_research_runs_one_at_a_time_in_a_process_of_its_own(tmp_path: Path) -> None:
+    runs = ResearchRuns(str(tmp_path / "no bars"), tmp_path / "research", lambda: WALL_TIME)
+    wish = dataclasses.replace(command(CommandKind.RESEARCH), detail="rm -rf /")
+    assert runs(wish).words == "there is no 'rm -rf /' to run: backtest or sweep"
+    first = runs(command(CommandKind.RESEARCH))
+    assert first.done, first.words
+    assert runs(command(CommandKind.RESEARCH)).words.startswith("one runs already")
+    assert runs._running is not None
+    assert runs._running.wait(60) == 2  # there are no bars: research itself says so
+    output = (tmp_path / "research" / "backtest_20260928T200000Z.txt").read_text(encoding="utf-8")
+    assert "no bars" in output
+    assert runs(command(CommandKind.RESEARCH)).done
+    runs._running.wait(60)
