@@ -32,7 +32,7 @@ class Alarms:
             if not self._longest_s:
                 owned = len(self._desk.keeper.book.positions)
                 words = f"no order can be sent for {down_s:.0f} s, the connection is {self._desk.supervisor.state}"
-                words += f"; {owned} positions are open, their exits rest at the broker" * bool(owned)
+                words += f"; open positions: {owned}, their exits rest at the broker" * bool(owned)
                 tell(Kind.CONNECTION, words, now_s)
             self._longest_s = down_s
         elif self._longest_s and not down_s:

@@ -71,7 +71,8 @@ class Courier:
     def join(self, limit_s: float) -> None:
         """Wait for the end for `limit_s` seconds of wall time at most; then what hangs is given up."""
         self._thread.join(limit_s)
-        left = self._arrivals.qsize() + len(self._waiting)
+        left = self._arrivals.qsize() - (not self._closing)  # the word to close may still be among them
+        left += len(self._waiting) + sum(self._throttle.untold.values())
         if self._thread.is_alive() or left or self.lost:
             words = "notifications to %s: %d notices delivered, %d lost or given up"
             log.warning(words, self._service.name, self.delivered, self.lost + left)

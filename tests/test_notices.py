@@ -6,9 +6,12 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from day_trading.alarms import Alarms
+from health.findings import Finding, Measure, Severity
 from ib_simulator.fault_kinds import Reject, Restart
 from notifications.notices import Kind, Notice, listen
 from tests.gateway_world import HandMadeFeed, World, in_world, minute, play_day, run_until, warm_up
@@ -93,7 +96,7 @@ def test_an_outage_is_told_when_it_lasts_and_when_it_is_over(
     (_, began, what), (_, over, back) = outage
     assert began == "15:01:00"
     assert what.startswith("no order can be sent for 60 s, the connection is ")
-    assert what.endswith("; 1 positions are open, their exits rest at the broker")
+    assert what.endswith("; open positions: 1, their exits rest at the broker")
     assert "15:03:20" <= over <= "15:03:30"
     assert back.startswith("the connection is back after more than ")
 
@@ -113,6 +116,21 @@ def test_shares_that_are_missing_at_the_broker_are_told_as_what_must_never_be(
     in_world(main, HandMadeFeed({"AAA": ENTERED}), tmp_path)
     (found,) = [each for each in heard if each.kind is Kind.INVARIANT]
     assert found.words.startswith("AAA: 249 in the ledger, the broker does not list them and told of no sale")
+
+
+def test_a_finding_is_told_when_it_becomes_critical_and_when_it_is_over(heard: list[Notice]) -> None:
+    desk = SimpleNamespace(supervisor=SimpleNamespace(down_s=0.0))
+    alarms = Alarms(desk, outage_s=60)  # type: ignore[arg-type]  # all that it looks at
+    stopless = Finding(Measure.UNPROTECTED, "AAPL", Severity.CRITICAL, 30.0)
+    later = stopless._replace(value=60.0)
+    alarms.look([stopless._replace(severity=Severity.WARNING)], 0)
+    alarms.look([stopless, Finding(Measure.CONNECTION, "", Severity.CRITICAL, 99.0)], 60)
+    alarms.look([later], 120)
+    alarms.look([later._replace(severity=Severity.WARNING)], 180)
+    assert [(each.kind, each.words) for each in heard] == [
+        (Kind.HEALTH, "AAPL: shares without a live stop for 30 s"),
+        (Kind.HEALTH, "over: AAPL: shares without a live stop for 30 s"),
+    ]
 
 
 # The whole program
