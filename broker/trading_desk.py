@@ -191,6 +191,8 @@ class TradingDesk:
         known = self._history.day_marks(day)
         self._marks = DayMarks(**known) if known is not None else None
         book.resume(self._marks or DayMarks(), self._history.entries_tried(day), self._history.refused_symbols(day))
+        if who := self._history.held_by(day):
+            book.entries_held = f"{who} paused entries before this start"
         self._funds.on_account(self.account)
         for symbol in splits:
             if (bracket := self.keeper.brackets.get(symbol)) is not None:

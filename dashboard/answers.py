@@ -76,10 +76,10 @@ class Chart(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """What the strategy works with, and every proposal to change it. `frozen` is null where that is not known."""
+    """What the strategy works with, or last did; why it may not change, if so; every proposal to change it."""
 
     current: Mapping[str, float]
-    frozen: bool | None
+    frozen: str
     changes: list[ParameterChangeRow]
 
 

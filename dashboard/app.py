@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from dashboard import csv_file
+from dashboard.admission import JSON, Admission, Refusal
 from dashboard.answers import CommandState, Fault, Health, Server, State
 from dashboard.commanding import Commanding, Unfit
 from dashboard.encoding import to_json
@@ -25,15 +26,13 @@ from dashboard.static_files import START, StaticFile, static_files
 from dashboard.stream import Stream
 from dashboard.wishes import COMMAND_BODY, CONFIRMATION_BODY, Body, body_of
 from records.browsing import Unanswerable
-from records.faults import RecordsFailed
+from utils import TradingError
 
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 4_096  # bytes
 BODY_LIMIT_S = 5.0
 SEND_LIMIT_S = 10.0  # a page that takes nothing for so long is gone
-REFUSED_WAITS_S = 1.0
-JSON = "application/json"
 EVENTS = "text/event-stream"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -49,19 +48,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Server": "dashboard",
 }
-OUR_PAGE = frozenset({"same-origin", "none"})  # of Sec-Fetch-Site: our own script, or the person themselves
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Refusal(Exception):
-    """A request that is not answered: status and one line."""
-
-    def __init__(self, status: int, words: str, *, retry_after_s: float = 0.0) -> None:
-        super().__init__(words)
-        self.status = status
-        self.words = words
-        self.retry_after_s = retry_after_s
 
 
 class Dashboard:
@@ -69,8 +57,10 @@ class Dashboard:
 
     def __init__(self, program: Program, guard: Guard, *, reading_needs_token: bool) -> None:
         self._program = program
-        self._guard = guard
         self._reading_needs_token = reading_needs_token
+        self._admission = Admission(
+            guard, has_controls=program.control is not None, reading_needs_token=reading_needs_token
+        )
         self._readers = Readers(program.database, bot=program.bot, mode=program.mode)
         self._stream = Stream(program.live)
         control = program.control
@@ -85,8 +75,8 @@ class Dashboard:
         for question in QUESTIONS:
             routes.add_get(question.path, self._answering(question))
         routes.add_get("/api/state", self._state)
-        routes.add_get("/api/stream", self._events)
-        routes.add_get("/api/round-trips.csv", self._csv)
+        routes.add_get("/api/stream", self._events, allow_head=False)
+        routes.add_get("/api/round-trips.csv", self._csv, allow_head=False)
         routes.add_post("/api/confirmations", self._confirm)
         routes.add_post("/api/commands", self._command)
         routes.add_get("/api/commands/{command_id}", self._command_state)
@@ -115,72 +105,19 @@ class Dashboard:
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            await self._admit(request)
+            await self._admission.admit(request)
             return await handler(request)
         except Refusal as refusal:
             return self._refused(refusal)
         except web.HTTPException as error:  # of aiohttp itself: no such path, method, body too large
             return self._refused(Refusal(error.status, error.reason.lower()))
-        except (ConnectionResetError, asyncio.CancelledError):
-            raise  # the client went
-        except RecordsFailed as error:
+        except ConnectionError:  # the client went
+            return self._refused(Refusal(400, "the client went"))
+        except TradingError as error:  # the database cannot be read now
             return self._refused(Refusal(503, str(error)))
         except Exception:
             log.exception("a request of the dashboard failed; trading is not affected")
             return self._refused(Refusal(500, "a fault of the program; its log says more"))
-
-    async def _admit(self, request: web.Request) -> None:
-        """Raises Refusal. The cheapest tests come first."""
-        guard, address = self._guard, request.remote or "?"
-        if not guard.may_ask(address):
-            await self._make_wait(request, address)
-        host = request.headers.get("Host", "")
-        if not guard.is_our_host(host):
-            raise Refusal(403, "this name is not the dashboard's: see DASHBOARD_NAMES")
-        if not guard.is_our_origin(request.headers.get("Origin"), host):
-            raise Refusal(403, "requests of other sites are refused")
-        if request.method not in ("GET", "HEAD", "POST"):
-            raise Refusal(405, "method not allowed")
-        if request.method == "POST":
-            self._admit_command(request)
-        elif self._reading_needs_token and request.path.startswith(("/api/", "/metrics")):
-            self._admit_token(request)
-
-    def _admit_command(self, request: web.Request) -> None:
-        if request.headers.get("Sec-Fetch-Site", "none") not in OUR_PAGE:
-            raise Refusal(403, "commands of other sites are refused")
-        if self._commanding is None:
-            raise Refusal(403, "nothing can be commanded here: no trading program runs behind this page")
-        self._admit_token(request)
-        if request.content_type != JSON:
-            raise Refusal(415, f"the body must be {JSON}")
-        if request.query_string:
-            raise Refusal(400, "a command takes no parameters in its address")
-
-    def _admit_token(self, request: web.Request) -> None:
-        guard, address = self._guard, request.remote or "?"
-        if (locked_s := guard.locked_s(address)) > 0:
-            raise Refusal(429, "too many wrong tokens", retry_after_s=locked_s)
-        authorization = request.headers.get("Authorization")
-        if not guard.knows(address, authorization):
-            if authorization:
-                log.warning("the dashboard was given a wrong token by %s", address)
-            raise Refusal(
-                401, "the token is wrong" if authorization else "a token is needed: Authorization: Bearer ..."
-            )
-
-    async def _make_wait(self, request: web.Request, address: str) -> None:
-        """Whoever asks too fast waits for the refusal, or is cut off."""
-        guard = self._guard
-        if not guard.begin_waiting(address):
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError
-        try:
-            await asyncio.sleep(REFUSED_WAITS_S)
-        finally:
-            guard.end_waiting(address)
-        raise Refusal(429, "too many requests", retry_after_s=REFUSED_WAITS_S)
 
     def _refused(self, refusal: Refusal) -> web.Response:
         response = _json(Fault(refusal.words), refusal.status)

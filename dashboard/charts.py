@@ -9,7 +9,7 @@ from dashboard.program import Program
 from records.browsing import Browsing
 from trading.bars import Bar
 from trading.indicators import VWAP_BARS, MinuteIndicators
-from trading.money import price_to_usd
+from trading.money import PRICE_UNITS_PER_USD, price_to_usd
 from trading.strategy import vwap_for_report
 
 MOST_MARKS = 500
@@ -56,4 +56,4 @@ def _bars(program: Program, session_date: str | None, symbol: str) -> tuple[Sequ
 
 def _usd(vwap: float) -> float | None:
     """1e-4 USD to USD; None where there is none."""
-    return round(vwap / 10_000, 4) if vwap else None
+    return round(vwap / PRICE_UNITS_PER_USD, 4) if vwap else None

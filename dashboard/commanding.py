@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from secrets import token_urlsafe
@@ -65,18 +66,25 @@ class Commanding:
         command = Command(command_id=str(uuid4()), who=who, asked_at=self._now(), **wish._asdict())
         state = CommandState.waiting(command)
         self._remember(state)
-        loop, answered = asyncio.get_running_loop(), partial(self._answered, command.command_id)
-        self._control.submit(command).add_done_callback(lambda future: loop.call_soon_threadsafe(answered, future))
+        hear = partial(self._hear, asyncio.get_running_loop(), command.command_id)
+        self._control.submit(command).add_done_callback(hear)
         return state
 
     def state(self, command_id: str) -> CommandState | None:
         """Where a command stands; None for one that is not remembered."""
         return self._states.get(command_id)
 
-    def _answered(self, command_id: str, outcome: Future[Outcome]) -> None:
-        result = outcome.result()
-        state: Literal["done", "refused"] = "done" if result.done else "refused"
-        self._remember(self._states[command_id]._replace(state=state, words=result.words, answered_at=self._now()))
+    def _hear(self, loop: asyncio.AbstractEventLoop, command_id: str, outcome: Future[Outcome]) -> None:
+        """From whichever thread answers. A program that ends closes the loop first: the record has the outcome."""
+        if not outcome.cancelled():
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._answered, command_id, outcome.result())
+
+    def _answered(self, command_id: str, outcome: Outcome) -> None:
+        waiting = self._states.get(command_id)
+        if waiting is not None:
+            state: Literal["done", "refused"] = "done" if outcome.done else "refused"
+            self._remember(waiting._replace(state=state, words=outcome.words, answered_at=self._now()))
 
     def _remember(self, state: CommandState) -> None:
         self._states[state.command_id] = state

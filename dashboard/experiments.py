@@ -12,11 +12,12 @@ from evidence.confidence_sequence import confidence_sequence, prior_days_for
 from records.browsing import ExperimentDay
 
 ALPHA = 0.05
+BASELINE = "baseline"  # the variant that the others are compared with
 HORIZON_DAYS = 60  # for which the interval is narrowest; it is valid at every length
 
 
 def standings(days: Sequence[ExperimentDay]) -> list[Experiment]:
-    """Every experiment; the difference is second variant − first, on the sessions that both have."""
+    """Every experiment; the difference is candidate − baseline, on the sessions that both have."""
     return [_standing(name, list(rows)) for name, rows in groupby(days, key=lambda day: day.experiment)]
 
 
@@ -24,8 +25,9 @@ def _standing(name: str, rows: list[ExperimentDay]) -> Experiment:
     by_variant: dict[str, dict[str, ExperimentDay]] = {}  # variant -> session -> its day
     for row in rows:
         by_variant.setdefault(row.variant, {})[row.session_date] = row
-    variants = [_variant(variant, list(found.values())) for variant, found in by_variant.items()]
-    differences = _differences(list(by_variant.values()))
+    names = sorted(by_variant, key=lambda variant: variant != BASELINE)  # else in the order of their names
+    variants = [_variant(variant, list(by_variant[variant].values())) for variant in names]
+    differences = _differences([by_variant[variant] for variant in names])
     if len(differences) < 2:
         return Experiment(name, variants, len(differences), None, None, None, "inconclusive")
     low, high = confidence_sequence(np.array(differences), ALPHA, prior_days_for(HORIZON_DAYS, ALPHA))

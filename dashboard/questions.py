@@ -27,8 +27,10 @@ from market_hours import NEW_YORK
 from records.browsing import Browsing, Day, Denials, Page, TripFilter
 from records.rows import DecisionRow, HealthRow, IntentRow, PositionRow, RoundTripRow, TradeRow
 from records.tables import utc_text
+from trading.live_view import shown_parameters
 from trading.watchlist import SYMBOL
 
+FROZEN_KEY = "improvement.frozen"  # of `meta`: why parameters may not change
 MOST_ROWS = 500
 MOST_CHANGES = 500
 
@@ -190,9 +192,9 @@ def _health(asked: Asked) -> Rows[HealthRow]:
 
 
 def _parameters(asked: Asked) -> Parameters:
-    view = asked.program.live.view
-    current = view.parameters if view is not None else {}
-    return Parameters(current, None, asked.browsing.parameter_changes(MOST_CHANGES))
+    view, browsing = asked.program.live.view, asked.browsing
+    current = view.parameters if view is not None else shown_parameters(browsing.last_parameters())
+    return Parameters(current, browsing.meta(FROZEN_KEY), browsing.parameter_changes(MOST_CHANGES))
 
 
 def _experiments(asked: Asked) -> Rows[Experiment]:

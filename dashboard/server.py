@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 import threading
@@ -21,6 +22,7 @@ from utils import Misconfigured
 log = logging.getLogger(__name__)
 
 BACKLOG = 64
+MOST_CONNECTIONS = 200  # ten pages need some sixty
 KEEP_ALIVE_S = 20.0
 END_LIMIT_S = 2.0  # what open pages may cost a program that ends
 
@@ -79,16 +81,45 @@ class DashboardThread:
             self._dashboard.application,
             handle_signals=False,
             access_log=None,
+            logger=_quiet_logger(),
             keepalive_timeout=KEEP_ALIVE_S,
             shutdown_timeout=1.0,
         )
         await runner.setup()
         try:
-            await web.SockSite(runner, self._socket, ssl_context=self._tls, backlog=BACKLOG).start()
+            assert runner.server is not None  # since it is set up
+            accepting = _Doorkeeper(runner.server)
+            server = await self._loop.create_server(accepting, sock=self._socket, ssl=self._tls, backlog=BACKLOG)
             self._ready.set()
             await self._stop.wait()
+            server.close()
         finally:
             await runner.cleanup()
+
+
+def _quiet_logger() -> logging.Logger:
+    """Of aiohttp itself: whoever sends nonsense could fill the disk with it. What fails here is told by the guard."""
+    logger = logging.getLogger("dashboard.http")
+    logger.setLevel(logging.CRITICAL)
+    return logger
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection that is one too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.abort()
+
+
+class _Doorkeeper:
+    """Makes the protocol of a new connection. A process has few file descriptors, and trading needs some of them."""
+
+    def __init__(self, server: web.Server) -> None:
+        self._server = server
+
+    def __call__(self) -> asyncio.BaseProtocol:
+        return self._server() if len(self._server.connections) < MOST_CONNECTIONS else _TurnedAway()
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -99,7 +130,8 @@ def _listening(host: str, port: int) -> socket.socket:
         family = socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere the option lets two programs share a port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
         listening.listen(BACKLOG)
         listening.setblocking(False)

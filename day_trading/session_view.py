@@ -26,6 +26,7 @@ from trading.live_view import (
     Watched,
     distance_pct,
     known,
+    shown_parameters,
 )
 from trading.money import MONEY_UNITS_PER_USD, PRICE_UNITS_PER_USD, money_to_usd, notional, price_to_usd
 from trading.orders import Role
@@ -60,12 +61,7 @@ class SessionViews:
         self._session = session
         self._bot = bot
         self._mode = mode
-        self._parameters = {  # in the units in which the user sets them
-            "profit_target_pct": parameters.profit_target_bps / 100,
-            "stop_loss_pct": parameters.stop_loss_bps / 100,
-            "rsi_cap": parameters.rsi_cap,
-            "atr_floor_pct": parameters.atr_floor_pct,
-        }
+        self._parameters = shown_parameters(parameters._asdict())
 
     def view(
         self, now_s: int, trader: Watchable, *, closing: Collection[str] = (), is_over: bool = False

@@ -140,7 +140,8 @@ class SessionWindow:
         if self._dry_run:
             return Outcome(done=True, words="no more entries until they are resumed; a dry run sends no orders")
         self._flattens = True
-        for entry in list(self._book.pending.values()):  # a cancel can be answered at once
+        ready = self._desk.supervisor.is_ready
+        for entry in list(self._book.pending.values()) if ready else ():  # a cancel can be answered at once
             self._desk.broker.orders.cancel(entry.intent_id)
         names = ", ".join(self._desk.positions.ours()) or "nothing, the bot owns nothing"
         return Outcome(done=True, words=f"entries are paused; being sold: {names}")

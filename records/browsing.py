@@ -6,6 +6,7 @@ does, and rows that are added meanwhile shift nothing.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -291,6 +292,20 @@ class Browsing:
     def parameter_changes(self, limit: int) -> list[ParameterChangeRow]:
         """The latest proposals, applied or not, newest first."""
         return PARAMETER_CHANGES.rows(self._latest("parameter_changes", "change_id", limit))
+
+    def last_parameters(self) -> Mapping[str, Any]:
+        """What the strategy worked with at the latest execution; empty where none says it."""
+        found = self._ask(
+            "SELECT parameters FROM trades WHERE bot = ? AND mode = ? AND parameters IS NOT NULL "
+            "ORDER BY timestamp DESC LIMIT 1"
+        )
+        return dict(json.loads(found[0][0])) if found else {}
+
+    def meta(self, key: str) -> str:
+        """A fact of the file about this bot and mode; empty where there is none."""
+        bot, mode = self._who
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", [f"{key}.{bot}.{mode}"]).fetchone()
+        return str(row[0]) if row else ""
 
     def evaluations(self, session_date: str) -> list[EvaluationRow]:
         """What was learned from a session."""

@@ -113,6 +113,11 @@ class HistoryReader:
         """Requests to language models, in the order of their recording; None: of all sessions."""
         return LLM_CALLS.rows(self._read(SELECT_LLM_CALLS, [self.mode, session_date]))
 
+    def held_by(self, session_date: str) -> str:
+        """Which operator paused this bot's entries in a session and did not resume them; empty when nobody did."""
+        found = self._read(queries.SELECT_HELD_BY, [session_date, self.bot, self.mode])
+        return found[0]["who"] if found and found[0]["kind"] != "resume" else ""
+
     def llm_days(self, bot: str | None = None) -> list[LlmDayRow]:
         """Calls and cost of language models by session and model, the latest session first."""
         return LLM_DAYS.rows(self._read(queries.SELECT_LLM_DAYS, [bot or self.bot, self.mode]))

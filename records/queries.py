@@ -154,6 +154,10 @@ SELECT_DAILY_METRICS = (
 SELECT_EVALUATIONS = (
     "SELECT * FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, evaluation_id"
 )
+SELECT_HELD_BY = (  # a handful of rows
+    "SELECT kind, who FROM control_actions WHERE session_date = ? AND bot = ? AND mode = ? AND state = 'done' "
+    "AND kind IN ('pause', 'flatten', 'resume') ORDER BY rowid DESC LIMIT 1"
+)
 SELECT_LLM_DAYS = (
     "SELECT session_date, model, COUNT(*) AS calls, SUM(outcome = 'answered') AS answered, "
     "SUM(COALESCE(input_tokens, 0)) AS input_tokens, SUM(COALESCE(output_tokens, 0)) AS output_tokens, "

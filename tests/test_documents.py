@@ -78,6 +78,7 @@ WRITTEN_BY_THE_PROGRAM = {
     "backups/",
     "reports/daily/",
     "vendor_cache/",
+    "reports/research/",
     "logs/day_trader.log",
     "research.db",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),

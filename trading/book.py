@@ -41,7 +41,6 @@ class DayMarks(NamedTuple):
     trough: int = 0
     loss_latched: bool = False
     drawdown_latched: bool = False
-    entries_held: str = ""
 
 
 class Recorded(NamedTuple):
@@ -251,16 +250,13 @@ class SessionBook:
         self.equity_at_open = marks.equity_at_open
         self.peak, self.trough = marks.peak, marks.trough
         self.loss_latched, self.drawdown_latched = marks.loss_latched, marks.drawdown_latched
-        self.entries_held = marks.entries_held
         self.entries = dict(entries)
         self.rejected = dict(rejected)
 
     @property
     def marks(self) -> DayMarks:
         """What of the day no execution tells: a later run of the session needs it."""
-        return DayMarks(
-            self.equity_at_open, self.peak, self.trough, self.loss_latched, self.drawdown_latched, self.entries_held
-        )
+        return DayMarks(self.equity_at_open, self.peak, self.trough, self.loss_latched, self.drawdown_latched)
 
     def reject(self, symbol: str, why: str) -> bool:
         """The broker refused an entry: no further one in this symbol today. True when that is news."""

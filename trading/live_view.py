@@ -147,6 +147,15 @@ class SessionView:
     n_fills: int
 
 
+def shown_parameters(parameters: Mapping[str, float]) -> dict[str, float]:
+    """Parameters of the rules in the units in which a user sets them: percent instead of basis points."""
+    shown = {}
+    for name, value in parameters.items():
+        is_bps = name.endswith("_bps")
+        shown[f"{name.removesuffix('_bps')}_pct" if is_bps else name] = value / 100 if is_bps else value
+    return shown
+
+
 def known(number: float) -> float | None:
     """The number, or None where nothing is known."""
     return number if math.isfinite(number) else None

@@ -18,8 +18,10 @@ from openapi_spec_validator import validate
 
 from dashboard.app import HEADERS
 from dashboard.encoding import to_json
+from dashboard.experiments import standings
 from dashboard.questions import QUESTIONS
 from day_trading.board import Board
+from records.browsing import ExperimentDay
 from tests.dashboard.served import DAY, Client, fill, served
 from trading.bars import Bar
 
@@ -171,6 +173,23 @@ def test_a_running_session_s_bars_come_from_the_board(database: Path) -> None:
     with served(database, live=board) as client:
         assert client.ask("/api/state").json["view"] is None
         assert client.ask("/api/bars/AAA").json["why_none"] == "no bars of finished sessions are at hand"
+
+
+def test_experiments_compare_the_candidate_with_the_baseline_on_the_same_sessions() -> None:
+    def day(session: int, variant: str, return_pct: float) -> ExperimentDay:
+        return ExperimentDay("stop", f"2025-10-{session:02}", variant, 3, 10 * return_pct, return_pct)
+
+    differences = [0.11, 0.09, 0.10, 0.12, 0.08, 0.10, 0.11, 0.09, 0.10, 0.10]
+    days = [day(n, "baseline", 0.2) for n in range(1, 12)]  # the eleventh has no partner
+    days += [day(n, "atr=2", 0.2 + more) for n, more in enumerate(differences, start=1)]
+    (found,) = standings(sorted(days, key=lambda each: (each.session_date, each.variant)))
+    assert [(each.variant, each.days) for each in found.variants] == [("baseline", 11), ("atr=2", 10)]
+    assert (found.n_days, found.verdict) == (10, "better")
+    assert found.effect_pct == pytest.approx(0.1)
+    assert found.low_pct is not None
+    assert 0 < found.low_pct < 0.1
+    (too_few,) = standings([day(1, "baseline", 0.2), day(1, "atr=2", 0.9)])
+    assert (too_few.effect_pct, too_few.verdict) == (None, "inconclusive")
 
 
 # Wrong questions

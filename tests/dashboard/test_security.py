@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import commanding
+from dashboard import commanding, server
 from dashboard.app import LARGEST_BODY
 from dashboard.guard import BURST, WRONG_TOKENS, Guard
 from dashboard.settings import DashboardSettings
@@ -275,7 +275,9 @@ def test_what_is_no_http_ends_in_a_closed_connection(client: Client) -> None:
 # A flood
 
 
-def test_a_flood_of_one_client_is_slowed_down_and_others_are_served(client: Client, control: Obedient) -> None:
+def test_a_flood_of_one_client_is_slowed_down_and_others_are_served(
+    client: Client, control: Obedient, caplog: pytest.LogCaptureFixture
+) -> None:
     """Eight connections ask as fast as they can, a thousand times together; another client is served meanwhile."""
 
     def flood(_: int) -> list[int]:
@@ -298,7 +300,24 @@ def test_a_flood_of_one_client_is_slowed_down_and_others_are_served(client: Clie
     assert set(statuses) <= {200, 429, 0}
     assert statuses[429] > 0
     assert statuses[200] < 1_000
+    assert len(caplog.records) < 5  # nor does it fill the disk with its log
     assert [command.kind for command in control.commands] == [CommandKind.PAUSE]
+
+
+def test_idle_connections_do_not_use_up_the_file_descriptors_of_trading(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 5)
+    idle = [socket.create_connection((client.host, client.port), LIMIT_S) for _ in range(5)]
+    try:
+        for each in idle:  # each is there and waits
+            each.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert each.recv(20).startswith(b"HTTP/1.1 200")
+        with pytest.raises(OSError):
+            client.ask("/healthz")
+    finally:
+        for each in idle:
+            each.close()
 
 
 def test_the_pace_is_that_of_a_person_with_ten_pages() -> None:
