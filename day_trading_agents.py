@@ -22,6 +22,7 @@ from broker.trading_desk import TradingDesk
 from day_trading.advising import ask_adviser
 from day_trading.analysis_file import analysis_content
 from day_trading.board import Board
+from day_trading.desk_facts import desk_facts
 from day_trading.entry_judge import EntryJudge
 from day_trading.evidence import gather_evidence
 from day_trading.gauges import measure_session, record_minute
@@ -35,10 +36,11 @@ from day_trading.session_regime import SessionRegime
 from day_trading.session_view import SessionViews
 from day_trading.session_window import SessionWindow
 from day_trading.symbol_scores import SymbolScores, nothing_fit
-from day_trading.universe import choose_universe, refuse_unknown
+from day_trading.universe import choose_universe, refuse_typing_mistakes, refuse_unknown
 from health.kill_switch import KillSwitch
 from health.workers import WorkerPool
 from market_hours import Clock, Session, TradingCalendar
+from notifications.notices import Kind
 from observability import TradingHistory
 from telemetry import tracing
 from telemetry.conventions import NS_PER_S
@@ -161,6 +163,7 @@ class IntradayTrader:
             self._entries.shed_optional_work,
             options.performance,
             dry_run=options.desk.dry_run,
+            tell_outage_after_s=options.tell_outage_after_s,
         )
         views = SessionViews(self._desk, self._entries.funnel, session, self._parameters, history.bot, history.mode)
         self._window = SessionWindow(board, self._desk, views, self, clock, dry_run=options.desk.dry_run)
@@ -181,7 +184,7 @@ class IntradayTrader:
         `lasts`: in a real session its file is written, too, so that a restart does not trade again.
         """
         self.killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
+        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries", Kind.KILL_SWITCH)
         if flatten:
             self.stop(f"kill switch: {what}, flatten", flatten=True)
         if lasts and self._clock.is_real:
@@ -265,7 +268,9 @@ class IntradayTrader:
     async def _choose_watchlist(self, universe: Sequence[str]) -> None:
         options = self._options
         if self._watchlist.entries and self._watchlist.session_date is None:
-            await self._refuse_typing_mistakes()
+            await refuse_typing_mistakes(
+                self._watchlist.symbols, options.watchlist_file, self._desk.broker.data.is_unknown
+            )
         if not self._watchlist.entries:
             await self._analyse(universe)
         safety = options.desk.safety
@@ -297,13 +302,6 @@ class IntradayTrader:
                 progress=terminal_progress if self._clock.is_real else no_progress,
             )
             self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
-
-    async def _refuse_typing_mistakes(self) -> None:
-        """A symbol that nobody knows, in a list written by hand. Raises Misconfigured."""
-        data = self._desk.broker.data
-        symbols = [symbol for symbol in self._watchlist.symbols if await data.is_unknown(symbol)]
-        if symbols:
-            raise Misconfigured(f"{self._options.watchlist_file}: the gateway knows no stock {' or '.join(symbols)}")
 
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
@@ -382,8 +380,6 @@ class IntradayTrader:
 
     def _report(self) -> DayReport:
         """The session as it ended."""
-        desk, keeper, options = self._desk, self._desk.keeper, self._options
-        resting = desk.broker.orders.resting() if desk.broker.is_connected else None
         fault = self.fault if isinstance(self.fault, HaltTrading) else f"fault: {self.fault}"
         ended = str(fault) if self.fault is not None else self._stop_reason or "the session is over"
         return day_report(
@@ -391,23 +387,16 @@ class IntradayTrader:
             self._entries.funnel,
             session_date=self._session.date,
             mode=self._history.mode,
-            account_id=desk.account.account_id,
-            prices_from=options.prices_from,
+            prices_from=self._options.prices_from,
             started_at=self._started_at,
             ended_at=self._clock.now(),
             ended_because=ended,
-            allocation=options.allocation,
+            allocation=self._options.allocation,
             symbol_budget_usd=money_to_usd(self._budget),
             watchlist=self._watchlist.symbols,
             parameters=self._parameters._asdict(),
-            versions=options.versions,
+            versions=self._options.versions,
             ticks=self.ticks,
-            decisions=keeper.decisions,
-            orders=desk.intents.committed,
-            executions=keeper.executions,
-            foreign_executions=keeper.foreign,
-            reconnects=desk.supervisor.reconnects,
             broker_result=self._broker_result,
-            resting_orders=None if resting is None else tuple(order._asdict() for order in resting),
-            warnings=tuple(keeper.warnings),
+            **desk_facts(self._desk),
         )

@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from broker import codes, journey
 from broker.account_shares import AccountShares
 from broker.earlier_fills import EarlierFills
+from broker.notices import tell, tell_fill
 from broker.order_desk import OrderDesk
 from broker.session_record import SessionRecord, recorded
 from broker.tracked_orders import Tracked, TrackedOrders
 from broker.values import BrokerPosition, FilledOrder, FinishedSale
+from notifications.notices import Kind
 from observability import TradingHistory
 from records.intent_log import IntentLog
 from records.rows import DecisionKind
@@ -171,9 +173,10 @@ class Bookkeeper:
             )
             self._shrink_exits(symbol, there)
         for symbol in found.unlisted:
-            self.warn(
+            self._warn_and_tell(
                 f"{symbol}: {self.book.positions[symbol].quantity} in the ledger, the broker does not list them and "
-                "told of no sale: exits stay, entries wait; if you took the shares away, cancel their exits"
+                "told of no sale: exits stay, entries wait; if you took the shares away, cancel their exits",
+                Kind.INVARIANT,
             )
 
     def doubt(self, now_s: int) -> str:
@@ -224,10 +227,10 @@ class Bookkeeper:
         """Whether an execution's fee is still to be reported."""
         return bool(self._unpaid)
 
-    def stop_entries(self, why: str) -> None:
-        """No more entries in this session."""
+    def stop_entries(self, why: str, kind: Kind = Kind.INVARIANT) -> None:
+        """No more entries in this session, and the user is told at once."""
         self.book.entries_stopped = self.book.entries_stopped or why
-        self.warn(why)
+        self._warn_and_tell(why, kind)
 
     def record_judgement(
         self,
@@ -303,6 +306,7 @@ class Bookkeeper:
             self.record.exit(execution, reason, trace=journey.journey_of(intent))
         self.record.trade(execution, reason, closing, bracket.parameters, trace=journey.journey_of(intent))
         measure(FILLS, reason=reason.value)
+        tell_fill(execution, reason, closing)
         self._believe_late_fill(known)
 
     def on_fee(self, exec_id: str, fee: int) -> None:
@@ -326,7 +330,11 @@ class Bookkeeper:
             self.orders.cancel(intent.intent_id)
         if report.state is IntentState.REJECTED:
             measure(REJECTS, role=intent.role.value)
-            self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
+            words = f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip()
+            if intent.role is Role.ENTRY or self.book.symbol_state(intent.symbol).quantity:
+                self._warn_and_tell(words, Kind.REJECT)
+            else:  # the exits of an entry that bought nothing
+                self.warn(words)
             if intent.role is Role.ENTRY:  # no retry loop: as after an exit, the symbol cools down
                 self.book.last_exit_s[intent.symbol] = self._intents.now_s()
         if known.leg.state is IntentState.UNKNOWN and not was_unknown:
@@ -377,6 +385,12 @@ class Bookkeeper:
         if text not in self.warnings:
             self.warnings.append(text)
             log.warning(text)
+
+    def _warn_and_tell(self, words: str, kind: Kind) -> None:
+        """A warning that the user must have at once. The same words count once."""
+        if words not in self.warnings:
+            tell(kind, words, self._intents.now_s())
+        self.warn(words)
 
     def _believe_late_fill(self, known: Tracked) -> None:
         """An order that was believed dead and filled all the same: its record says so."""

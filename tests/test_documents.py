@@ -36,6 +36,7 @@ from llm import __main__ as llm
 from observability import TradingHistory
 from records import __main__ as records
 from records.trade_rows import MONEY_RULES, PRICE_RULES
+from reporting import __main__ as reporting
 from research import command_line as research
 from tests.test_floors import product_sources
 from trading.rules import Rule, rule_name
@@ -60,6 +61,7 @@ INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
+REPORTING = "-m reporting"
 DASHBOARD = "-m dashboard"
 ENTRIES = {  # what follows `python` -> its command line
     "day_trader.py": build_parser(),
@@ -69,6 +71,7 @@ ENTRIES = {  # what follows `python` -> its command line
     RECORDS: records.build_parser(),
     RESEARCH: research.build_parser(),
     LLM: llm.build_parser(),
+    REPORTING: reporting.build_parser(),
     DASHBOARD: dashboard.build_parser(),
 }
 ENTRIES["day_trading_agents.py"] = analysis.build_parser()
@@ -78,6 +81,7 @@ WRITTEN_BY_THE_PROGRAM = {
     ".venv/clients/",  # by make
     "backups/",
     "reports/weekly/",
+    "reports/daily/",
     "vendor_cache/",
     "reports/research/",
     "logs/day_trader.log",
