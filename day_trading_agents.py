@@ -266,11 +266,9 @@ class IntradayTrader:
     # Before the open
 
     async def _choose_watchlist(self, universe: Sequence[str]) -> None:
-        options = self._options
+        options, data = self._options, self._desk.broker.data
         if self._watchlist.entries and self._watchlist.session_date is None:
-            await refuse_typing_mistakes(
-                self._watchlist.symbols, options.watchlist_file, self._desk.broker.data.is_unknown
-            )
+            await refuse_typing_mistakes(self._watchlist.symbols, options.watchlist_file, data.is_unknown)
         if not self._watchlist.entries:
             await self._analyse(universe)
         safety = options.desk.safety
@@ -281,7 +279,7 @@ class IntradayTrader:
         await self._desk.take_positions(self._watchlist.symbols)
         await self._desk.follow(self._watchlist.symbols)
         before = self._calendar.previous_session(self._session.date)
-        await self._regime.learn(self._watchlist.symbols, before, self._desk.broker.data.session_minutes)
+        await self._regime.learn(self._watchlist.symbols, before, data.session_minutes)
 
     async def _analyse(self, universe: Sequence[str]) -> None:
         """Make the list. Vendors are asked where the options allow it: never in a simulated session."""
