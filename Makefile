@@ -8,17 +8,21 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help simulate test lint bench soak parity format chromium ib_async stoqey clean
+.PHONY: help simulate test verification lint bench soak parity format chromium ib_async stoqey clean
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 simulate: $(VENV)/.day-trader ## one full simulated trading day and its summary
 	$(BIN)/python day_trader.py --allocation 0.25 --simulate $(ARGS)
 
 test: $(VENV)/.dev chromium ## the whole test suite, without the soak tests
 	$(BIN)/python -m pytest $(ARGS)
+
+verification: $(VENV)/.dev chromium ## the tests, and what they showed into Documentation/TESTING_VERIFICATION_REPORT.md
+	@$(BIN)/python -m pytest --junitxml=reports/tests.xml $(ARGS); ran=$$?; \
+	  $(BIN)/python -m tests.verification_report reports/tests.xml && exit $$ran
 
 lint: $(VENV)/.dev ## ruff (rules, format) and mypy
 	$(BIN)/python -m ruff check .
