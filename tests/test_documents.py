@@ -80,6 +80,7 @@ WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
     "backups/",
+    "bars/",
     "reports/weekly/",
     "reports/daily/",
     "vendor_cache/",
