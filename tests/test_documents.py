@@ -48,11 +48,12 @@ from weekly.settings import SETTINGS_CLASSES as OF_WEEKLY_BOT
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
+HOOKS = ROOT / ".pre-commit-config.yaml"
 RISK_RULES = ROOT / "Documentation" / "RISK_RULES.md"
 CONFIGURATION = [ROOT / "Documentation" / name for name in ("DAY_TRADER_CONFIGURATION.md", "WEEKLY_BOT.md")]
 SETTINGS_CLASSES = tuple(dict.fromkeys([*OF_DAY_TRADER, *OF_WEEKLY_BOT]))
 GATEWAY = ROOT / "Documentation" / "SIMULATED_GATEWAY.md"
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "Documentation").glob("*.md"))]
+DOCUMENTS = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "Documentation").glob("*.md"))]
 
 ASSIGNMENT = re.compile(r"#?([A-Z][A-Z0-9_]*)=(.*)")  # `#IB_PORT=4001`; a sentence has a blank after the #
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -98,7 +99,7 @@ WRITTEN_BY_THE_PROGRAM = {
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data
 SKIPPED_FOLDERS = {"logs", "reports", "__pycache__"}  # what runs leave behind
-KNOWN_HIDDEN = {".ci", ".env.example", ".gitignore"}
+KNOWN_HIDDEN = {".ci", ".env.example", ".gitignore", ".pre-commit-config.yaml"}
 
 
 # Settings
@@ -292,6 +293,13 @@ def commands() -> Iterator[tuple[str, list[str]]]:
                     yield document.name, shlex.split(line.removeprefix("$ "), comments=True)
 
 
+def test_hooks_run_what_make_lint_runs() -> None:
+    hooks = re.findall(r"entry: python (-m [a-z]+(?: (?:check|format))?)", HOOKS.read_text(encoding="utf-8"))
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert lint is not None
+    assert hooks == re.findall(r"python (-m [a-z]+(?: (?:check|format))?)", lint[1])
+
+
 def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -418,7 +426,20 @@ def test_summaries_in_the_readme_look_like_a_real_one(tmp_path: Path) -> None:
     assert len(real) > 8
     blocks = [block.splitlines() for _, block in FENCE.findall(README.read_text(encoding="utf-8"))]
     summaries = [block[block.index(title) :] for block in blocks for title in block if title.startswith("Day trader, ")]
-    assert [shape(summary) for summary in summaries] == [real, real]
+    assert [shape(summary) for summary in summaries[1:]] == [real]
+    assert is_excerpt(shape(summaries[0]), real)
+
+
+def is_excerpt(part: list[str], whole: list[str]) -> bool:
+    """Whether `part` is `whole` with something left out, in its order; `…` stands for what is left out."""
+    rest = iter(whole)
+    return all(label in rest for label in part if label != "…")
+
+
+def test_excerpt_has_nothing_of_its_own_and_keeps_the_order() -> None:
+    assert is_excerpt(["a", "…", "c"], ["a", "b", "c"])
+    assert not is_excerpt(["a", "d"], ["a", "b", "c"])
+    assert not is_excerpt(["c", "a"], ["a", "b", "c"])
 
 
 # Files, links, machines

@@ -29,7 +29,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     room = folder / "tests" / "trading"
     room.mkdir(parents=True)
     (room / "test_rules.py").write_text(TESTS, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", "--junitxml=r.xml"]
+    options = ("-q", "-p", "no:cacheprovider", f"--rootdir={folder}", "--junitxml=r.xml")
+    command = [sys.executable, "-m", "pytest", *options]
     subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=False)
     return read_run(folder / "r.xml")
 

@@ -116,8 +116,7 @@ def with_run(document: str, words: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 1:
-        print("usage: python -m tests.verification_report FILE.xml", file=sys.stderr)
-        return 2
+        sys.exit("usage: python -m tests.verification_report FILE")
     run = read_run(Path(arguments[0]))
     machine = f"Python {platform.python_version()} on {platform.system()}"
     REPORT.write_text(with_run(REPORT.read_text(encoding="utf-8"), told(run, machine)), encoding="utf-8")
