@@ -25,10 +25,15 @@ from records.llm_calls import INSERT_LLM_CALL, LLM_CALLS
 from records.merging import merge_leftovers
 from records.queries import (
     AGENT_HEALTH,
+    CONTROL_ACTIONS,
     DAILY_METRICS,
     DECISIONS,
+    EQUITY_MINUTES,
     EVALUATIONS,
+    EXPERIMENT_DAYS,
     FORECASTS,
+    IMPROVEMENT_SESSIONS,
+    IMPROVEMENT_STEPS,
     ORDER_INTENTS,
     PARAMETER_CHANGES,
     TRADES,
@@ -36,16 +41,21 @@ from records.queries import (
 )
 from records.retention import prune
 from records.rows import (
+    ControlActionRow,
     DailyMetricsRow,
     DecisionRow,
+    EquityRow,
     EvaluationRow,
+    ExperimentDayRow,
     ForecastRow,
     HealthRow,
+    ImprovementStepRow,
     IntentChange,
     IntentRow,
     IntentState,
     LlmCallRow,
     ParameterChangeRow,
+    SessionPlanRow,
     TradeRow,
     WeeklyCycleRow,
 )
@@ -73,6 +83,15 @@ AnyRow = (
     | WeeklyCycleRow
     | LlmCallRow
     | DailyMetricsRow
+    | LlmCallRow
+    | DailyMetricsRow
+    | ExperimentDayRow
+    | SessionPlanRow
+    | ImprovementStepRow
+    | LlmCallRow
+    | DailyMetricsRow
+    | ControlActionRow
+    | EquityRow
 )
 RowT = TypeVar("RowT", bound=AnyRow)
 
@@ -205,6 +224,41 @@ class TradingHistory(HistoryReader):
     def record_daily_metrics(self, metrics: DailyMetricsRow) -> None:
         """One row per session, bot and mode; the last one stands."""
         self._writer.submit(queries.UPSERT_DAILY_METRICS, DAILY_METRICS.values(self._mine(metrics)))
+
+    def record_session_plan(self, plan: SessionPlanRow) -> None:
+        """One row per session, bot and mode; the last one stands."""
+        self._writer.submit(queries.PUT_SESSION_PLAN, IMPROVEMENT_SESSIONS.values(self._mine(plan)))
+
+    def commit_improvement(
+        self,
+        step: ImprovementStepRow | None = None,
+        *,
+        changes: Sequence[ParameterChangeRow] = (),
+        experiment_days: Sequence[ExperimentDayRow] = (),
+        meta: Mapping[str, str] | None = None,
+    ) -> None:
+        """A step and all that it changed, in one transaction; waits for the disk. Raises RecordsFailed.
+
+        A step that is on record already changes nothing: its key refuses the whole transaction.
+        """
+        statements = [
+            *([Statement(IMPROVEMENT_STEPS.insert, IMPROVEMENT_STEPS.values(self._mine(step)))] if step else ()),
+            *(Statement(PARAMETER_CHANGES.insert, PARAMETER_CHANGES.values(self._mine(each))) for each in changes),
+            *(
+                Statement(queries.PUT_EXPERIMENT_DAY, EXPERIMENT_DAYS.values(self._mine(each)))
+                for each in experiment_days
+            ),
+            *(Statement(queries.SET_META, (self._own_key(key), value)) for key, value in (meta or {}).items()),
+        ]
+        self._writer.submit_durable(statements).result()
+
+    def record_equity(self, equity: EquityRow) -> None:
+        """The account at a minute; a second run of that minute replaces the first."""
+        self._writer.submit(queries.REPLACE_EQUITY, EQUITY_MINUTES.values(self._mine(equity)))
+
+    def record_control_action(self, action: ControlActionRow) -> None:
+        """What an operator asked for; recorded again with the outcome."""
+        self._writer.submit(queries.UPSERT_CONTROL_ACTION, CONTROL_ACTIONS.values(self._mine(action)))
 
     def record_configuration(self, values: Mapping[str, Any]) -> None:
         """What this run works with, for who inspects it; as to the database, what its connections really have."""

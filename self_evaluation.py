@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,196 +16,29 @@ from evidence.insights import Denial, Insight, Material, insights
 from evidence.metrics import Value, measured
 from evidence.plain import plain
 from evidence.position_size import duration_analysis, idle_capital, size_analysis
+from evidence.suggestions import Priority, Suggestion, a_step
 from evidence.too_few import TooFew
 from evidence.trips import GROUPINGS, TradingDay, Trip, grouped
-from health.findings import Action, Finding, Measure, Reading, Severity, Vitals, examine, worst
-from health.machine import Machine
-from health.treatment import NOTHING_WRONG, Plan, Step, treat
-from market_hours import Clock
+from health.monitor import HealthMonitor
+from llm.adviser import Adviser, FiguresRead
+from llm.outcomes import Abstained
 from observability import TradingHistory
-from records.evidence_trips import trip_of
-from records.rows import DailyMetricsRow, EvaluationRow, FillRow, HealthRow, HealthStatus, RoundTripRow
-from utils import TradingError
+from records.evidence_trips import days_on_record, trips_on_record
+from records.rows import DailyMetricsRow, EvaluationRow
 
-log = logging.getLogger(__name__)
-
-STATUS: dict[Severity, HealthStatus] = {
-    Severity.NORMAL: "normal",
-    Severity.WARNING: "warning",
-    Severity.CRITICAL: "critical",
-}
-BEFORE_THE_TICK = timedelta(milliseconds=250)  # agents act at half seconds: what a check decides holds for them
-
-
-class Patient(Protocol):
-    """What is watched and healed. Only `heal` and `clock_drift_s` may take time."""
-
-    def vitals(self, now_s: float) -> Vitals:
-        """All that can be measured at once."""
-
-    async def clock_drift_s(self) -> float | None:
-        """How far this machine's clock is from the gateway's; None when nobody said. Raises TradingError."""
-
-    async def heal(self, step: Step) -> None:
-        """Carry one step out. Raises TradingError when that cannot be done."""
-
-    def pause_entries(self, why: str) -> None:
-        """No entries from now on; empty: they may go on. Said at every check."""
-
-    def shed_optional_work(self, sheds: bool) -> None:
-        """Do without what trading does not need, or do it again. Said at every check."""
-
-
-class HealthMonitor:
-    """Checks every `interval_s` on the grid of `grid`, and at once when `notice` tells of an event.
-
-    A check samples, finds, decides, acts and records one row of `agent_health`. What was done is judged by the
-    checks that follow (`health.treatment`). Without `judges_machine`, in simulated time, what depends on the machine
-    is recorded and never acted upon: the same day must come out on any machine.
-    """
-
-    def __init__(
-        self,
-        agent: str,
-        patient: Patient,
-        machine: Machine,
-        history: TradingHistory,
-        clock: Clock,
-        *,
-        interval_s: int,
-        grid: datetime,
-        judges_machine: bool,
-    ) -> None:
-        self.findings: tuple[Finding, ...] = ()
-        self.checked_at = clock.now()  # when the last check ended
-        self.failures = 0  # checks that ended with an error of this program
-        self._agent = agent
-        self._patient = patient
-        self._machine = machine
-        self._history = history
-        self._clock = clock
-        self._interval = timedelta(seconds=interval_s)
-        self._grid = grid + BEFORE_THE_TICK
-        self._judges_machine = judges_machine
-        self._plan: Plan = NOTHING_WRONG
-        self._events: dict[str, None] = {}  # what happened since the last check, in order
-        self._noticed = asyncio.Event()
-
-    def notice(self, event: str) -> None:
-        """Something happened that cannot wait for the next minute."""
-        self._events[event] = None
-        self._noticed.set()
-
-    async def run(self) -> None:
-        """Check until cancelled. A check that fails is logged and counted; the next one comes in its time."""
-        while True:
-            await self._wait()
-            events = ", ".join(self._events)
-            self._events.clear()
-            self._noticed.clear()
-            try:
-                await self.check(events)
-            except Exception:
-                self.failures += 1
-                words = "a health check failed, %d by now; trading goes on, the next check is due in %s"
-                log.exception(words, self.failures, self._interval)
-            self.checked_at = self._clock.now()
-
-    async def _wait(self) -> None:
-        """Until the next instant of the grid, or until something is noticed."""
-        now = self._clock.now()
-        instant = self._grid + self._interval * (ceil((now - self._grid) / self._interval))
-        left_s = (instant - now).total_seconds() or self._interval.total_seconds()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(left_s):
-                await self._noticed.wait()
-
-    async def check(self, event: str = "") -> None:
-        """Sample, decide, act, record."""
-        now = self._clock.now()
-        machine = self._machine.look()
-        vitals = self._patient.vitals(now.timestamp())
-        readings = [
-            Reading(Measure.CPU, machine.cpu_pct),
-            Reading(Measure.MEMORY, machine.memory_used_pct),
-            Reading(Measure.DISK, machine.disk_free_mb),
-            *vitals.readings,
-        ]
-        notes: list[str] = []
-        drift = None if event else await self._drift(notes)
-        readings += [drift] if drift is not None else []
-        unknown = vitals.unknown | ({Measure.CLOCK_DRIFT} if drift is None else set())
-        self.findings = examine(readings, judges_machine=self._judges_machine)
-        before, self._plan = self._plan, treat(self.findings, self._plan.treatments, now.timestamp(), unknown)
-        plan = self._plan
-        self._patient.pause_entries(plan.pause)
-        self._patient.shed_optional_work(plan.sheds)
-        for step in plan.steps:
-            await self._carry_out(step, notes)
-        actions = [step.action for step in plan.steps]
-        if plan.pause and not before.pause:
-            actions.append(Action.PAUSE_ENTRIES)
-        values = _worst_values(readings)
-        self._history.record_health(
-            HealthRow(
-                timestamp=now,
-                agent=self._agent,
-                status=STATUS[worst(self.findings)],
-                cpu_pct=machine.cpu_pct,
-                memory_mb=round(machine.memory_mb, 1),
-                memory_pct=round(machine.memory_pct, 2),
-                disk_free_mb=round(machine.disk_free_mb),
-                ib_connected=not {Measure.CONNECTION, Measure.SERVERS} & values.keys(),
-                data_age_s=values.get(Measure.DATA_AGE),
-                loop_lag_ms=round(values.get(Measure.LOOP_LAG, 0.0), 3),
-                worker_queue=int(values.get(Measure.WORKER_QUEUE, 0)),
-                database_queue=int(values.get(Measure.DATABASE_QUEUE, 0)),
-                clock_drift_s=values.get(Measure.CLOCK_DRIFT),
-                unprotected_s=values.get(Measure.UNPROTECTED),
-                findings=tuple(_as_json(finding) for finding in self.findings),
-                healing_action=", ".join(dict.fromkeys(actions)) or None,
-                healing_result="; ".join([verdict.words for verdict in plan.verdicts] + notes) or None,
-                detail="; ".join([finding.words for finding in self.findings] or [event] * bool(event)) or None,
-            )
-        )
-
-    async def _drift(self, notes: list[str]) -> Reading | None:
-        try:
-            drift_s = await self._patient.clock_drift_s()
-        except TradingError as error:
-            notes.append(f"the gateway did not tell its time: {error}")
-            return None
-        return None if drift_s is None else Reading(Measure.CLOCK_DRIFT, drift_s)
-
-    async def _carry_out(self, step: Step, notes: list[str]) -> None:
-        log.info("%s: %s, try %s", step.finding.words, step.action, step.number)
-        try:
-            await self._patient.heal(step)
-        except TradingError as error:
-            notes.append(f"{step.action} could not be carried out: {error}")
-
-
-def _worst_values(readings: Iterable[Reading]) -> dict[Measure, float]:
-    """The highest value of each measure."""
-    values: dict[Measure, float] = {}
-    for reading in readings:
-        values[reading.measure] = max(reading.value, values.get(reading.measure, reading.value))
-    return values
-
-
-def _as_json(finding: Finding) -> dict[str, str | float]:
-    return {
-        "measure": finding.measure.value,
-        "subject": finding.subject,
-        "severity": STATUS[finding.severity],
-        "value": round(finding.value, 3),
-    }
-
+__all__ = ["DailyInsights", "HealthMonitor", "PerformanceAnalyzer", "SessionFacts"]
 
 FIRST_SESSION = "0001-01-01"
 INSIGHT_SESSIONS = timedelta(days=28)  # how far back the rules look beyond the day: twenty sessions
 SHORT = frozenset({"round_trips", "win_rate_pct", "total_pnl_usd", "expectancy_usd", "slippage_bps"})
 BY_RULES = "rules"
+BY_MODEL = "llm"  # the rule of a finding that a language model made
+READ_BY_A_MODEL = (  # metrics that its prompt shows, beside their groups
+    *("round_trips", "wins", "losses", "win_rate_pct", "total_pnl_usd", "profit_factor", "average_win_usd"),
+    *("average_loss_usd", "max_drawdown_usd", "commissions_usd", "slippage_bps", "average_duration_s"),
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +54,7 @@ class SessionFacts:
     max_drawdown_usd: float
     parameters: Mapping[str, float]
     judgements: Mapping[str, int]
+    broker_result: Mapping[str, Any] | None = None  # the broker's own count beside the ledger's, as in the day report
 
 
 class PerformanceAnalyzer:
@@ -238,14 +69,7 @@ class PerformanceAnalyzer:
 
     def trips(self, first: str, last: str) -> tuple[Trip, ...]:
         """Round trips that closed in the sessions from `first` to `last`, in the order of their closing."""
-        fills: dict[str, list[FillRow]] = {}  # symbol -> its executions
-        for fill in self._history.fills_between(first, last):
-            fills.setdefault(fill.symbol, []).append(fill)
-        return tuple(
-            trip_of(row, row.pnl_usd, [fill for fill in fills.get(row.symbol, ()) if _is_part(fill, row)])
-            for row in self._history.round_trips_between(first, last)
-            if row.pnl_usd is not None
-        )
+        return trips_on_record(self._history, first, last)
 
     def unreported(self, first: str, last: str) -> int:
         """Round trips of a range whose result is not known yet."""
@@ -261,15 +85,7 @@ class PerformanceAnalyzer:
 
     def days(self, last: str, first: str = FIRST_SESSION) -> list[TradingDay]:
         """Results of the sessions that were evaluated."""
-        return [
-            TradingDay(
-                session_date=date.fromisoformat(row.session_date),
-                pnl_usd=row.total_pnl_usd,
-                equity_at_open_usd=row.detail["equity_at_open_usd"],
-            )
-            for row in self._history.daily_metrics_between(first, last)
-            if row.detail and row.detail.get("equity_at_open_usd")
-        ]
+        return days_on_record(self._history, first, last)
 
     def sharpe(self, last: str, *, trials: int = 1) -> SharpeEvidence | TooFew:
         """The Sharpe ratio of all sessions up to `last`, after `trials` variants were tried."""
@@ -296,6 +112,7 @@ class PerformanceAnalyzer:
                 {
                     "equity_at_open_usd": facts.equity_at_open_usd,
                     "return_pct": 100.0 * today.return_,
+                    "broker_result": facts.broker_result,
                     "unreported_round_trips": self.unreported(day, day),
                     "sharpe": evidence,
                     "size": size_analysis(self.trips(_weeks_before(facts.session_date), day)),
@@ -311,7 +128,7 @@ class PerformanceAnalyzer:
 
 
 class DailyInsights:
-    """Why a session went as it did, in `evaluations`. Other sources than the rules hand theirs to `record`."""
+    """Why a session went as it did, in `evaluations`: by fixed rules always, by a language model where there is one."""
 
     def __init__(self, history: TradingHistory, analyzer: PerformanceAnalyzer) -> None:
         self._history = history
@@ -337,6 +154,24 @@ class DailyInsights:
         )
         self.record(BY_RULES, day, found, now, metrics=metrics)
         return found
+
+    async def by_model(
+        self, adviser: Adviser, facts: SessionFacts, metrics: DailyMetricsRow, found: Sequence[Insight], now: datetime
+    ) -> tuple[Insight, ...]:
+        """Record and return what a model reads in the figures of a session and in what the rules `found`.
+
+        It names directions; the step is a session's, within the bounds. Nothing when it abstains, which is logged.
+        """
+        if not metrics.round_trips:
+            return ()
+        read = await adviser.insights(_figures(facts, metrics, found))
+        if isinstance(read, Abstained):
+            log.info("no insights of a model: %s, %s", read.reason, read.detail)
+            return ()
+        insights_of_model = _as_insights(read, facts.parameters)
+        day = facts.session_date.isoformat()
+        self.record(read.model, day, insights_of_model, now, llm_call_id=read.llm_call_id)
+        return insights_of_model
 
     def record(
         self,
@@ -366,12 +201,47 @@ class DailyInsights:
         )
 
 
+def _figures(facts: SessionFacts, metrics: DailyMetricsRow, found: Sequence[Insight]) -> dict[str, Any]:
+    """What a model is shown: numbers and our own words, nothing that somebody outside wrote."""
+    return {
+        "metrics": {name: _rounded(getattr(metrics, name)) for name in READ_BY_A_MODEL},
+        "exit_reasons": metrics.exit_reasons,
+        "by": _rounded((metrics.detail or {}).get("by", {})),
+        "parameters": dict(facts.parameters),
+        "refusals": dict(facts.judgements),
+        "found_by_rules": [insight.words for insight in found],
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers with two decimals: they are quoted as they stand."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return round(value, 2) if isinstance(value, float) else value
+
+
+def _as_insights(read: FiguresRead, present: Mapping[str, float]) -> tuple[Insight, ...]:
+    """A model's texts, and its suggestions where they change something."""
+    said_by = {"model": read.model}
+    texts = [Insight(rule=BY_MODEL, words=words, numbers=said_by) for words in read.insights]
+    for each in read.suggestions:
+        value = a_step(each.parameter, present[each.parameter], up=each.direction == "raise")
+        if value is None:
+            continue
+        suggestion = Suggestion(
+            parameter=each.parameter,
+            new_value=value,
+            source=BY_MODEL,
+            reason=each.reason,
+            priority=Priority(each.priority),
+            evidence={"llm_call_id": read.llm_call_id, "direction": each.direction},
+        )
+        texts.append(Insight(rule=BY_MODEL, words=each.reason, numbers=said_by, suggestion=suggestion))
+    return tuple(texts)
+
+
 def _weeks_before(session_date: date) -> str:
     return (session_date - INSIGHT_SESSIONS).isoformat()
-
-
-def _is_part(fill: FillRow, trip: RoundTripRow) -> bool:
-    return trip.opened_at <= fill.timestamp <= trip.closed_at
 
 
 def _short(groups: Mapping[str, Sequence[Trip]]) -> dict[str, dict[str, Value]]:

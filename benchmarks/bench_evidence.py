@@ -1,7 +1,7 @@
-"""What the statistics can tell, and when: `PYTHONPATH=. python benchmarks/bench_evidence.py [DIR]`.
+"""What the statistics can tell, and when: `PYTHONPATH=. python benchmarks/bench_evidence.py`.
 
 Prints the false positives of the confidence sequence under daily peeking for a year, its power by effect and spread,
-and, where DIR (default ../shared/data) has an index, the regimes of its history: dwell times and known episodes.
+and the regimes of the S&P 500 from 1990 to 2022: dwell times and known episodes.
 The exit code is 1 when false positives exceed alpha.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.index_history import sp500
 from evidence.confidence_sequence import prior_days_for, relative_radius
 from evidence.experiments import Registration, Verdict, standing
 from evidence.regime import dwell_times, readings
@@ -26,7 +26,10 @@ SEED = 1
 EFFECTS_BPS = (2.0, 5.0, 10.0, 20.0)
 SPREADS_BPS = (10.0, 25.0, 50.0)
 HORIZONS = (60, 120, 252)
-EPISODES = ("2000-03", "2002-07", "2005", "2007-08", "2008-10", "2011-08", "2013", "2015-08", "2017", "2020-03")
+EPISODES = (
+    *("2001-09", "2002-07", "2005", "2007-08", "2008-10", "2009-04", "2011-08", "2013", "2015-08", "2017", "2018-02"),
+    *("2018-12", "2020-02", "2020-03", "2020-06", "2021", "2022"),
+)
 
 
 def false_positives() -> float:
@@ -73,15 +76,11 @@ def power_table() -> None:
             print(f"  {effect:4.0f} bp {spread:4.0f} bp  " + "".join(cells))
 
 
-def regimes(directory: Path) -> None:
+def regimes() -> None:
     """Dwell times and episodes of the index."""
-    source = directory / "adjclose" / "sp20_adjclose.parquet"
-    if not source.exists():
-        print(f"\nno index history in {directory}: regimes are not shown")
-        return
-    table = pd.read_parquet(source)
-    path = readings(table["SP500"].to_numpy())
-    days = pd.DatetimeIndex(table["date"])
+    closes = sp500()
+    path = readings(closes.to_numpy())
+    days = pd.DatetimeIndex(closes.index)
     spells = dwell_times(path)
     total = sum(map(sum, spells.values()))
     print(f"\nregimes of the S&P 500, {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}")
@@ -91,18 +90,14 @@ def regimes(directory: Path) -> None:
         print(f"  {regime:<18}{len(lengths):>6}{middle:>7.0f} d{long:>8.0f} d{sum(lengths) / total:>10.1%}")
     said = pd.Series([None if each is None else each.regime.value for each in path], index=days)
     for episode in EPISODES:
-        if not (said.index.strftime("%Y-%m-%d").str.startswith(episode)).any():
-            print(f"  {episode:<9}not in the data")
-            continue
         found = Counter(said.loc[episode])
         print(f"  {episode:<9}" + ", ".join(f"{name} {n / found.total():.0%}" for name, n in found.most_common()))
 
 
 def main() -> int:
-    directory = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[1].parent / "shared/data"
     worst = false_positives()
     power_table()
-    regimes(directory)
+    regimes()
     return int(worst > ALPHA)
 
 

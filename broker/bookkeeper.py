@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from broker import codes, journey
 from broker.account_shares import AccountShares
 from broker.earlier_fills import EarlierFills
+from broker.notices import tell, tell_fill
 from broker.order_desk import OrderDesk
 from broker.session_record import SessionRecord, recorded
 from broker.tracked_orders import Tracked, TrackedOrders
 from broker.values import BrokerPosition, FilledOrder, FinishedSale
+from notifications.notices import Kind
 from observability import TradingHistory
 from records.intent_log import IntentLog
 from records.rows import DecisionKind
@@ -19,6 +21,7 @@ from telemetry.instruments import FILLS, REJECTS
 from telemetry.metering import measure
 from trading.book import PendingEntry, SessionBook
 from trading.brackets import LiveBracket
+from trading.broker_result import OwnDay
 from trading.judgement import Judgement
 from trading.orders import (
     TERMINAL,
@@ -170,9 +173,10 @@ class Bookkeeper:
             )
             self._shrink_exits(symbol, there)
         for symbol in found.unlisted:
-            self.warn(
+            self._warn_and_tell(
                 f"{symbol}: {self.book.positions[symbol].quantity} in the ledger, the broker does not list them and "
-                "told of no sale: exits stay, entries wait; if you took the shares away, cancel their exits"
+                "told of no sale: exits stay, entries wait; if you took the shares away, cancel their exits",
+                Kind.INVARIANT,
             )
 
     def doubt(self, now_s: int) -> str:
@@ -198,15 +202,35 @@ class Bookkeeper:
         entry = bracket.legs.get(Role.ENTRY) if bracket is not None else None
         return max(entry.filled - self.book.filled_by(entry.intent.intent_id)[0], 0) if entry is not None else 0
 
+    def owner_of(self, execution: ExecutionReport) -> str:
+        """The bot whose order made an execution; empty when it is nobody's."""
+        if self.book.knows(execution.exec_id):
+            return self._history.bot
+        intent = self._history.intent(execution.order_ref) if execution.order_ref else None
+        return intent.bot if intent is not None else ""
+
+    def own_day(self, open_s: int) -> OwnDay:
+        """This bot's result of the session that opened at `open_s`, to hold beside the broker's."""
+        book, of_others = self.book, self.owned_by_others()
+        traded = {symbol: None for symbol, _ in book.round_trips} | dict.fromkeys(book.positions)
+        return OwnDay(
+            bot=self._history.bot,
+            realised=book.realised,
+            fees_owed=self.is_owed_fees,
+            carried=book.symbols_held_before(open_s),
+            open_symbols=tuple(book.positions),
+            shared=tuple(symbol for symbol in traded if self.shares.external.get(symbol) or of_others.get(symbol)),
+        )
+
     @property
     def is_owed_fees(self) -> bool:
         """Whether an execution's fee is still to be reported."""
         return bool(self._unpaid)
 
-    def stop_entries(self, why: str) -> None:
-        """No more entries in this session."""
+    def stop_entries(self, why: str, kind: Kind = Kind.INVARIANT) -> None:
+        """No more entries in this session, and the user is told at once."""
         self.book.entries_stopped = self.book.entries_stopped or why
-        self.warn(why)
+        self._warn_and_tell(why, kind)
 
     def record_judgement(
         self,
@@ -282,6 +306,7 @@ class Bookkeeper:
             self.record.exit(execution, reason, trace=journey.journey_of(intent))
         self.record.trade(execution, reason, closing, bracket.parameters, trace=journey.journey_of(intent))
         measure(FILLS, reason=reason.value)
+        tell_fill(execution, reason, closing)
         self._believe_late_fill(known)
 
     def on_fee(self, exec_id: str, fee: int) -> None:
@@ -305,7 +330,11 @@ class Bookkeeper:
             self.orders.cancel(intent.intent_id)
         if report.state is IntentState.REJECTED:
             measure(REJECTS, role=intent.role.value)
-            self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
+            words = f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip()
+            if intent.role is Role.ENTRY or self.book.symbol_state(intent.symbol).quantity:
+                self._warn_and_tell(words, Kind.REJECT)
+            else:  # the exits of an entry that bought nothing
+                self.warn(words)
             if intent.role is Role.ENTRY:  # no retry loop: as after an exit, the symbol cools down
                 self.book.last_exit_s[intent.symbol] = self._intents.now_s()
         if known.leg.state is IntentState.UNKNOWN and not was_unknown:
@@ -356,6 +385,12 @@ class Bookkeeper:
         if text not in self.warnings:
             self.warnings.append(text)
             log.warning(text)
+
+    def _warn_and_tell(self, words: str, kind: Kind) -> None:
+        """A warning that the user must have at once. The same words count once."""
+        if words not in self.warnings:
+            tell(kind, words, self._intents.now_s())
+        self.warn(words)
 
     def _believe_late_fill(self, known: Tracked) -> None:
         """An order that was believed dead and filled all the same: its record says so."""

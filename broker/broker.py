@@ -7,10 +7,11 @@ import functools
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from broker import journey
+from broker.account_result import ask_account_result
 from broker.client_library import IB, AccountValue, Contract, Position
 from broker.codes import Policy, code
 from broker.connection import account_state, choose_account, guard_account, is_free, open_connection
@@ -22,8 +23,9 @@ from broker.translate import execution_from_ib, position_from_ib, price_from_ib
 from broker.values import AccountState, BrokerListener, BrokerPosition, IntentStore
 from broker.what_if import WhatIf, ask_what_if
 from market_hours import Clock
+from trading.broker_result import BrokerResult
 from trading.errors import BrokerUnavailable
-from trading.orders import Action
+from trading.orders import Action, ExecutionReport
 from utils import HaltTrading
 
 SERVER_BACK = (1101, 1102)
@@ -222,6 +224,12 @@ class Broker:
             for row in rows
             if row.account == self._account_id and row.position
         ]
+
+    @journey.asks("read P&L")
+    async def result_of(self, day: date, owner_of: Callable[[ExecutionReport], str]) -> BrokerResult:
+        """What the account earned on `day`, by the broker's own count. Raises BrokerUnavailable."""
+        limit_s = self._settings.ib_request_timeout_s
+        return await ask_account_result(self._ib, self._account_id, day, owner_of, limit_s)
 
     def _kept(self, handler: Callable[..., None]) -> Callable[..., None]:
         """`handler`, keeping its first fault: the library's events swallow exceptions."""

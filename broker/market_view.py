@@ -66,6 +66,10 @@ class MarketView:
         """What is followed, in the order of following."""
         return (*self._indicators, *self._held)
 
+    def atr_of(self, symbol: str) -> AtrState:
+        """The daily ATR that a symbol was followed with; nothing for one that is not."""
+        return self._atr.get(symbol, NO_ATR)
+
     @property
     def unfollowed(self) -> tuple[str, ...]:
         """Symbols whose minute bars the gateway did not have yet."""

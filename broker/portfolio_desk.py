@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 NO_LIMITS = RiskLimits(max_daily_loss=0, max_drawdown=0, max_order_value=0)  # the day trader's rules do not bind a plan
 QUOTE_PATIENCE = timedelta(seconds=10)
 LOOK_EVERY = timedelta(milliseconds=250)
+RECONNECT_PATIENCE, MOST_TRIES = timedelta(minutes=1), 3
 SETTLE_LIMIT = timedelta(minutes=2)
 SETTLE_EVERY = timedelta(seconds=5)
 
@@ -181,8 +182,23 @@ class PortfolioDesk:
         return self.keeper.owned_by_others()
 
     async def daily_bars(self, symbol: str, session_date: date, calendar_days: int) -> list[Bar]:
-        """Daily bars before `session_date` from the gateway. Raises HistoryUnavailable, BrokerUnavailable."""
+        """Daily bars before `session_date` from the gateway; asked again where the connection was lost meanwhile.
+
+        Raises HistoryUnavailable, and BrokerUnavailable after the last try.
+        """
+        for _ in range(MOST_TRIES - 1):
+            try:
+                return await self.broker.data.daily_bars(symbol, session_date, calendar_days)
+            except BrokerUnavailable as error:
+                log.info("%s: %s; asking again once the connection is back", symbol, error)
+                await self._until_ready()
         return await self.broker.data.daily_bars(symbol, session_date, calendar_days)
+
+    async def _until_ready(self) -> None:
+        """Wait for the supervisor's work, for a minute at most."""
+        give_up = self._clock.now() + RECONNECT_PATIENCE
+        while not self.supervisor.is_ready and self._clock.now() < give_up:
+            await self._clock.sleep_until(self._clock.now() + LOOK_EVERY)
 
     async def quotes(self, symbols: Iterable[str]) -> dict[str, Quote]:
         """The latest quote of each symbol. An empty one is unknown: no tick came in ten seconds, or its data is lost.

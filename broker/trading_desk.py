@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from broker.account_lock import hold_account
 from broker.bookkeeper import Bookkeeper
 from broker.broker import Broker
 from broker.funds_desk import FundsDesk
 from broker.market_view import MarketView
+from broker.notices import tell_latches
 from broker.position_desk import PositionDesk
 from broker.reconcile import Reconciler
 from broker.settings import BrokerSettings
@@ -23,10 +25,12 @@ from broker.split_desk import SplitDesk
 from broker.supervisor import Supervisor
 from broker.values import AccountState
 from market_hours import Clock, Session
+from notifications.notices import Kind
 from observability import SIMULATED, TradingHistory
 from operating_system import FileLock
 from records.intent_log import IntentLog
 from trading.book import DayMarks, SessionBook
+from trading.broker_result import compared, comparison_words
 from trading.errors import BrokerUnavailable
 from trading.money import notional
 from trading.orders import OrderIntent
@@ -189,6 +193,8 @@ class TradingDesk:
         known = self._history.day_marks(day)
         self._marks = DayMarks(**known) if known is not None else None
         book.resume(self._marks or DayMarks(), self._history.entries_tried(day), self._history.refused_symbols(day))
+        if who := self._history.held_by(day):
+            book.entries_held = f"{who} paused entries before this start"
         self._funds.on_account(self.account)
         for symbol in splits:
             if (bracket := self.keeper.brackets.get(symbol)) is not None:
@@ -289,13 +295,14 @@ class TradingDesk:
         book = self.keeper.book
         book.mark({symbol: self.broker.data.quote(symbol).bid for symbol in book.positions})
         if book.marks != self._marks:
+            tell_latches(self._marks, book, int(self._clock.now().timestamp()))
             self._marks = book.marks
             self._history.record_day_marks(self._session_date, self._marks._asdict())
 
     async def watch(self, now_s: int) -> None:
         """What must hold at every instant: live stops, shares at the broker. Raises BrokerUnavailable."""
         if self.supervisor.entries_given_up:
-            self.keeper.stop_entries("entries are off: the connection was down too long")
+            self.keeper.stop_entries("entries are off: the connection was down too long", Kind.CONNECTION)
         positions = self.keeper.book.positions
         short = [symbol for symbol, owned in positions.items() if self.broker.orders.held(symbol) < owned.quantity]
         missing = self.keeper.shares.missing
@@ -331,6 +338,18 @@ class TradingDesk:
         while self.keeper.is_owed_fees and self._clock.now() < give_up:
             self.supervisor.ask_for_sync()
             await self._clock.sleep_until(self._clock.now() + timedelta(seconds=5))
+
+    async def broker_result(self) -> dict[str, Any] | None:
+        """The broker's own result of the session beside the ledger's; None when it did not tell."""
+        try:
+            told = await self.broker.result_of(self._session.date, self.keeper.owner_of)
+        except BrokerUnavailable as error:
+            log.warning("%s; the ledger's result stands alone", error)
+            return None
+        result = compared(self.keeper.own_day(self._session.open_s), told)
+        if result["unexplained_usd"]:
+            self.keeper.warn(f"the broker's own P&L: {comparison_words(result)}")
+        return result
 
     def is_flat(self) -> bool:
         """Whether this bot owns nothing and has no entry on its way."""

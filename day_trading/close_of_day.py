@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
-from typing import Any
 
 import numpy as np
 
+from day_trading.figures_reader import FiguresReader
 from evidence.excursions import PriceBars
 from evidence.plain import plain
-from market_hours import Session
+from market_hours import Clock, Session
 from observability import TradingHistory
 from self_evaluation import DailyInsights, PerformanceAnalyzer, SessionFacts
 from trading.bars import Bar
@@ -24,24 +23,35 @@ log = logging.getLogger(__name__)
 CENT_USD = 0.01
 
 
-def evaluated(
-    report: DayReport, session: Session, bars: Mapping[str, Sequence[Bar]], history: TradingHistory, now: datetime
+async def evaluated(
+    report: DayReport,
+    session: Session,
+    bars: Mapping[str, Sequence[Bar]],
+    history: TradingHistory,
+    clock: Clock,
+    reader: FiguresReader | None = None,
 ) -> DayReport:
     """`report` with all metrics and insights, which are kept in the database. Not for dry runs: they earn no return.
 
-    Whatever goes wrong here is logged and becomes a warning of the report: the next session does not depend on it.
+    `reader` is asked last, when the rules' findings are on record. Whatever goes wrong here is logged and becomes a
+    warning of the report: the next session does not depend on it.
     """
     if not report.equity_at_open_usd:
         return report  # the gateway was not reached: nothing was traded, and no return can be told
     try:
-        return _evaluated(report, session, bars, history, now)
+        return await _evaluated(report, session, bars, history, clock, reader)
     except Exception as error:
         log.exception("the session was not evaluated; its trades are on record and the next session is not affected")
         return replace(report, warnings=(*report.warnings, f"the session was not evaluated: {error}"))
 
 
-def _evaluated(
-    report: DayReport, session: Session, bars: Mapping[str, Sequence[Bar]], history: TradingHistory, now: datetime
+async def _evaluated(
+    report: DayReport,
+    session: Session,
+    bars: Mapping[str, Sequence[Bar]],
+    history: TradingHistory,
+    clock: Clock,
+    reader: FiguresReader | None,
 ) -> DayReport:
     facts = SessionFacts(
         session_date=report.session_date,
@@ -49,13 +59,17 @@ def _evaluated(
         equity_at_open_usd=report.equity_at_open_usd,
         capital_usd=report.equity_at_open_usd * report.allocation,
         max_drawdown_usd=report.metrics["max_drawdown_usd"],
-        parameters=_parameters(report.parameters),
+        parameters=_parameters(report),
         judgements=report.funnel_totals,
+        broker_result=report.broker_result,
     )
     analyzer = PerformanceAnalyzer(history)
     row = analyzer.evaluate(facts)
     prices = {symbol: price_bars(each) for symbol, each in bars.items() if each}
-    found = DailyInsights(history, analyzer).by_rules(facts, row, prices, now)
+    insights = DailyInsights(history, analyzer)
+    found = insights.by_rules(facts, row, prices, clock.now())
+    if reader is not None:
+        found += await reader.read(insights, facts, row, found)
     booked_usd = report.metrics["total_pnl_usd"]
     warnings = report.warnings
     if abs(row.total_pnl_usd - booked_usd) >= CENT_USD:
@@ -75,11 +89,13 @@ def price_bars(bars: Sequence[Bar]) -> PriceBars:
     return PriceBars(columns[0], *(columns[1:] / PRICE_UNITS_PER_USD))
 
 
-def _parameters(parameters: Mapping[str, Any]) -> dict[str, float]:
+def _parameters(report: DayReport) -> dict[str, float]:
     """The rules' parameters by the names and in the units of suggestions."""
+    used = report.parameters
     return {
-        "profit_target_pct": parameters["profit_target_bps"] / 100,
-        "stop_loss_pct": parameters["stop_loss_bps"] / 100,
-        "rsi_cap": parameters["rsi_cap"],
-        "atr_floor_pct": parameters["atr_floor_pct"],
+        "profit_target_pct": used["profit_target_bps"] / 100,
+        "stop_loss_pct": used["stop_loss_bps"] / 100,
+        "position_size_pct": 100 * report.symbol_budget_usd / report.equity_at_open_usd,
+        "rsi_cap": used["rsi_cap"],
+        "atr_floor_pct": used["atr_floor_pct"],
     }

@@ -63,6 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--preflight", action="store_true", help="check all that a session needs, and end; nothing is ordered")
     add("--kill", nargs="?", const="stop", choices=("stop", "flatten"), help="throw the kill switch of a running bot")
     add("--no-dashboard", action="store_true", help="do not start the web page")
+    add("--json", action="store_true", help="print each session's report as one line of JSON, all else to stderr")
+    add("--plain", action="store_true", help="no live view and no progress bar in the terminal")
     add("--verbose", action="store_true", help="log to the terminal what otherwise only the log file gets")
     simulation = parser.add_argument_group("simulation", "the same program against the simulated gateway")
     add = simulation.add_argument

@@ -157,7 +157,12 @@ class Preflight:
         yield self._lock(account)
         yield await self._time(broker)
         yield await self._holdings(broker)
-        budget = symbol_budget(account.net_liquidation, round(self._options.allocation * 1e6), len(self._symbols))
+        budget = symbol_budget(
+            account.net_liquidation,
+            round(self._options.allocation * 1e6),
+            len(self._symbols),
+            self._options.strategy.parameters().position_bps,
+        )
         asked_at = self._clock.now()
         known = [symbol for symbol in self._symbols if await self._follows(broker, symbol)]
         for symbol in self._symbols:

@@ -9,11 +9,15 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
+from dashboard.settings import DashboardSettings
+from day_trading.telegram_settings import TelegramSettings
 from health.kill_switch import KillSwitch
+from improvement.settings import ImprovementSettings
 from llm.settings import LlmSettings
+from notifications.settings import NotificationSettings, url_secrets
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
-from telemetry.settings import TelemetrySettings
+from telemetry.settings import TelemetrySettings, header_secrets
 from tools import VendorSettings
 from trading.contradictions import contradictions
 from trading.settings import AllocationSettings, RiskSettings, SafetySettings, StrategySettings
@@ -30,7 +34,16 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     TelemetrySettings,
     RecordsSettings,
     AllocationSettings,
+    ImprovementSettings,
+    NotificationSettings,
+    TelegramSettings,
+    DashboardSettings,
 )
+
+
+def secrets_of(environment: Environment) -> tuple[str, ...]:
+    """Everything that must never be shown: keys and tokens, headers of collectors, parts of addresses."""
+    return (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment), *url_secrets(environment))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +59,9 @@ class DayTraderConfiguration:
     llm: LlmSettings
     vendors: VendorSettings
     allocation: AllocationSettings
+    improvement: ImprovementSettings
+    dashboard: DashboardSettings
+    telegram: TelegramSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -60,6 +76,9 @@ class DayTraderConfiguration:
             llm=load_settings(LlmSettings, environment),
             vendors=load_settings(VendorSettings, environment),
             allocation=load_settings(AllocationSettings, environment),
+            improvement=load_settings(ImprovementSettings, environment),
+            dashboard=load_settings(DashboardSettings, environment),
+            telegram=load_settings(TelegramSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:

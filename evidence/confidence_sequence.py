@@ -8,6 +8,7 @@ confidence sequences for Gaussian means with unknown variance"; Robbins (1970).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, inf, log, sqrt
 
 import numpy as np
@@ -17,6 +18,7 @@ from evidence.bootstrap import Floats
 LEAST_SPREAD_SHARE = 1e-12  # a sum of squares below this share of the total is rounding
 
 
+@lru_cache(1_024)
 def prior_days_for(horizon_days: int, alpha: float) -> float:
     """The weight of the prior, in days, that makes the interval at `horizon_days` as narrow as it can be.
 
@@ -29,6 +31,7 @@ def prior_days_for(horizon_days: int, alpha: float) -> float:
     return float(candidates[int(np.argmin(radii))])
 
 
+@lru_cache(maxsize=100_000)
 def relative_radius(days: int, alpha: float, prior_days: float) -> float:
     """Half the interval's width in units of the sample's spread (with n − 1); infinite while too little is known."""
     if days < 2:

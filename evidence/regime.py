@@ -16,6 +16,7 @@ more probable by `margin` for `confirm_bars` bars in a row: a day's noise change
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ class RegimeTracker:
     _last_close: float | None = None
     _returns: deque[float] = field(default_factory=deque)
     _spreads: deque[float] = field(default_factory=deque)
+    _sorted: list[float] = field(default_factory=list)  # the spreads by size
     _smooth: Floats | None = None
     _rival: Regime | None = None
     _rival_bars: int = 0
@@ -107,11 +109,12 @@ class RegimeTracker:
         returns = np.fromiter(self._returns, dtype=np.float64)
         spread = max(float(returns[-rule.short_bars :].std()), SPREAD_FLOOR)
         self._spreads.append(spread)
+        insort(self._sorted, spread)
         if len(self._spreads) > rule.long_bars:
-            self._spreads.popleft()
+            del self._sorted[bisect_left(self._sorted, self._spreads.popleft())]
         window = returns[-rule.trend_bars :]
         trend = float(window.sum()) / (max(float(window.std()), SPREAD_FLOOR) * sqrt(rule.trend_bars))
-        volatility = log(spread / float(np.median(np.fromiter(self._spreads, dtype=np.float64))))
+        volatility = log(spread / _middle(self._sorted))
         self._smoothen(_probabilities(trend, volatility))
         if len(self._spreads) + max(rule.trend_bars, rule.short_bars) <= rule.least_bars:
             return None
@@ -170,6 +173,12 @@ def watchlist_index(closes: Floats) -> Floats:
     """One series (n_bars,) for `closes` (n_bars, n_symbols): the mean of their log returns, from 100."""
     returns = np.diff(np.log(closes), axis=0).mean(axis=1)
     return np.asarray(100.0 * np.exp(np.concatenate([[0.0], np.cumsum(returns)])), dtype=np.float64)
+
+
+def _middle(values: list[float]) -> float:
+    """The median of `values`, which are in order."""
+    half = len(values) // 2
+    return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
 
 
 def _probabilities(trend: float, volatility: float) -> Floats:

@@ -59,6 +59,12 @@ class Suggestion:
             raise ValueError(f"{self.parameter}={self.new_value} is not in {bounds.low:g} to {bounds.high:g}")
 
 
+def a_step(parameter: str, present: float, *, up: bool) -> float | None:
+    """The value one session's full step away, within the bounds; None where `present` is at the bound already."""
+    step = BOUNDS[parameter].step
+    return bounded(parameter, present, present + (step if up else -step))
+
+
 def bounded(parameter: str, present: float, wanted: float) -> float | None:
     """`wanted`, moved into the bounds and to at most a step from `present`; None when that changes nothing.
 

@@ -17,7 +17,17 @@ from llm.grounding import ungrounded
 from llm.language_models import LanguageModels
 from llm.outcomes import Abstained, Answered, Reason
 from llm.prompts import load_prompt
-from llm.questions import DAILY_INSIGHTS, MAX_SUBJECTS, Insights, Question, View, Views, schema_of, views_class
+from llm.questions import (
+    DAILY_INSIGHTS,
+    MAX_SUBJECTS,
+    Insights,
+    Question,
+    Suggestion,
+    View,
+    Views,
+    schema_of,
+    views_class,
+)
 from llm.stability import orders, shrunk
 
 
@@ -53,6 +63,16 @@ class Advice:
     cost_usd: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiguresRead:
+    """What `model` read in a day's figures: checked texts, and directions for parameters that name no value."""
+
+    insights: tuple[str, ...]
+    suggestions: tuple[Suggestion, ...]
+    model: str
+    llm_call_id: str
+
+
 class Adviser:
     """Asks `models` about symbols, `folds` times each question, with at most `evidence_chars` of evidence."""
 
@@ -84,8 +104,8 @@ class Adviser:
                 break
         return self._joined(asked, fold_results)
 
-    async def insights(self, facts: Mapping[str, object]) -> tuple[Insights, str] | Abstained:
-        """What a model reads in a day's figures, with the id of its call. Insights with invented numbers are left out.
+    async def insights(self, facts: Mapping[str, object]) -> FiguresRead | Abstained:
+        """What a model reads in a day's figures. Insights with invented numbers are left out.
 
         Suggestions whose reason has one are left out, too; with nothing left it abstains.
         """
@@ -100,7 +120,9 @@ class Adviser:
         if not kept:
             detail = "every insight has numbers that the day does not"
             return Abstained(reason=Reason.UNGROUNDED, detail=detail, provider=answer.provider)
-        return Insights(insights=kept, suggestions=suggestions), answer.llm_call_id
+        return FiguresRead(
+            insights=tuple(kept), suggestions=tuple(suggestions), model=answer.model, llm_call_id=answer.llm_call_id
+        )
 
     def _joined(
         self, asked: Sequence[Subject], fold_results: Sequence[tuple[_Fold, Answered[Views] | Abstained]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -55,6 +56,21 @@ def open_models(
 def open_adviser(models: LanguageModels, settings: LlmSettings) -> Adviser:
     """The adviser over `models`."""
     return Adviser(models, folds=settings.llm_folds, evidence_chars=settings.llm_evidence_chars)
+
+
+@asynccontextmanager
+async def advising(
+    settings: LlmSettings, *, clock: Clock, call_log: CallLog, force_online: bool = False, replay: Path | None = None
+) -> AsyncIterator[Adviser | None]:
+    """An adviser for the block, None when there is neither a model nor a recording. Raises like `open_models`."""
+    if replay is None and not configured(settings):
+        yield None
+        return
+    models = open_models(settings, clock=clock, call_log=call_log, force_online=force_online, replay=replay)
+    try:
+        yield open_adviser(models, settings)
+    finally:
+        await models.close()
 
 
 def open_budget(settings: LlmSettings) -> Budget:

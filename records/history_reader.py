@@ -18,10 +18,15 @@ from records.queries import (
     DAILY_METRICS,
     DENIALS,
     EVALUATIONS,
+    EXPERIMENT_DAYS,
     FILLS,
     FORECASTS,
+    IMPROVEMENT_SESSIONS,
+    IMPROVEMENT_STEPS,
+    LLM_DAYS,
     OPEN_POSITIONS,
     ORDER_INTENTS,
+    PARAMETER_CHANGES,
     ROUND_TRIPS,
     TRADES,
     WEEKLY_CYCLES,
@@ -30,13 +35,19 @@ from records.rows import (
     DailyMetricsRow,
     DenialRow,
     EvaluationRow,
+    ExperimentDayRow,
     FillRow,
     ForecastRow,
     HealthRow,
+    ImprovementStep,
+    ImprovementStepRow,
     IntentRow,
     LlmCallRow,
+    LlmDayRow,
+    ParameterChangeRow,
     PositionRow,
     RoundTripRow,
+    SessionPlanRow,
     Settled,
     TradeRow,
     WeeklyCycleRow,
@@ -115,6 +126,15 @@ class HistoryReader:
     def llm_calls(self, session_date: str | None = None) -> list[LlmCallRow]:
         """Requests to language models, in the order of their recording; None: of all sessions."""
         return LLM_CALLS.rows(self._read(SELECT_LLM_CALLS, [self.mode, session_date]))
+
+    def held_by(self, session_date: str) -> str:
+        """Which operator paused this bot's entries in a session and did not resume them; empty when nobody did."""
+        found = self._read(queries.SELECT_HELD_BY, [session_date, self.bot, self.mode])
+        return found[0]["who"] if found and found[0]["kind"] != "resume" else ""
+
+    def llm_days(self, bot: str | None = None) -> list[LlmDayRow]:
+        """Calls and cost of language models by session and model, the latest session first."""
+        return LLM_DAYS.rows(self._read(queries.SELECT_LLM_DAYS, [bot or self.bot, self.mode]))
 
     def entries_tried(self, session_date: str) -> dict[str, int]:
         """symbol -> entries of this bot in a session, filled or not."""
@@ -208,6 +228,38 @@ class HistoryReader:
         """How many cycles of this bot are on record, of a session or of all."""
         first, last = (session_date, session_date) if session_date is not None else ("", "9999")
         return int(self._read(queries.COUNT_CYCLES, [self.bot, self.mode, first, last])[0][0])
+
+    # What continuous improvement remembers, of this bot
+
+    def parameter_changes(self, last: str) -> list[ParameterChangeRow]:
+        """Changes of parameters up to a session, applied or not, in the order of their recording."""
+        return PARAMETER_CHANGES.rows(self._read(queries.SELECT_PARAMETER_CHANGES, [last, self.bot, self.mode]))
+
+    def experiment_days(self, experiment: str) -> list[ExperimentDayRow]:
+        """The sessions of an experiment, each variant of each, in their order."""
+        return EXPERIMENT_DAYS.rows(self._read(queries.SELECT_EXPERIMENT_DAYS, [experiment, self.bot, self.mode]))
+
+    def session_plans(self, first: str, last: str) -> list[SessionPlanRow]:
+        """What a range of sessions began with, in their order."""
+        return IMPROVEMENT_SESSIONS.rows(self._read(queries.SELECT_SESSION_PLANS, self._range(first, last, None)))
+
+    def improvement_steps(self, session_date: str) -> dict[str, ImprovementStepRow]:
+        """step -> what came of it, of the steps after a session that are done."""
+        found = self._read(queries.SELECT_IMPROVEMENT_STEPS, [session_date, self.bot, self.mode])
+        return {row.step: row for row in IMPROVEMENT_STEPS.rows(found)}
+
+    def latest_step(self, step: ImprovementStep, before: str) -> ImprovementStepRow | None:
+        """The last time that a step was done after a session before the date `before`."""
+        found = self._read(queries.SELECT_LATEST_STEP, [step, before, self.bot, self.mode])
+        return next(iter(IMPROVEMENT_STEPS.rows(found)), None)
+
+    def meta(self, key: str) -> str | None:
+        """A value that belongs to this bot and mode; None before it is set."""
+        found = self._read(queries.SELECT_META, [self._own_key(key)])
+        return found[0]["value"] if found else None
+
+    def _own_key(self, key: str) -> str:
+        return f"{key}.{self.bot}.{self.mode}"
 
     def _range(self, first: str, last: str, bot: str | None) -> list[str]:
         return [first, last, bot or self.bot, self.mode]

@@ -9,18 +9,24 @@ from typing import Any
 
 from records.rows import (
     OPEN_STATES,
+    ControlActionRow,
     DailyMetricsRow,
     DecisionRow,
     DenialRow,
+    EquityRow,
     EvaluationRow,
+    ExperimentDayRow,
     FillRow,
     ForecastRow,
     HealthRow,
+    ImprovementStepRow,
     IntentChange,
     IntentRow,
+    LlmDayRow,
     ParameterChangeRow,
     PositionRow,
     RoundTripRow,
+    SessionPlanRow,
     TradeRow,
     WeeklyCycleRow,
 )
@@ -35,8 +41,14 @@ EVALUATIONS = Table("evaluations", EvaluationRow)
 FORECASTS = Table("forecasts", ForecastRow)
 WEEKLY_CYCLES = Table("weekly_cycles", WeeklyCycleRow)
 DAILY_METRICS = Table("daily_metrics", DailyMetricsRow)
+EXPERIMENT_DAYS = Table("experiment_days", ExperimentDayRow)
+IMPROVEMENT_SESSIONS = Table("improvement_sessions", SessionPlanRow)
+IMPROVEMENT_STEPS = Table("improvement_steps", ImprovementStepRow)
+CONTROL_ACTIONS = Table("control_actions", ControlActionRow)
+EQUITY_MINUTES = Table("equity_minutes", EquityRow)
 OPEN_POSITIONS = Table("open_positions", PositionRow)
 ROUND_TRIPS = Table("round_trips", RoundTripRow)
+LLM_DAYS = Table("llm_calls", LlmDayRow)
 FILLS = Table("trades", FillRow)
 DENIALS = Table("decisions", DenialRow)
 
@@ -55,6 +67,13 @@ UPSERT_TRADE = f"{TRADES.insert} ON CONFLICT (exec_id) DO UPDATE SET " + ", ".jo
 UPSERT_DAILY_METRICS = f"{DAILY_METRICS.insert} ON CONFLICT (session_date, bot, mode) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in DAILY_METRICS.columns
 )
+PUT_EXPERIMENT_DAY = EXPERIMENT_DAYS.insert.replace("INSERT", "INSERT OR REPLACE", 1)
+PUT_SESSION_PLAN = IMPROVEMENT_SESSIONS.insert.replace("INSERT", "INSERT OR REPLACE", 1)
+UPSERT_CONTROL_ACTION = (
+    f"{CONTROL_ACTIONS.insert} ON CONFLICT (command_id) DO UPDATE SET "
+    "state = excluded.state, words = excluded.words, answered_at = excluded.answered_at"
+)
+REPLACE_EQUITY = EQUITY_MINUTES.insert.replace("INSERT", "INSERT OR REPLACE", 1)  # a second run in the same minute
 REPORT_COMMISSION = "UPDATE trades SET commission = ?, pnl = ?, pnl_pct = ? WHERE exec_id = ?"
 REMOVE_TRADE = "DELETE FROM trades WHERE exec_id = ?"
 SHRINK_TRADE = (  # the part of it that another row tells from now on goes with its share of the result
@@ -143,7 +162,7 @@ SELECT_FILLS = (  # the decision of a market exit has the id of its execution
     "WHERE fill.session_date >= ? AND fill.session_date <= ? AND fill.bot = ? AND fill.mode = ? "
     "ORDER BY fill.timestamp, fill.trade_id"
 )
-SELECT_DENIALS = (  # once a session, after the close: no index of its own
+SELECT_DENIALS = (
     "SELECT timestamp, symbol, rule, ask FROM decisions WHERE kind = 'deny' AND ask > 0 AND rule IS NOT NULL "
     "AND session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, symbol"
 )
@@ -169,6 +188,33 @@ SELECT_SETTLED_FORECASTS = (
     "SELECT source, session_date, due_at, probability, outcome FROM forecasts "
     "WHERE bot = ? AND mode = ? AND outcome IS NOT NULL ORDER BY timestamp"
 )
+SELECT_PARAMETER_CHANGES = (
+    "SELECT * FROM parameter_changes WHERE session_date <= ? AND bot = ? AND mode = ? ORDER BY change_id"
+)
+SELECT_EXPERIMENT_DAYS = (
+    "SELECT * FROM experiment_days WHERE experiment = ? AND bot = ? AND mode = ? ORDER BY session_date, variant"
+)
+SELECT_SESSION_PLANS = (
+    "SELECT * FROM improvement_sessions WHERE session_date >= ? AND session_date <= ? AND bot = ? AND mode = ? "
+    "ORDER BY session_date"
+)
+SELECT_IMPROVEMENT_STEPS = (
+    "SELECT * FROM improvement_steps WHERE session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, rowid"
+)
+SELECT_LATEST_STEP = (
+    "SELECT * FROM improvement_steps WHERE step = ? AND session_date < ? AND bot = ? AND mode = ? "
+    "ORDER BY session_date DESC LIMIT 1"
+)
+SELECT_HELD_BY = (  # a handful of rows
+    "SELECT kind, who FROM control_actions WHERE session_date = ? AND bot = ? AND mode = ? AND state = 'done' "
+    "AND kind IN ('pause', 'flatten', 'resume') ORDER BY rowid DESC LIMIT 1"
+)
+SELECT_LLM_DAYS = (
+    "SELECT session_date, model, COUNT(*) AS calls, SUM(outcome = 'answered') AS answered, "
+    "SUM(COALESCE(input_tokens, 0)) AS input_tokens, SUM(COALESCE(output_tokens, 0)) AS output_tokens, "
+    "TOTAL(cost) AS cost FROM llm_calls WHERE bot = ? AND mode = ? GROUP BY session_date, model "
+    "ORDER BY session_date DESC, model"
+)
 REMOVE_EVALUATIONS = "DELETE FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? AND source = ?"
 
 QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that needs it
@@ -179,8 +225,9 @@ QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that
     "order_intents_open": SELECT_OPEN_INTENTS,
     "order_intents_client_order": SELECT_HIGHEST_ORDER_ID,
     "order_intents_entries": SELECT_ENTRIES_TRIED,
-    "decisions_refused": SELECT_REFUSED,
     "weekly_cycles_session": SELECT_CYCLES,
     "forecasts_open": SELECT_OPEN_FORECASTS,
     "forecasts_settled": SELECT_SETTLED_FORECASTS,
+    "decisions_session": SELECT_DENIALS,
+    "llm_calls_cost": SELECT_LLM_DAYS,
 }

@@ -18,7 +18,10 @@ IntentState = Literal["created", "sent", "working", "filled", "cancelled", "reje
 DecisionKind = Literal["enter", "exit", "deny", "sync"]
 CycleStage = Literal["analysed", "planned", "queued", "trading", "done"]
 HealthStatus = Literal["normal", "warning", "critical"]
+ControlState = Literal["waiting", "done", "refused"]
 ChangeSource = Literal["rule", "llm", "regime", "experiment", "rollback", "manual"]
+
+ImprovementStep = Literal["analyse", "insights", "regime", "suggestions", "experiment", "plan"]
 
 OPEN_STATES: tuple[IntentState, ...] = ("created", "sent", "working", "unknown")  # an order may exist
 
@@ -178,6 +181,51 @@ class ParameterChangeRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentDayRow:
+    """What one variant of an experiment brought in a session, replayed under the same costs as the other one."""
+
+    experiment: str
+    session_date: str
+    variant: str
+    round_trips: int
+    pnl_usd: float
+    bot: str = ""
+    mode: str = ""
+    return_pct: float | None = None
+    detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPlanRow:
+    """What a session began with: enough to replay it later.
+
+    `watchlist` is [symbol, ranges in its daily ATR, their average in 1e-4 USD] in rank order; `parameters` are by the
+    names of `.env` without their prefix.
+    """
+
+    session_date: str
+    equity_usd: float
+    allocation: float
+    watchlist: tuple[Any, ...]
+    parameters: Mapping[str, Any]
+    variant: str
+    bot: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImprovementStepRow:
+    """A step of the improvement cycle that is done, and what came of it."""
+
+    session_date: str
+    step: ImprovementStep
+    timestamp: datetime
+    detail: Mapping[str, Any]
+    bot: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRow:
     """What was learned from a session; `source` is "rules" or the model's name."""
 
@@ -275,6 +323,19 @@ class LlmCallRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LlmDayRow:
+    """What a model's calls of one session came to."""
+
+    session_date: str
+    model: str
+    calls: int
+    answered: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DailyMetricsRow:
     """The metrics of one bot's session. None means "cannot be said" (no trade, too few days), never zero."""
 
@@ -310,6 +371,40 @@ class DailyMetricsRow:
     worst_trade_usd: float | None = None
     exit_reasons: Mapping[str, Any] | None = None
     detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlActionRow:
+    """What an operator told the program to do, and what became of it. Instants are wall time."""
+
+    command_id: str
+    asked_at: datetime
+    session_date: str
+    who: str
+    kind: str
+    state: ControlState
+    bot: str = ""
+    mode: str = ""
+    symbol: str | None = None
+    detail: str | None = None
+    words: str | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityRow:
+    """The account at one minute of a session. `drawdown_usd` is at most 0, `committed_usd` what entries cost."""
+
+    session_date: str
+    timestamp: datetime
+    equity_usd: float
+    pnl_usd: float
+    unrealised_usd: float
+    drawdown_usd: float
+    committed_usd: float
+    positions: int
+    bot: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

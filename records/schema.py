@@ -373,6 +373,67 @@ _HEALTH_COLUMNS = (
     "healing_result TEXT",
 )
 
+# What a session of the day trader began with: enough to replay it. `watchlist` is a list of
+# [symbol, ranges in its daily ATR, their average in 1e-4 USD], in rank order.
+_IMPROVEMENT_SESSIONS = f"""
+CREATE TABLE improvement_sessions (
+    {_day("session_date")},
+    {_who()},
+    equity REAL NOT NULL,
+    allocation REAL NOT NULL,
+    {_json("watchlist")} NOT NULL,
+    {_json("parameters")} NOT NULL,
+    variant TEXT NOT NULL,
+    PRIMARY KEY (session_date, bot, mode)
+) STRICT
+"""
+
+# A step of the improvement cycle that is done, written in one transaction with all that it changed.
+_IMPROVEMENT_STEPS = f"""
+CREATE TABLE improvement_steps (
+    {_day("session_date")},
+    {_who()},
+    {_one_of("step", "analyse", "insights", "regime", "suggestions", "experiment", "plan")},
+    {_time("timestamp")} NOT NULL,
+    {_json("detail")} NOT NULL,
+    PRIMARY KEY (session_date, bot, mode, step)
+) STRICT
+"""
+
+# What operators told the program to do. `asked_at` and `answered_at` are wall time, also in a simulated session.
+_CONTROL_ACTIONS = f"""
+CREATE TABLE control_actions (
+    command_id TEXT PRIMARY KEY,
+    {_time("asked_at")} NOT NULL,
+    {_day("session_date")},
+    {_who()},
+    who TEXT NOT NULL CHECK (who <> ''),
+    kind TEXT NOT NULL CHECK (kind <> ''),
+    symbol TEXT,
+    detail TEXT,
+    {_one_of("state", "waiting", "done", "refused")},
+    words TEXT,
+    {_time("answered_at")}
+) STRICT
+"""
+
+# The account once a minute while a session runs: what its executions do not tell.
+_EQUITY_MINUTES = f"""
+CREATE TABLE equity_minutes (
+    bot TEXT NOT NULL CHECK (bot <> ''),
+    mode TEXT NOT NULL CHECK (mode <> ''),
+    {_day("session_date")},
+    {_time("timestamp")} NOT NULL,
+    equity REAL NOT NULL,
+    pnl REAL NOT NULL,
+    unrealised REAL NOT NULL,
+    drawdown REAL NOT NULL,
+    committed REAL NOT NULL,
+    positions INTEGER NOT NULL,
+    PRIMARY KEY (bot, mode, session_date, timestamp)
+) STRICT, WITHOUT ROWID
+"""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from version n to n + 1
     (
         f"PRAGMA application_id = {APPLICATION_ID}",
@@ -404,5 +465,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
         "CREATE INDEX weekly_cycles_session ON weekly_cycles (bot, mode, session_date, started_at)",
         "CREATE INDEX forecasts_open ON forecasts (bot, mode) WHERE resolved_at IS NULL",
         "CREATE INDEX forecasts_settled ON forecasts (bot, mode, timestamp) WHERE outcome IS NOT NULL",
+    ),
+    (_IMPROVEMENT_SESSIONS, _IMPROVEMENT_STEPS),
+    (  # what an operator sees and does; pages of a million rows are read through indexes
+        _CONTROL_ACTIONS,
+        _EQUITY_MINUTES,
+        "DROP INDEX decisions_refused",  # the next one answers its question as well
+        "CREATE INDEX decisions_session ON decisions (bot, mode, session_date, timestamp)",
+        "CREATE INDEX llm_calls_cost ON llm_calls "
+        "(bot, mode, session_date, model, outcome, input_tokens, output_tokens, cost)",
     ),
 )

@@ -35,6 +35,8 @@ def trade_row(
     market: Market | None,
     parameters: Parameters,
     trace_id: str | None = None,
+    regime: str | None = None,
+    variant: str | None = None,
 ) -> TradeRow:
     """One execution with the indicators of its moment. Its commission is not known yet.
 
@@ -57,6 +59,8 @@ def trade_row(
         pnl_pct=closing.pnl_pct if closing else None,
         parameters=parameters._asdict() if reason is not Reason.REBALANCE else None,
         trace_id=trace_id,
+        regime=regime,
+        variant=variant,
         **_indicators(market),
     )
 

@@ -30,6 +30,7 @@ table { border-collapse: collapse; } td, th { padding: .2rem .9rem .2rem 0; text
 th { color: var(--quiet); font-weight: 500; } .table { width: 100%; font-size: .92rem; }
 .table td, .table th { border-bottom: 1px solid var(--soft); white-space: nowrap; text-align: right; }
 .table td:first-child, .table th:first-child { text-align: left; }
+.table td:first-child { white-space: normal; min-width: 6rem; }
 .table .text { text-align: left; white-space: normal; min-width: 12rem; }
 .facts td:first-child { color: var(--quiet); } .heat td, .heat th { padding: .25rem .5rem; text-align: center; }
 figure { margin: .4rem 0 1rem; break-inside: avoid; }

@@ -89,7 +89,7 @@ def day_of(tapes: Tapes, session: int, equity: int, account: Account, parameters
         row[CLOSE_S],
         min(row[EOD_S], row[CLOSE_S] - limits.last_entry_s),
         equity,
-        symbol_budget(equity, account.allocation_ppm, symbols),
+        symbol_budget(equity, account.allocation_ppm, symbols, parameters.position_bps),
         account.allocation_ppm,
         limits,
         session_rates(tapes, session),

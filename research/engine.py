@@ -104,6 +104,14 @@ def simulate(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
     return _with_room(bars, run)
 
 
+def simulate_plainly(bars: Bars, parameters: Parameters, on: Plan) -> Outcome:
+    """The same without compiling anything: for a session or two, which take less time than the compiler."""
+    scratch, board = buffers(bars)
+    return _with_room(
+        bars, lambda log: skipping.play_all(bars.tapes, on.equity, _typed(parameters), on.account, log, scratch, board)
+    )
+
+
 def buffers(bars: Bars) -> tuple[Scratch, Board]:
     """What the quick form works in, for all sessions of these bars."""
     columns = bars.tapes.tapes
@@ -161,6 +169,7 @@ def _typed(parameters: Parameters) -> Parameters:
         int(parameters.stop_loss_bps),
         float(parameters.rsi_cap),
         float(parameters.atr_floor_pct),
+        int(parameters.position_bps),
     )
 
 

@@ -277,7 +277,7 @@ def play_session(
         tapes.sessions[session, CLOSE_S],
     )
     limits, rates = session_limits(account, equity), session_rates(tapes, session)
-    budget = symbol_budget(equity, account.allocation_ppm, symbols)
+    budget = symbol_budget(equity, account.allocation_ppm, symbols, parameters.position_bps)
     desk = new_desk(symbols)
     money = Marked(0, 0, 0, False, False)
     realised, entries, losses, last_closed_s = 0, 0, 0, 0

@@ -16,8 +16,14 @@ from research.tapes import (
     EOD_S,
     FIRST_BAR,
     FIRST_POINT,
+    FIRST_RATE,
+    POINT_HALF,
+    POINT_JUMP,
+    POINT_PRICE,
+    POINT_S,
     POINTS_A_BAR,
     Int64s,
+    Tapes,
     bar_at,
     first_point_at,
     n_points,
@@ -73,15 +79,31 @@ def neighbours(parameters: Parameters) -> list[Parameters]:
 
 def with_wider_spread(bars: Bars, factor: int) -> Bars:
     """The same prices, every half-spread `factor` times as wide; path points are written out for it."""
-    tapes, made, count = bars.tapes.tapes.copy(), [], 0
+    write = compiled(write_points)
+    ends = np.cumsum([n_points(bars.tapes, tape) for tape in range(bars.n_tapes)])
+    tapes = bars.tapes.tapes.copy()
+    tapes[:, FIRST_POINT], tapes[:, END_POINT] = np.concatenate([[0], ends[:-1]]), ends
+    points = np.empty((POINTS_A_BAR, int(ends[-1])), dtype=np.int64)
     for tape in range(bars.n_tapes):
-        shown = [point(bars.tapes, tape, number) for number in range(n_points(bars.tapes, tape))]
-        rows = [(p.second, p.price, p.jump, factor * half_spread_at(p.price, p.half)) for p in shown]
-        made.append(np.array(rows, dtype=np.int64).reshape(len(rows), POINTS_A_BAR))
-        tapes[tape, FIRST_POINT], tapes[tape, END_POINT] = count, count + len(rows)
-        count += len(rows)
-    points = np.ascontiguousarray(np.concatenate(made).T)
+        write(bars.tapes, tape, factor, points[:, tapes[tape, FIRST_POINT] : tapes[tape, END_POINT]])
     return Bars(tapes=bars.tapes._replace(points=points, tapes=tapes), symbols=bars.symbols, dates=bars.dates)
+
+
+def write_points(tapes: Tapes, tape: int, factor: int, points: Int64s) -> None:
+    """The path of a tape into `points` (4, n_points), its half-spreads `factor` times as wide."""
+    for number in range(points.shape[1]):
+        shown = point(tapes, tape, number)
+        points[POINT_S, number], points[POINT_PRICE, number] = shown.second, shown.price
+        points[POINT_JUMP, number] = shown.jump
+        points[POINT_HALF, number] = factor * half_spread_at(shown.price, shown.half)
+
+
+def with_doubled_costs(bars: Bars) -> Bars:
+    """The same prices with every half-spread and every fee twice as large."""
+    wide = with_wider_spread(bars, 2)
+    sessions = wide.tapes.sessions.copy()
+    sessions[:, FIRST_RATE:] *= 2
+    return Bars(tapes=wide.tapes._replace(sessions=sessions), symbols=wide.symbols, dates=wide.dates)
 
 
 def delayed_results(outcome: Outcome, parameters: Parameters) -> Int64s:

@@ -26,15 +26,18 @@ from pydantic.fields import FieldInfo
 import day_trader
 import performance_config
 from commands import DONE, FAULT, STOPPED_BY_RULE, WRONG_USAGE
+from dashboard import __main__ as dashboard
 from day_trading import __main__ as analysis
 from day_trading.command_line import build_parser
 from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER
 from ib_simulator import __main__ as simulator
+from improvement import __main__ as improvement
 from llm import __main__ as llm
 from observability import TradingHistory
 from records import __main__ as records
 from records.trade_rows import MONEY_RULES, PRICE_RULES
-from research import __main__ as research
+from reporting import __main__ as reporting
+from research import command_line as research
 from tests.test_floors import product_sources
 from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings
@@ -58,6 +61,8 @@ INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
+REPORTING = "-m reporting"
+DASHBOARD = "-m dashboard"
 ENTRIES = {  # what follows `python` -> its command line
     "day_trader.py": build_parser(),
     "main.py": weekly.build_parser(),
@@ -66,19 +71,26 @@ ENTRIES = {  # what follows `python` -> its command line
     RECORDS: records.build_parser(),
     RESEARCH: research.build_parser(),
     LLM: llm.build_parser(),
+    REPORTING: reporting.build_parser(),
+    DASHBOARD: dashboard.build_parser(),
 }
 ENTRIES["day_trading_agents.py"] = analysis.build_parser()
+ENTRIES["continuous_improvement.py"] = improvement.build_parser()
 WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
     "backups/",
     "reports/weekly/",
+    "reports/daily/",
     "vendor_cache/",
+    "reports/research/",
     "logs/day_trader.log",
     "research.db",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
     *(str(path) for path in (day_trader.LIVE_WATCHLIST, day_trader.SIMULATED_WATCHLIST)),
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",
+    "reports/improvement/",
+    f"{day_trader.SIMULATED_DATABASE.stem}_bars/",
     "llm_budget.db",
     "llm_history.db",
     "reports/weekly/snapshots/",
@@ -143,7 +155,8 @@ def allowed_text(info: FieldInfo) -> str:
         return "a time, HH:MM"
     told = [words[kind].format(number_text(bounds[kind])) for kind in words if kind in bounds]
     if not told:
-        return "not empty" if bounds.get("min_length") else "any text"
+        shortest = bounds.get("min_length", 0)
+        return f"at least {shortest} characters" if shortest > 1 else "not empty" if shortest else "any text"
     return ", ".join(told)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -19,13 +20,15 @@ from day_trading import close_of_day
 from day_trading.close_of_day import evaluated
 from evidence.days import SharpeEvidence
 from evidence.insights import Insight
+from evidence.regime import Regime
 from evidence.suggestions import Priority, Suggestion
 from evidence.trips import GROUPINGS, Trip
-from market_hours import new_york_calendar
+from market_hours import Session, new_york_calendar
 from observability import TradingHistory
 from records.rows import DailyMetricsRow
 from self_evaluation import BY_RULES, DailyInsights, PerformanceAnalyzer, SessionFacts
 from tests.gateway_world import minute
+from tests.llm.world import FixedClock
 from tests.simulated_runs import DATABASE, run
 from tests.test_simulated_day import played
 from trading.bars import Bar
@@ -151,6 +154,23 @@ def test_hour_of_a_trip_is_that_of_new_york(analyzer: PerformanceAnalyzer) -> No
     assert all(trip.hour == trip.opened_at.hour - 4 for trip in trips)  # daylight saving time
 
 
+def test_every_trade_has_its_regime_and_variant_and_results_are_told_by_them(
+    analyzer: PerformanceAnalyzer, folder: Path, history: TradingHistory
+) -> None:
+    with closing(sqlite3.connect(folder / DATABASE)) as connection:
+        labels = connection.execute("SELECT DISTINCT regime, variant FROM trades").fetchall()
+    assert {variant for _, variant in labels} == {"baseline"}
+    assert {regime for regime, _ in labels} <= {regime.value for regime in Regime}
+    by_regime = analyzer.metrics_by("regime", FIRST, LAST)
+    assert len(by_regime) > 1
+    total = analyzer.metrics(FIRST, LAST)["total_pnl_usd"]
+    assert sum(group["total_pnl_usd"] for group in by_regime.values()) == pytest.approx(total)
+    detail = history.daily_metrics_between(FIRST, FIRST)[0].detail
+    assert detail is not None
+    log = next((folder / "logs").glob(f"day_trader_run_{FIRST}_*.json"))
+    assert json.loads(log.read_text())["metrics"]["detail"]["by"]["regime"] == detail["by"]["regime"]
+
+
 def test_slippage_is_that_of_the_resting_prices_and_of_the_decisions(
     analyzer: PerformanceAnalyzer, folder: Path
 ) -> None:
@@ -220,6 +240,7 @@ def test_evaluating_a_session_again_changes_nothing(analyzer: PerformanceAnalyze
         max_drawdown_usd=before[-1].max_drawdown_usd or 0.0,
         parameters=PARAMETERS,
         judgements={},
+        broker_result=detail["broker_result"],
     )
     analyzer.evaluate(facts)
     assert history.daily_metrics_between(FIRST, LAST) == before
@@ -277,6 +298,10 @@ def test_a_suggestion_is_kept_with_its_evidence(tmp_path: Path) -> None:
 # The close of a day by itself
 
 
+def close_of(report: DayReport, session: Session, history: TradingHistory) -> DayReport:
+    return asyncio.run(evaluated(report, session, {}, history, FixedClock(report.ended_at)))
+
+
 def report_of_a_day(folder: Path) -> DayReport:
     return played(folder, minute("09:51", 100.18, 101.70, 100.18, 101.65, 6_000)).report
 
@@ -293,7 +318,7 @@ def test_an_evaluation_that_fails_becomes_a_warning_and_the_report_stands(
 
     monkeypatch.setattr("self_evaluation.measured", fail)
     with TradingHistory(tmp_path / "other.db", bot="day_trader", mode="simulated") as history:
-        told = evaluated(report, session, {}, history, report.ended_at)
+        told = close_of(report, session, history)
     assert told.warnings == (*report.warnings, "the session was not evaluated: a day without hours")
     assert told.metrics == report.metrics
 
@@ -303,7 +328,7 @@ def test_book_and_database_that_differ_are_told(tmp_path: Path) -> None:
     session = new_york_calendar(report.session_date).session_on(report.session_date)
     assert session is not None
     with TradingHistory(tmp_path / "empty.db", bot="day_trader", mode="simulated") as history:
-        told = evaluated(report, session, {}, history, report.ended_at)
+        told = close_of(report, session, history)
     assert len(told.warnings) == 1
     assert "the database has a result of +0.00 USD" in told.warnings[0]
 
@@ -313,7 +338,7 @@ def test_a_day_without_a_gateway_is_not_evaluated(tmp_path: Path) -> None:
     session = new_york_calendar(report.session_date).session_on(report.session_date)
     assert session is not None
     with TradingHistory(tmp_path / "empty.db", bot="day_trader", mode="simulated") as history:
-        assert evaluated(report, session, {}, history, report.ended_at) is report
+        assert close_of(report, session, history) is report
         assert history.daily_metrics_between(FIRST, "2030-01-01") == []
 
 

@@ -164,6 +164,8 @@ def a_week(folder: Path, shared_symbols: str) -> tuple[list[JournalEntry], dict[
                         await asyncio.sleep(1)
                     report = await trader(history, session).run(["AAA", "BBB"])
                     assert report.positions_left == {}
+                    assert report.broker_result is not None
+                    assert report.broker_result["unexplained_usd"] == 0.0, report.broker_result
         weekly.close()
         with world.history() as history:
             ledgers: dict[str, Any] = {}

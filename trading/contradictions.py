@@ -27,6 +27,12 @@ def contradictions(
             f"RISK_MAX_POSITION_PCT={risk.risk_max_position_pct:g}: one position cannot be larger than the "
             f"{allocation * 100:g} % of the account that --allocation {allocation:g} gives to all of them"
         )
+    size_pct = strategy.strategy_position_size_pct
+    if size_pct is not None and size_pct > allocation * 100:
+        yield (
+            f"STRATEGY_POSITION_SIZE_PCT={size_pct:g}: one position cannot be larger than the "
+            f"{allocation * 100:g} % of the account that --allocation {allocation:g} gives to all of them"
+        )
     yield from _symbols(strategy, safety, consents)
 
 

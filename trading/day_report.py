@@ -18,7 +18,8 @@ class DayReport:
 
     `funnel` is symbol -> rule -> judgements, `positions_left` symbol -> shares. `unrealised_pnl_usd` is that of the
     positions left, at the bid of the last 5-second instant. `resting_orders` is None when the broker was not connected
-    and could not be asked. `insights` are the findings about the session, each with its numbers.
+    and could not be asked. `broker_result` is the broker's own count beside the ledger's (`trading.broker_result`),
+    None when it did not tell. `insights` are the findings about the session, each with its numbers.
     """
 
     session_date: date
@@ -46,6 +47,7 @@ class DayReport:
     metrics: Mapping[str, Any]
     insights: tuple[Mapping[str, Any], ...] = ()
     unrealised_pnl_usd: float
+    broker_result: Mapping[str, Any] | None = None
     funnel: Mapping[str, Mapping[str, int]]
     funnel_totals: Mapping[str, int]
     positions_left: Mapping[str, int]

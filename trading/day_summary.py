@@ -7,24 +7,26 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
+from trading.broker_result import comparison_words
 from trading.day_report import DayReport
 from trading.funnel import entries_in
 
 STRATEGY_RULES = ("no_price", "warming_up", "atr_not_above_floor", "not_above_vwap", "rsi_not_below_cap")
 HOLDING_RULES = ("position_open", "entry_pending")
 INDICATORS = ("atr", "rsi", "vwap")
+UNTOLD_GROUPS = frozenset({"unknown", "none", "baseline"})  # what every trade of an ordinary session is in
 LABEL_WIDTH = 14
 LINE_WIDTH = 80
 ORDER_TYPES = {"STP": "stop", "LMT": "limit"}
 
 
-def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
-    """The day for the terminal; clock times are those of `zone`, the exchange's."""
+def summary_lines(report: DayReport, files: Mapping[str, str], zone: tzinfo) -> list[str]:
+    """The day for the terminal; clock times are those of `zone`, the exchange's. `files`: what each is -> its path."""
     title = f"Day trader, {report.mode} session {report.session_date:%A %Y-%m-%d}"
     blocks = [
         [title, "=" * len(title), *_account_lines(report)],
         _trip_lines(report, zone),
-        _result_lines(report),
+        [*_result_lines(report), *_evaluation_lines(report.metrics)],
         _funnel_lines(report),
         _insight_lines(report),
         _left_lines(report),
@@ -32,14 +34,32 @@ def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
             *_connection_lines(report),
             *(_labelled("warning", warning) for warning in report.warnings),
             _labelled("ended", f"{report.ended_at.astimezone(zone):%H:%M}, {report.ended_because}"),
-            _labelled("day log", log_path),
+            *(_labelled(what, path) for what, path in files.items()),
         ],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block).splitlines()
 
 
+def short_summary(report: DayReport) -> str:
+    """The day in a few lines, for a message."""
+    lines = [
+        f"{report.session_date:%A %Y-%m-%d}",
+        *(_result_lines(report) or ["no round trips"]),
+        *_left_lines(report),
+        *[_labelled("warnings", f"{len(report.warnings)}")] * bool(report.warnings),
+        _labelled("ended", report.ended_because),
+    ]
+    return "\n".join(" ".join(line.split()) for line in lines)
+
+
 def _labelled(label: str, text: str) -> str:
     return f"{label:<{LABEL_WIDTH}}{text}"
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    """Lines of `text` with the label before the first; none of an empty text."""
+    lines = textwrap.wrap(text, LINE_WIDTH - LABEL_WIDTH)
+    return [_labelled("" if n else label, line) for n, line in enumerate(lines)]
 
 
 def _account_lines(report: DayReport) -> list[str]:
@@ -53,8 +73,7 @@ def _account_lines(report: DayReport) -> list[str]:
             )
         )
     lines.append(_labelled("prices", report.prices_from))
-    symbols = textwrap.wrap(" ".join(report.watchlist) or "empty", LINE_WIDTH - LABEL_WIDTH)
-    return lines + [_labelled("" if n else "watchlist", line) for n, line in enumerate(symbols)]
+    return lines + _wrapped("watchlist", " ".join(report.watchlist) or "empty")
 
 
 def _trip_lines(report: DayReport, zone: tzinfo) -> list[str]:
@@ -67,7 +86,7 @@ def _trip_lines(report: DayReport, zone: tzinfo) -> list[str]:
         lines.append(
             f"{trip['symbol']:<7}{trip['quantity']:>8,}  "
             f"{opened} {_price_text(trip['entry_price_usd']):>10} {closed} {_price_text(trip['exit_price_usd']):>10} "
-            f"{trip['pnl_usd']:>+11,.2f}  {_words(trip['exit_reason'])}"
+            f"{trip['pnl_usd']:>+11,.2f}  {words_of(trip['exit_reason'])}"
         )
     return lines
 
@@ -94,6 +113,8 @@ def _result_lines(report: DayReport) -> list[str]:
     if report.positions_left:
         words = f"{realised_usd + open_usd:+,.2f} USD: {realised_usd:+,.2f} {fees}, {open_usd:+,.2f} open at the bid"
     lines = [_labelled("day's P&L", words)]
+    if report.broker_result is not None:
+        lines += _wrapped("broker's P&L", comparison_words(report.broker_result))
     if metrics["round_trips"]:
         factor = metrics["profit_factor"]
         lines.append(
@@ -104,10 +125,10 @@ def _result_lines(report: DayReport) -> list[str]:
             )
         )
         lines.append(
-            _labelled("exits", ", ".join(f"{_words(reason)} {n:,}" for reason, n in metrics["exit_reasons"].items()))
+            _labelled("exits", ", ".join(f"{words_of(reason)} {n:,}" for reason, n in metrics["exit_reasons"].items()))
         )
     lines.append(_labelled("max drawdown", f"{metrics['max_drawdown_usd']:,.2f} USD"))
-    return lines + _evaluation_lines(metrics)
+    return lines
 
 
 def _evaluation_lines(metrics: Mapping[str, Any]) -> list[str]:
@@ -125,12 +146,25 @@ def _evaluation_lines(metrics: Mapping[str, Any]) -> list[str]:
     ]
     if metrics["slippage_bps"] is not None:
         lines.append(_labelled("slippage", f"{metrics['slippage_bps']:+.2f} bps of turnover"))
+    lines += _wrapped("by regime", _groups_text(metrics, "regime")) + _wrapped(
+        "by variant", _groups_text(metrics, "variant")
+    )
     sharpe = metrics["detail"]["sharpe"]
     if isinstance(sharpe, Mapping):
         low, high = sharpe["interval"][:2]
         days = _count(sharpe["days"], "day")
         sharpe = f"{sharpe['sharpe']:.2f} a year, 95 % between {low:.2f} and {high:.2f}, of {days}"
     return [*lines, _labelled("Sharpe", sharpe)]
+
+
+def _groups_text(metrics: Mapping[str, Any], by: str) -> str:
+    """Results of each regime or variant; empty where there is one group that says nothing."""
+    groups = metrics["detail"]["by"][by]
+    if groups.keys() <= UNTOLD_GROUPS:
+        return ""
+    return ", ".join(
+        f"{words_of(name)} {group['total_pnl_usd']:+,.2f} in {group['round_trips']:,}" for name, group in groups.items()
+    )
 
 
 def _return_text(metrics: Mapping[str, Any]) -> str:
@@ -142,7 +176,8 @@ def _insight_lines(report: DayReport) -> list[str]:
     """What stood out, wrapped."""
     lines: list[str] = []
     for insight in report.insights:
-        wrapped = textwrap.wrap(insight["words"], LINE_WIDTH - 2)
+        by_whom = f" ({model})" if (model := insight["numbers"].get("model")) else ""
+        wrapped = textwrap.wrap(insight["words"] + by_whom, LINE_WIDTH - 2)
         lines += [f"{'- ' if n == 0 else '  '}{line}" for n, line in enumerate(wrapped)]
     return ["what stood out", *lines] if lines else []
 
@@ -163,7 +198,7 @@ def _funnel_lines(report: DayReport) -> list[str]:
             continue
         symbols = sorted(report.funnel, key=lambda s: -report.funnel[s].get(rule, 0))
         most = ", ".join(f"{s} {report.funnel[s][rule]:,}" for s in symbols[:3] if report.funnel[s].get(rule))
-        lines.append(f"  {_words(rule):<22}{count:>9,}   most: {most}")
+        lines.append(f"  {words_of(rule):<22}{count:>9,}   most: {most}")
     return lines
 
 
@@ -205,6 +240,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + "s" * (number != 1)
 
 
-def _words(name: str) -> str:
+def words_of(name: str) -> str:
     """A rule's or a reason's name as a reader says it: `not above VWAP`."""
     return " ".join(word.upper() if word in INDICATORS else word for word in name.split("_"))

@@ -25,6 +25,9 @@ class StrategySettings(BaseModel):
     strategy_stop_loss_pct: float = Field(0.8, description="stop under the fill, percent", ge=0.5, le=2.0)
     strategy_rsi_cap: float = Field(60.0, description="enter only while RSI(14) is below", ge=20, le=90)
     strategy_atr_floor_pct: float = Field(1.5, description="enter only while ATR is above this percent", ge=0, le=20)
+    strategy_position_size_pct: float | None = Field(
+        None, description="position size, percent of the account; unset: an equal share of the allocation", ge=3, le=10
+    )
     atr_timeframe: Literal["day", "minute"] = Field("day", description="bars of the ATR: day or minute")
     watchlist_size: int = Field(10, description="symbols to trade in a session", ge=1, le=100)
     watchlist_universe: tuple[str, ...] = Field(
@@ -65,6 +68,7 @@ class StrategySettings(BaseModel):
             stop_loss_bps=round(self.strategy_stop_loss_pct * 100),
             rsi_cap=self.strategy_rsi_cap,
             atr_floor_pct=self.strategy_atr_floor_pct,
+            position_bps=round((self.strategy_position_size_pct or 0.0) * 100),
         )
 
 

@@ -7,12 +7,16 @@ from trading.matching import MIN_VOLUME_BUDGET
 from trading.money import BPS, floor_to_tick, notional
 
 
-def symbol_budget(equity: int, allocation_ppm: int, symbols: int) -> int:
-    """Money per symbol in 1e-6 USD: equity × allocation ÷ watchlist size, fixed at the open.
+def symbol_budget(equity: int, allocation_ppm: int, symbols: int, position_bps: int) -> int:
+    """Money per symbol in 1e-6 USD, fixed at the open: equity × allocation ÷ watchlist size, or `position_bps` of
+    equity where that is not 0, but never more than the whole allocation.
 
     `allocation_ppm` is the share of equity in millionths (0.25 → 250,000), so that it stays exact.
     """
-    return equity * allocation_ppm // 1_000_000 // max(symbols, 1)
+    capital = equity * allocation_ppm // 1_000_000
+    if position_bps > 0:
+        return min(equity * position_bps // BPS, capital)
+    return capital // max(symbols, 1)
 
 
 def collar_price(ask: int, collar_bps: int) -> int:

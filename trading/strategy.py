@@ -9,12 +9,17 @@ from trading.rules import Rule, Verdict, approved
 
 
 class Parameters(NamedTuple):
-    """What may change at run time, through `parameter_changes` only."""
+    """What may change at run time, through `parameter_changes` only.
+
+    `position_bps` is the size of a position as a share of the account; 0 gives each symbol an equal share of the
+    allocation.
+    """
 
     profit_target_bps: int = 140
     stop_loss_bps: int = 80
     rsi_cap: float = 60.0
     atr_floor_pct: float = 1.5
+    position_bps: int = 0
 
 
 class Market(NamedTuple):

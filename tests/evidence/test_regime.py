@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.index_history import sp500
 from evidence.regime import DAILY, INTRADAY, REGIMES, Regime, RegimeTracker, dwell_times, readings, watchlist_index
-
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-SP500 = DATA / "adjclose" / "sp20_adjclose.parquet"
-real_history = pytest.mark.skipif(not SP500.exists(), reason=f"no index history in {DATA}")
 
 
 def walk(*stretches: tuple[int, float, float], seed: int = 0) -> np.ndarray:
@@ -112,13 +108,9 @@ def test_watchlist_index_is_the_mean_of_log_returns() -> None:
     assert index == pytest.approx([100.0, 100 * 1.1**0.5, 100 * (1.1 * 1.21) ** 0.5])
 
 
-@real_history
 def test_known_episodes_of_the_sp500_are_recognised() -> None:
-    table = pd.read_parquet(SP500)
-    path = pd.Series(
-        [None if each is None else each.regime for each in readings(table["SP500"].to_numpy())],
-        index=pd.DatetimeIndex(table["date"]),
-    )
+    closes = sp500()
+    path = pd.Series([None if each is None else each.regime for each in readings(closes)], index=closes.index)
 
     def share(period: str, *regimes: Regime) -> float:
         found = Counter(path.loc[period])
@@ -131,12 +123,25 @@ def test_known_episodes_of_the_sp500_are_recognised() -> None:
     assert share("2005", Regime.LOW_VOLATILITY) > 0.7
     assert share("2017", Regime.LOW_VOLATILITY, Regime.TRENDING_UP) > 0.8
     assert share("2017", Regime.HIGH_VOLATILITY, Regime.TRENDING_DOWN) == 0.0
+    assert share("2018-12", Regime.HIGH_VOLATILITY) == 1.0
+    assert share("2020-01", Regime.TRENDING_UP) > 0.9
+    assert share("2020-03", Regime.HIGH_VOLATILITY) == 1.0
+    assert share("2021", Regime.TRENDING_UP, Regime.RANGING, Regime.LOW_VOLATILITY) > 0.8
+    assert share("2022", Regime.HIGH_VOLATILITY) > 0.8
 
 
-@real_history
+def test_the_crash_of_2020_is_called_six_sessions_after_the_peak() -> None:
+    """The index closed highest on 19 February; the regime was trending up until the 26th."""
+    closes = sp500().loc[:"2020-03-31"]
+    path = pd.Series([None if each is None else each.regime for each in readings(closes)], index=closes.index)
+    assert closes.loc["2020"].idxmax() == pd.Timestamp("2020-02-19")
+    assert path.loc["2020-02-26"] == Regime.TRENDING_UP
+    assert set(path.loc["2020-02-27":]) == {Regime.HIGH_VOLATILITY}
+
+
 def test_regimes_of_the_sp500_last() -> None:
-    spells = dwell_times(readings(pd.read_parquet(SP500)["SP500"].to_numpy()))
+    spells = dwell_times(readings(sp500()))
     assert all(spells.values()), "each regime occurs"
     lengths = [length for each in spells.values() for length in each]
     assert np.median(lengths) >= 15
-    assert len(lengths) < 7_056 / 25
+    assert len(lengths) < 8_313 / 25

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from llm.adviser import Advice, Adviser
+from llm.adviser import Advice, Adviser, FiguresRead
 from llm.evidence import Evidence, Subject
 from llm.opening import open_adviser
 from llm.outcomes import Abstained, Reason
-from llm.questions import DAILY_INSIGHTS, WATCHLIST, WEEKLY_VIEWS, Insights
+from llm.questions import DAILY_INSIGHTS, WATCHLIST, WEEKLY_VIEWS
 from tests.llm.chat_server import Answer, ChatServer, completion, refuses, says, serving
 from tests.llm.world import DAY, EVIDENCE, SUBJECTS, CallLog, opened, reply, settings, view
 
@@ -236,8 +236,8 @@ def test_thesis_is_one_printable_line(tmp_path: Path) -> None:
 # The day's figures
 
 
-def insights(tmp_path: Path, answer: Answer) -> tuple[Insights, str] | Abstained:
-    async def run() -> tuple[Insights, str] | Abstained:
+def insights(tmp_path: Path, answer: Answer) -> FiguresRead | Abstained:
+    async def run() -> FiguresRead | Abstained:
         async with serving(answer) as server:
             configuration = settings(tmp_path, llm_deepseek_url=server.url)
             async with opened(configuration, CallLog()) as models:
@@ -258,8 +258,8 @@ def test_insights_keep_what_the_figures_support(tmp_path: Path) -> None:
     }
     outcome = insights(tmp_path, says(json.dumps(said)))
     assert not isinstance(outcome, Abstained)
-    assert outcome[0].insights == ["42 round trips lost 892.74 USD."]
-    assert [each.reason for each in outcome[0].suggestions] == ["Too late."]
+    assert outcome.insights == ("42 round trips lost 892.74 USD.",)
+    assert [each.reason for each in outcome.suggestions] == ["Too late."]
 
 
 @pytest.mark.parametrize(

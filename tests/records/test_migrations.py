@@ -17,6 +17,8 @@ NOW = len(MIGRATIONS)
 TABLES = {
     *("meta", "trades", "order_intents", "decisions", "daily_metrics", "agent_health", "parameter_changes"),
     *("evaluations", "llm_calls", "forecasts", "experiment_days", "holdings", "weekly_cycles"),
+    *("improvement_sessions", "improvement_steps"),
+    *("control_actions", "equity_minutes"),
 }
 
 

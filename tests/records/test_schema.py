@@ -209,6 +209,7 @@ def test_the_types_and_the_database_allow_the_same_words(database: Database) -> 
         ("decisions", "kind", rows.DecisionKind),
         ("agent_health", "status", rows.HealthStatus),
         ("parameter_changes", "source", rows.ChangeSource),
+        ("improvement_steps", "step", rows.ImprovementStep),
     ]
     for table, column, words in pairs:
         ((made,),) = database.connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))

@@ -235,6 +235,9 @@ def _synthetic_case(seed: int) -> Case:
         "strategy_atr_floor_pct": rng.choice([0.0, 0.0, 0.5, 1.5]),
         "atr_timeframe": "day",
     }
+    sizes = Random(f"position size {seed}")
+    if sizes.random() < 0.3:
+        strategy["strategy_position_size_pct"] = round(sizes.uniform(3, 10), 2)
     if rng.random() < 0.15:
         strategy |= {"atr_timeframe": "minute", "strategy_atr_floor_pct": rng.choice([0.05, 0.1])}
     usual: dict[str, float | int] = {

@@ -38,7 +38,7 @@ class TradingUnderTheRules(RuleBasedStateMachine):
         self.price = dict.fromkeys(SYMBOLS, 3_405_000)
         self.volume = dict.fromkeys(SYMBOLS, 5_000)
         self.filled: dict[str, int] = {}  # intent_id -> shares of an entry that were filled
-        self.budget = symbol_budget(self.book.equity_at_open, self.book.allocation_ppm, 4)
+        self.budget = symbol_budget(self.book.equity_at_open, self.book.allocation_ppm, 4, 0)
         self.number = 0
         self.peak = 0
         self.has_lost = False  # for this session, whatever comes after

@@ -14,13 +14,18 @@ PLENTY = 10**15
 
 
 def test_symbol_budget_is_an_equal_share_of_the_allocation() -> None:
-    assert symbol_budget(100_000 * USD, 250_000, 10) == 2_500 * USD
+    assert symbol_budget(100_000 * USD, 250_000, 10, 0) == 2_500 * USD
     # 100,000.01 * 0.25 = 25,000.0025, over three symbols 8,333.334166…: rounded down
-    assert symbol_budget(100_000_010_000, 250_000, 3) == 8_333_334_166
+    assert symbol_budget(100_000_010_000, 250_000, 3, 0) == 8_333_334_166
+
+
+def test_a_position_size_is_a_share_of_the_account_but_never_more_than_the_allocation() -> None:
+    assert symbol_budget(100_000 * USD, 250_000, 10, 350) == 3_500 * USD
+    assert symbol_budget(100_000 * USD, 50_000, 10, 1_000) == 5_000 * USD
 
 
 def test_symbol_budget_of_an_empty_watchlist_is_the_whole_allocation() -> None:
-    assert symbol_budget(100_000 * USD, 250_000, 0) == 25_000 * USD
+    assert symbol_budget(100_000 * USD, 250_000, 0, 0) == 25_000 * USD
 
 
 @pytest.mark.parametrize(

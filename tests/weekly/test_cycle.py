@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from ib_simulator.account import AccountKind
+from ib_simulator.client import ClientConnection
 from ib_simulator.journal import JournalEntry
 from ib_simulator.market_phases import EventKind, MarketEvent
+from ib_simulator.request_types import ReqHistoricalData
 from market_hours import Session
 from tests.gateway_world import MONDAY, rows
 from tests.weekly.judge import broken_invariants, differences
-from tests.weekly.world import CALENDAR, NAMES, WeeklyWorld, in_weekly_world, market
+from tests.weekly.world import CALENDAR, CLIENT_ID, NAMES, WeeklyWorld, in_weekly_world, market
 from trading.costs import BUY, SELL
 from trading.money import money_to_usd, notional
 from trading.settings import AllocationSettings, SafetySettings
@@ -379,3 +381,24 @@ def test_a_kill_switch_among_the_orders_withdraws_them_and_ends_by_a_rule(tmp_pa
     assert rows(tmp_path / "history.db", "SELECT stage, why FROM weekly_cycles") == [
         {"stage": "done", "why": "the kill switch stopped trading"}
     ]
+
+
+def test_a_connection_that_is_lost_while_history_is_asked_for_costs_time_only(tmp_path: Path) -> None:
+    async def main(world: WeeklyWorld) -> CycleResult:
+        usual = 0
+
+        def cut_once(client: ClientConnection, request: ReqHistoricalData) -> None:
+            nonlocal usual
+            usual += 1
+            if usual == 4:
+                world.world.cut(CLIENT_ID)
+            else:
+                world.world.as_usual(client, request)
+
+        world.world.answer(ReqHistoricalData, cut_once)
+        return await world.cycle()
+
+    result = in_weekly_world(main, tmp_path)
+    assert result.stage is Stage.DONE
+    assert result.analysis is not None
+    assert len(result.analysis.returns.symbols) == len(NAMES)
