@@ -81,6 +81,8 @@ WRITTEN_BY_THE_PROGRAM = {
     f"{day_trader.SIMULATED_DATABASE.stem}.previous.db",
     "llm_budget.db",
     "llm_history.db",
+    "logs/weekly.log",
+    "reports/weekly/",
     "reports/weekly/snapshots/",
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data
