@@ -82,7 +82,6 @@ WRITTEN_BY_THE_PROGRAM = {
     "llm_budget.db",
     "llm_history.db",
     "logs/weekly.log",
-    "reports/weekly/",
     "reports/weekly/snapshots/",
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data
