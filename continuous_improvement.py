@@ -207,15 +207,15 @@ class ImprovementCycle:
         reports: Path,
     ) -> None:
         self._history = history
-        self._parameters = parameters
+        self.parameters = parameters
         self._desk = desk
         self._settings = settings
         self._reports = reports
 
     def begin_session(self, session_date: str, now: datetime) -> Assignment:
         """What a session trades with: the set in force, or the variant whose turn it is."""
-        notes = self._parameters.notice_base(session_date, now)
-        present = self._parameters.present()
+        notes = self.parameters.notice_base(session_date, now)
+        present = self.parameters.present()
         experiment = StrategyExperiment(self._history, present)
         if experiment.running is None or self._frozen() or not self._experiments:
             return Assignment(parameters=present, variant=BASELINE, notes=notes)
@@ -268,10 +268,10 @@ class ImprovementCycle:
             return steps.suggestions(decision)
         if step == "experiment":
             return steps.experiment(material, decision)
-        return steps.plan(material, decision, self._parameters.changes(), now, self._frozen())
+        return steps.plan(material, decision, self.parameters.changes(), now, self._frozen())
 
     def _decide(self, material: Material, regime: Regime | None) -> Decision:
-        present = self._parameters.present()
+        present = self.parameters.present()
         return decide(
             material.memory,
             session_date=material.session_date,
@@ -291,7 +291,7 @@ class ImprovementCycle:
 
     def _frozen(self) -> str:
         observes = "IMPROVEMENT_MODE=observe" if self._settings.improvement_mode == "observe" else ""
-        return observes or self._parameters.frozen
+        return observes or self.parameters.frozen
 
     def _measure(self, material: Material, now: datetime) -> None:
         """Measure and explain a session whose program died before it did, from what is on record."""
