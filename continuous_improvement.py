@@ -26,19 +26,19 @@ from improvement.assignment import Assignment
 from improvement.deciding import Decision, decide
 from improvement.decision import Memory
 from improvement.experiment import BASELINE, Experiment
-from improvement.ledger import UNDOES, in_force, last_step, rows_of
+from improvement.ledger import in_force, last_step, rows_of, undoing, without
 from improvement.material import Desk, Material, gather
 from improvement.parameters import ParameterSet
 from improvement.remembering import memory_from_json
 from improvement.report import improvement_page, improvement_report
 from improvement.settings import ImprovementSettings
 from improvement.steps import STEPS, Outcome
-from observability import TradingHistory
+from observability import SIMULATED, TradingHistory
 from records.rows import ExperimentDayRow, ImprovementStep, ImprovementStepRow, ParameterChangeRow
 from records.tables import json_text
 from reporting.page import write_page
 from self_evaluation import DailyInsights, PerformanceAnalyzer, SessionFacts
-from utils import write_json_atomically
+from utils import read_json, write_json_atomically
 
 BASE_KEY, FROZEN_KEY = "improvement.base", "improvement.frozen"  # of `meta`
 LAST_DAY = "9999-12-31"
@@ -135,14 +135,16 @@ class AdaptiveParameters:
     def roll_back(self, session_date: str, now: datetime, *, everything: bool = False) -> list[ParameterChangeRow]:
         """Take the newest change back, or every change since `.env`; the rows that do it, none when nothing stands."""
         present, changes = self.present(), self.changes()
-        undone = last_step(changes)
-        target = present.with_values({row.parameter: row.old_value for row in undone})  # type: ignore[misc]  # numbers
-        evidence: dict[str, object] = {UNDOES: undone[0].timestamp.isoformat()} if undone else {}
-        reason = "taken back by hand"
-        if everything:
-            target, evidence, reason = self.base, {UNDOES: "everything"}, "back to .env by hand"
+        step = [] if everything else last_step(present, changes)
+        target = self.base if everything else without(present, step)
         rows = rows_of(
-            present, target, source="rollback", reason=reason, evidence=evidence, session_date=session_date, now=now
+            present,
+            target,
+            source="rollback",
+            reason="back to .env by hand" if everything else "taken back by hand",
+            evidence=undoing(step),
+            session_date=session_date,
+            now=now,
         )
         if rows:
             self._history.commit_improvement(changes=rows)
@@ -319,7 +321,12 @@ class ImprovementCycle:
         return page
 
     def _page(self, session_date: str) -> Path:
-        return self._reports / f"improvement_report_{session_date}.html"
+        """Where a session's page is; a simulated session never takes the place of a real one of the same date."""
+        page = self._reports / f"improvement_report_{session_date}.html"
+        told = page.with_suffix(".json")
+        if self._history.mode == SIMULATED and told.exists() and read_json(told).get("mode") != SIMULATED:
+            return page.with_stem(f"{page.stem}_{SIMULATED}")
+        return page
 
 
 def _regime(material: Material) -> RegimeReading | None:

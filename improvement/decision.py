@@ -35,13 +35,16 @@ class Memory:
         return self.barred.get(str(candidate), 0) > self.sessions
 
     def knowing(self, present: ParameterSet) -> Memory:
-        """The same, when the set in force is `present`: what was meant for another one is over."""
-        probation, experiment = self.probation, self.experiment
-        return replace(
-            self,
-            probation=probation if probation is not None and probation.after == present else None,
-            experiment=experiment if experiment is not None and experiment.baseline == present else None,
-        )
+        """The same, when the set in force is `present`: what was meant for another one is over.
+
+        A change that somebody took back by hand meanwhile is left alone like one that failed.
+        """
+        known = self
+        if self.experiment is not None and self.experiment.baseline != present:
+            known = replace(known, experiment=None)
+        if self.probation is not None and self.probation.after != present:
+            known = replace(_barring(known, self.probation.after), probation=None)
+        return known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

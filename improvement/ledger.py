@@ -8,6 +8,7 @@ from datetime import datetime
 from improvement.parameters import NAMES, ParameterSet
 from records.rows import ChangeSource, ParameterChangeRow
 
+NO_STEPS: tuple[ChangeSource, ...] = ("rollback", "manual")
 UNDOES = "undoes"  # in the evidence of a change that takes another back: when that one was recorded
 
 
@@ -16,20 +17,32 @@ def in_force(base: ParameterSet, changes: Iterable[ParameterChangeRow]) -> Param
     values: dict[str, float | None] = {}
     for change in changes:
         if change.applied and change.parameter in NAMES:
-            values[change.parameter] = None if change.new_value is None else float(change.new_value)
+            values[change.parameter] = _number(change.new_value)
     return base.with_values(values)
 
 
-def last_step(changes: Sequence[ParameterChangeRow]) -> list[ParameterChangeRow]:
-    """The rows of the newest step that still stands: applied, no way back itself, and not taken back."""
-    undone = {str(change.evidence[UNDOES]) for change in changes if change.evidence and UNDOES in change.evidence}
-    standing = [
-        change
-        for change in changes
-        if change.applied and change.source not in ("rollback", "manual") and _when(change) not in undone
-    ]
-    newest = standing[-1].timestamp if standing else None
-    return [change for change in standing if change.timestamp == newest]
+def last_step(present: ParameterSet, changes: Sequence[ParameterChangeRow]) -> list[ParameterChangeRow]:
+    """The rows of the newest step that still stands: applied, no way back itself, not taken back, still in force."""
+    undone = {change.evidence[UNDOES] for change in changes if change.evidence and UNDOES in change.evidence}
+    steps: dict[str, list[ParameterChangeRow]] = {}  # when -> rows of that step
+    for change in changes:
+        if change.applied and change.source not in NO_STEPS:
+            steps.setdefault(change.timestamp.isoformat(), []).append(change)
+    values = present.values()
+    for when, step in reversed(steps.items()):
+        if when not in undone and all(values[row.parameter] == row.new_value for row in step):
+            return step
+    return []
+
+
+def without(present: ParameterSet, step: Iterable[ParameterChangeRow]) -> ParameterSet:
+    """`present` without a step."""
+    return present.with_values({row.parameter: _number(row.old_value) for row in step})
+
+
+def undoing(step: Sequence[ParameterChangeRow]) -> dict[str, object]:
+    """The evidence of a change that takes a step back."""
+    return {UNDOES: step[0].timestamp.isoformat()} if step else {}
 
 
 def rows_of(
@@ -60,5 +73,5 @@ def rows_of(
     ]
 
 
-def _when(change: ParameterChangeRow) -> str:
-    return change.timestamp.isoformat()
+def _number(value: float | str | None) -> float | None:
+    return None if value is None else float(value)

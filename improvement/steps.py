@@ -13,7 +13,7 @@ from improvement.deciding import Decision
 from improvement.decision import Change
 from improvement.experiment import BASELINE, Experiment
 from improvement.gate import LEAST_SESSIONS
-from improvement.ledger import UNDOES, last_step, rows_of
+from improvement.ledger import last_step, rows_of, undoing
 from improvement.material import Material
 from improvement.parameters import ParameterSet
 from improvement.remembering import memory_to_json
@@ -137,9 +137,7 @@ def _taken(
 ) -> list[ParameterChangeRow]:
     if change is None:
         return []
-    evidence = dict(change.evidence)
-    if change.source == "rollback" and (undone := last_step(known)):
-        evidence[UNDOES] = undone[0].timestamp.isoformat()
+    evidence = {**change.evidence, **(undoing(last_step(change.old, known)) if change.source == "rollback" else {})}
     return rows_of(
         change.old,
         change.new,

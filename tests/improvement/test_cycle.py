@@ -16,6 +16,7 @@ import pytest
 from continuous_improvement import AdaptiveParameters
 from improvement.__main__ import main as command
 from improvement.experiment import BASELINE
+from improvement.ledger import rows_of
 from improvement.settings import ImprovementSettings
 from improvement.steps import STEPS
 from tests.improvement import world
@@ -24,6 +25,7 @@ from trading.settings import StrategySettings
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANGED_AT = 19  # the twentieth session of the losing market: not trading at all is better beyond doubt
+CALMEST = BASE.with_values({"atr_floor_pct": 2.0})
 CALMER = BASE.with_values({"atr_floor_pct": 1.75})
 TABLES = ("parameter_changes", "experiment_days", "improvement_sessions", "improvement_steps", "evaluations")
 
@@ -110,7 +112,7 @@ def unfinished(folder: Path) -> str | None:
 
 def _killed(folder: Path, commit: int, when: str) -> None:
     program = [sys.executable, "-m", "tests.improvement.world", str(folder), str(CHANGED_AT), str(commit), when]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == -9, done.stderr
 
 
@@ -121,6 +123,14 @@ def test_the_same_database_and_bars_give_the_same_report_again(folder: Path, und
     run_cycle(folder)  # all steps are done: only the report is written again
     assert report(folder) == first
     assert (folder / REPORTS / f"improvement_report_{day(CHANGED_AT)}.html").read_text().count("<svg") > 3
+
+
+def test_a_simulated_session_leaves_the_report_of_a_real_one_alone(folder: Path) -> None:
+    real = folder / REPORTS / f"improvement_report_{day(CHANGED_AT)}.json"
+    real.write_text('{"mode": "live"}', encoding="utf-8")
+    run_cycle(folder)
+    assert real.read_text(encoding="utf-8") == '{"mode": "live"}'
+    assert real.with_stem(f"{real.stem}_simulated").exists()
 
 
 def test_adversarial_recommendations_on_record_change_nothing_and_are_told(folder: Path, undisturbed: Path) -> None:
@@ -199,6 +209,31 @@ def test_rollback_takes_the_change_back_for_the_next_session_and_only_once(
         assert cycle_of(history, folder).begin_session(day(CHANGED_AT + 1), at_close(CHANGED_AT)).parameters == BASE
     source = "SELECT source, old_value, new_value FROM parameter_changes WHERE applied ORDER BY change_id DESC LIMIT 1"
     assert rows(folder, source) == [("rollback", 1.75, 1.5)]
+
+
+@pytest.mark.usefixtures("quiet_env")
+def test_steps_are_taken_back_one_by_one_and_all_of_them_lead_to_env(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = str(folder / DATABASE)
+    with open_history(folder) as history:
+        for number, (old, new) in enumerate([(BASE, CALMER), (CALMER, CALMEST)]):
+            history.commit_improvement(
+                changes=rows_of(
+                    *(old, new),
+                    source="rule",
+                    reason="a step",
+                    evidence={},
+                    session_date=day(number),
+                    now=at_close(number),
+                )
+            )
+    told = []
+    for how in (["--rollback"], ["--rollback"], ["--rollback"]):
+        assert command(["--db", database, *how]) == 0
+        told.append(capsys.readouterr().out.splitlines()[-1].split())
+    assert told[:2] == [["atr_floor_pct", "2", "1.75"], ["atr_floor_pct", "1.75", "1.5"]]
+    assert told[2][:3] == ["Nothing", "to", "take"]
 
 
 @pytest.mark.usefixtures("quiet_env")

@@ -167,3 +167,13 @@ def test_a_set_changed_from_outside_ends_what_was_meant_for_another_one() -> Non
     assert run.memory.experiment is not None
     assert run.memory.knowing(WIDER).experiment is None
     assert run.memory.knowing(BASE) == run.memory
+
+
+def test_a_change_taken_back_by_hand_is_not_made_again_the_next_day() -> None:
+    run = Run(liking(WIDER, 12.0))
+    run.play(20)
+    assert run.present == WIDER
+    run.present = run.traded = BASE
+    run.play(20)
+    assert run.memory.bars(WIDER)
+    assert WIDER not in [each.next.present for each in run.decisions[20:]]
