@@ -33,12 +33,12 @@ from improvement.remembering import memory_from_json
 from improvement.report import improvement_page, improvement_report
 from improvement.settings import ImprovementSettings
 from improvement.steps import STEPS, Outcome
-from observability import TradingHistory
+from observability import SIMULATED, TradingHistory
 from records.rows import ExperimentDayRow, ImprovementStep, ImprovementStepRow, ParameterChangeRow
 from records.tables import json_text
 from reporting.page import write_page
 from self_evaluation import DailyInsights, PerformanceAnalyzer, SessionFacts
-from utils import write_json_atomically
+from utils import read_json, write_json_atomically
 
 BASE_KEY, FROZEN_KEY = "improvement.base", "improvement.frozen"  # of `meta`
 LAST_DAY = "9999-12-31"
@@ -321,7 +321,12 @@ class ImprovementCycle:
         return page
 
     def _page(self, session_date: str) -> Path:
-        return self._reports / f"improvement_report_{session_date}.html"
+        """Where a session's page is; a simulated session never takes the place of a real one of the same date."""
+        page = self._reports / f"improvement_report_{session_date}.html"
+        told = page.with_suffix(".json")
+        if self._history.mode == SIMULATED and told.exists() and read_json(told).get("mode") != SIMULATED:
+            return page.with_stem(f"{page.stem}_{SIMULATED}")
+        return page
 
 
 def _regime(material: Material) -> RegimeReading | None:
