@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help simulate test lint bench soak parity format ib_async stoqey clean
+.PHONY: help simulate test lint bench soak parity format chromium ib_async stoqey clean
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
@@ -17,7 +17,7 @@ help: ## this list
 simulate: $(VENV)/.day-trader ## one full simulated trading day and its summary
 	$(BIN)/python day_trader.py --allocation 0.25 --simulate $(ARGS)
 
-test: $(VENV)/.dev ## the whole test suite, without the soak tests
+test: $(VENV)/.dev chromium ## the whole test suite, without the soak tests
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## ruff (rules, format) and mypy
@@ -40,6 +40,17 @@ parity: $(VENV)/.dev ## the research engine against the full day trader, 600 sym
 format: $(VENV)/.dev ## rewrite the code in the house format
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+chromium: ## the browser that the page is tested with: the distribution's, where apt-get and root are at hand
+	@if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "no chromium, and no root or apt-get to install it: the tests of the page will be skipped"; \
+	else \
+	  echo "installing chromium"; \
+	  { timeout 120 apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 400 \
+	    apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 \
+	  || echo "chromium could not be installed: the tests of the page will be skipped"; \
+	fi
 
 ib_async: $(VENV)/.day-trader ## install the other client library, for IB_CLIENT_LIBRARY=ib_async
 	$(INSTALL) --no-deps --upgrade --target $(VENV)/clients/ib_async -r requirements-ib_async.txt

@@ -9,12 +9,18 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from utils import HaltTrading, Misconfigured, TradingError
 
+if TYPE_CHECKING:
+    from datetime import date
+
 log = logging.getLogger(__name__)
 
+CLIENT_LIBRARIES = ("ib_insync", "ib_async")
+TOLD_BY_US = tuple(f"{library}.{part}" for library in CLIENT_LIBRARIES for part in ("wrapper", "client"))  # told again
+LATEST = "latest"  # a session: the last one of the data
 DONE, FAULT, WRONG_USAGE, STOPPED_BY_RULE = 0, 1, 2, 3
 
 
@@ -51,6 +57,26 @@ def whole(least: int, most: int) -> Callable[[str], int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
 
     return parse
+
+
+def session_date(text: str) -> date | str:
+    """A type of argparse: a date like 2025-10-07, or LATEST."""
+    from datetime import date
+
+    if text == LATEST:
+        return LATEST
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:  # other ISO forms (20251007, 2025-W41-2) are typing mistakes here
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2025-10-07")
+    return day
+
+
+def loudness(verbose: bool) -> tuple[int, tuple[str, ...]]:
+    """From which level the terminal is told, and the loggers of which it never is."""
+    return (logging.INFO, ()) if verbose else (logging.WARNING, TOLD_BY_US)
 
 
 def known_error(error: BaseException) -> TradingError | OSError | None:

@@ -6,12 +6,21 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import DONE, FAULT, fail, known_error
-from day_trading.command_line import LATEST, parse_arguments
-from utils import Environment, Misconfigured, Redaction, read_environment, setup_logging, unknown_variables
+from commands import DONE, FAULT, LATEST, fail, known_error, loudness
+from day_trading.command_line import parse_arguments
+from utils import (
+    Environment,
+    Misconfigured,
+    Redaction,
+    load_settings,
+    read_environment,
+    setup_logging,
+    unknown_variables,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from day_trading.options import TraderOptions
     from ib_simulator.embedded import RecordedOrSynthetic
     from market_hours import Clock, TradingCalendar
+    from notifications.settings import NotificationSettings
     from observability import TradingHistory
 
 log = logging.getLogger("day_trader")
@@ -29,9 +39,8 @@ SIMULATED_DATABASE = Path("simulated_history.db")
 LIVE_WATCHLIST = Path("day_trading_watchlist.json")
 SIMULATED_WATCHLIST = Path("simulated_watchlist.json")
 LOG_DIR = Path("logs")
-REPORT_DIR = Path("reports/improvement")
-CLIENT_LIBRARIES = ("ib_insync", "ib_async")
-TOLD_BY_US = tuple(f"{library}.{part}" for library in CLIENT_LIBRARIES for part in ("wrapper", "client"))  # told again
+REPORT_DIR = Path("reports")
+LOG_FILE = LOG_DIR / "day_trader.log"
 
 
 def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -43,26 +52,34 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     blank: Callable[[str], str] = str
     try:
         environment = read_environment()
-        level, unseen = (logging.INFO, ()) if args.verbose else (logging.WARNING, TOLD_BY_US)
-        from day_trading.settings import SETTINGS_CLASSES
-        from telemetry.settings import header_secrets
+        level, unseen = loudness(args.verbose)
+        from day_trading.settings import secrets_of
+        from notifications.settings import NotificationSettings
 
-        secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment))
+        secrets = secrets_of(environment)
         blank = Redaction(secrets)
-        setup_logging(LOG_DIR / "day_trader.log", level, secrets=secrets, file_only=unseen)
-        from market_hours import LiveClock
+        setup_logging(LOG_FILE, level, secrets=secrets, file_only=unseen)
+        from market_hours import NEW_YORK, LiveClock
+        from notifications.run import Notifications
         from observability import Telemetry
         from telemetry.garbage import quiet_collection
 
         if args.kill is not None:
-            from day_trading.kill_switch import throw_from_console
+            from health.kill_switch import throw_from_console
 
             print(throw_from_console(environment, args.kill))
             return DONE
         run = _preflight if args.preflight else _trade if args.simulate is None else _simulate
         mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
-        with Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets), quiet_collection():
-            return run(args, environment, clock or LiveClock())
+        telling = load_settings(NotificationSettings, environment)
+        args.json_to = sys.stdout if args.json else None
+        with (
+            redirect_stdout(sys.stderr) if args.json else nullcontext(),
+            Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets),
+            Notifications.of(telling, bot="Day trader", mode=mode, zone=NEW_YORK, blank=blank),
+            quiet_collection(),
+        ):
+            return run(args, environment, telling, clock or LiveClock())
     except KeyboardInterrupt:  # the session takes the signals over when it begins
         print("Stopped by Ctrl-C before the session began.")
         return DONE
@@ -73,7 +90,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         return FAULT
 
 
-def _preflight(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
+def _preflight(args: argparse.Namespace, environment: Environment, telling: NotificationSettings, clock: Clock) -> int:
     """The checklist of today's session, or of the next one when today's is over."""
     import asyncio
 
@@ -82,7 +99,7 @@ def _preflight(args: argparse.Namespace, environment: Environment, clock: Clock)
         from day_trading.preflight import Preflight, tell_preflight
         from market_hours import new_york_calendar, new_york_date
 
-        options = _options(args, environment)
+        options = _options(args, environment, telling)
         today = new_york_date(clock.now())
         calendar = new_york_calendar(today)
         session = calendar.session_on(today)
@@ -92,17 +109,19 @@ def _preflight(args: argparse.Namespace, environment: Environment, clock: Clock)
         return FAULT if runner.run(tell_preflight(preflight.checks(), print)) else DONE
 
 
-def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
+def _trade(args: argparse.Namespace, environment: Environment, telling: NotificationSettings, clock: Clock) -> int:
     """A live or paper session against the gateway of the settings."""
     import asyncio
     from uuid import uuid4
 
-    with asyncio.Runner() as runner:
+    from notifications.heartbeat import Heartbeat
+
+    with Heartbeat.of(telling) as heartbeat, asyncio.Runner() as runner:
         loop = runner.get_loop()  # the client library binds to the loop that is set when it is imported
         from day_trading.telling import clock_text
         from market_hours import new_york_calendar, new_york_date
 
-        options = _options(args, environment)
+        options = _options(args, environment, telling)
         today = new_york_date(clock.now())
         calendar = new_york_calendar(today)
         session = calendar.session_on(today)
@@ -111,57 +130,80 @@ def _trade(args: argparse.Namespace, environment: Environment, clock: Clock) -> 
             opens = f"{following.date:%A %Y-%m-%d}, it opens at {clock_text(following.open)}"
             print(f"The exchange is closed. The next session is {opens}.")
             return DONE
+        from day_trading.board import Board
+        from day_trading.dashboard_beside import dashboard_beside
         from day_trading.improving import assigned
+        from day_trading.settings import secrets_of
         from day_trading.signals import obey_signals
-        from day_trading.single_run import only_user
+        from day_trading.telegram import telegram_beside
+        from day_trading.terminal import terminal_beside
         from day_trading.traded_day import traded_day
+        from records.single_user import only_user
 
         database, mode = args.db or LIVE_DATABASE, "live" if args.live else "paper"
-        with only_user(database), _open_history(database, mode, options) as history:
+        with only_user(database, "day_trader"), _open_history(database, mode, options) as history:
             from day_trading_agents import PREPARE_BEFORE_OPEN, IntradayTrader
             from health.watchdog import ServiceManager, under_watch
 
             bars = options.records.records_bar_store
             cycle = _cycle(history, options, calendar, Path(bars) if bars else None)
             options = runner.run(assigned(options, cycle, session, clock))
-            trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()))
+            board = Board() if options.is_shown else None
+            trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()), board)
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
             obey_signals(loop, trader)
             universe = options.strategy.watchlist_universe
-            day = traded_day(trader, universe, session, history, clock, options, LOG_DIR, cycle)
-            service = ServiceManager(environment.process)
-            runner.run(under_watch(service, day, trader.health.status, trader.health.stalled))
+            day = traded_day(trader, universe, session, history, clock, options, LOG_DIR, REPORT_DIR, cycle)
+            watchers = (ServiceManager(environment.process), heartbeat)
+            secrets = secrets_of(environment)
+            with (
+                dashboard_beside(options, board, history, LOG_FILE, secrets, trader.health.stalled),
+                telegram_beside(options.telegram, board, history),
+                terminal_beside(options.shows, board, 1),
+            ):
+                runner.run(under_watch(watchers, day, trader.health.status, trader.health.stalled))
     return DONE
 
 
-def _simulate(args: argparse.Namespace, environment: Environment, clock: Clock) -> int:
+def _simulate(args: argparse.Namespace, environment: Environment, telling: NotificationSettings, clock: Clock) -> int:
     """Sessions in simulated time against the embedded gateway."""
-    from day_trading.single_run import only_user
+    from day_trading.settings import secrets_of
     from ib_simulator.simulated_time import simulated_loop
+    from records.single_user import only_user
 
     loop = simulated_loop(args.speed)  # set before the client library is imported
     try:
-        options = _options(args, environment)
-        with only_user(args.db or SIMULATED_DATABASE):
-            return loop.run_until_complete(_simulate_sessions(args, options, clock, loop))
+        options = _options(args, environment, telling)
+        with only_user(args.db or SIMULATED_DATABASE, "day_trader"):
+            secrets = secrets_of(environment)
+            return loop.run_until_complete(_simulate_sessions(args, options, clock, loop, secrets))
     finally:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 
 async def _simulate_sessions(
-    args: argparse.Namespace, options: TraderOptions, clock: Clock, loop: asyncio.AbstractEventLoop
+    args: argparse.Namespace,
+    options: TraderOptions,
+    clock: Clock,
+    loop: asyncio.AbstractEventLoop,
+    secrets: Sequence[str],
 ) -> int:
     from dataclasses import replace
     from random import Random
     from uuid import UUID
 
+    from day_trading.board import Board
+    from day_trading.dashboard_beside import dashboard_beside
+    from day_trading.day_page import write_report_index
     from day_trading.improving import assigned
     from day_trading.options import known_watchlist
     from day_trading.seen_bars import forget_seen_bars
     from day_trading.signals import obey_signals
+    from day_trading.telegram import telegram_beside
+    from day_trading.terminal import terminal_beside
     from day_trading.traded_day import traded_day
     from day_trading_agents import IntradayTrader
     from ib_simulator.embedded import build_world, choose_sessions, recorded_feed, running_gateway, synthetic_feed
@@ -199,16 +241,24 @@ async def _simulate_sessions(
         desk = replace(options.desk, broker=options.desk.broker.model_copy(update=here))
         records = options.records.model_copy(update={"records_bar_store": str(bars) if options.improves else ""})
         options = replace(options, prices_from=world.prices_from, desk=desk, records=records)
-        with _open_history(database, "simulated", options) as history:
+        board = Board() if options.is_shown else None
+        with (
+            _open_history(database, "simulated", options) as history,
+            dashboard_beside(options, board, history, LOG_FILE, secrets, bars=str(args.market_data or "")),
+            telegram_beside(options.telegram, board, history),
+            terminal_beside(options.shows, board, len(sessions)) as done,
+        ):
             cycle = _cycle(history, options, calendar, bars)
             for session in sessions:
                 todays = await assigned(options, cycle, session, world.clock)
-                trader = IntradayTrader(todays, session, calendar, world.clock, history, new_id)
+                trader = IntradayTrader(todays, session, calendar, world.clock, history, new_id, board)
                 obey_signals(loop, trader)
                 universe = feed.symbols(session.date)
-                await traded_day(trader, universe, session, history, world.clock, todays, LOG_DIR, cycle)
+                day = traded_day(trader, universe, session, history, world.clock, todays, LOG_DIR, REPORT_DIR, cycle)
+                done(await day)
                 if trader.was_stopped:
                     break
+    write_report_index(REPORT_DIR)
     return DONE
 
 
@@ -224,7 +274,7 @@ def _cycle(
         return None
     desk = Desk(risk=options.risk, minute_atr=not options.desk.daily_atr, calendar=calendar, bar_store=bars)
     parameters = AdaptiveParameters(history, ParameterSet.of_settings(options.strategy))
-    return ImprovementCycle(history, parameters, desk, options.improvement, REPORT_DIR)
+    return ImprovementCycle(history, parameters, desk, options.improvement, REPORT_DIR / "improvement")
 
 
 def _open_history(path: Path, mode: str, options: TraderOptions) -> TradingHistory:
@@ -245,15 +295,16 @@ def _open_history(path: Path, mode: str, options: TraderOptions) -> TradingHisto
     return history
 
 
-def _options(args: argparse.Namespace, environment: Environment) -> TraderOptions:
+def _options(args: argparse.Namespace, environment: Environment, telling: NotificationSettings) -> TraderOptions:
     """All settings of a run, checked before anything is read, moved or connected."""
     from importlib.metadata import version
     from platform import python_version
 
     from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
     from performance_config import read_hardware, tuned
+    from weekly.settings import WeeklySettings  # one `.env` serves both bots
 
-    for line in unknown_variables(environment, SETTINGS_CLASSES):
+    for line in unknown_variables(environment, (*SETTINGS_CLASSES, WeeklySettings)):
         log.warning(line)
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")
@@ -266,8 +317,13 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
     settings.refuse_contradictions(args.allocation, consents)
     simulated = args.simulate is not None
     database = args.db or (SIMULATED_DATABASE if simulated else LIVE_DATABASE)
+    dashboard = None  # at full speed a simulated day is over before anybody could look
+    if not args.no_dashboard and (not simulated or args.speed is not None):
+        dashboard = settings.dashboard
+        dashboard.refuse_unsafe()
     from broker.trading_desk import DeskOptions  # what takes long to load comes after what may be refused
     from day_trading.options import TraderOptions
+    from day_trading.terminal import what_to_show
 
     return TraderOptions(
         allocation=args.allocation,
@@ -289,6 +345,11 @@ def _options(args: argparse.Namespace, environment: Environment) -> TraderOption
         figures_llm=settings.llm,
         llm_replay=args.llm_replay,
         improvement=settings.improvement,
+        tell_outage_after_s=telling.notify_after_disconnected_s,
+        json_to=args.json_to,
+        shows="nothing" if args.plain or args.json else what_to_show(args.speed, simulated, args.days or 1),
+        dashboard=dashboard,
+        telegram=settings.telegram if settings.telegram.is_on and (not simulated or args.speed is not None) else None,
         desk=DeskOptions(
             client_id=args.client_id,
             live=args.live,

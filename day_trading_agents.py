@@ -21,10 +21,11 @@ from typing import Any
 from broker.trading_desk import TradingDesk
 from day_trading.advising import ask_adviser
 from day_trading.analysis_file import analysis_content
+from day_trading.board import Board
+from day_trading.desk_facts import desk_facts
 from day_trading.entry_judge import EntryJudge
 from day_trading.evidence import gather_evidence
-from day_trading.gauges import measure_session
-from day_trading.kill_switch import KillSwitch
+from day_trading.gauges import measure_session, record_minute
 from day_trading.leaving import leave
 from day_trading.model_advice import open_model_adviser
 from day_trading.options import TraderOptions, known_watchlist
@@ -32,10 +33,14 @@ from day_trading.progress import Progress, no_progress, terminal_progress
 from day_trading.session_health import SessionHealth
 from day_trading.session_plan import session_plan
 from day_trading.session_regime import SessionRegime
+from day_trading.session_view import SessionViews
+from day_trading.session_window import SessionWindow
 from day_trading.symbol_scores import SymbolScores, nothing_fit
-from day_trading.universe import choose_universe, refuse_unknown
+from day_trading.universe import choose_universe, refuse_typing_mistakes, refuse_unknown
+from health.kill_switch import KillSwitch
 from health.workers import WorkerPool
 from market_hours import Clock, Session, TradingCalendar
+from notifications.notices import Kind
 from observability import TradingHistory
 from telemetry import tracing
 from telemetry.conventions import NS_PER_S
@@ -58,6 +63,7 @@ from vendors.sources import Sources
 log = logging.getLogger(__name__)
 
 PREPARE_BEFORE_OPEN = timedelta(minutes=30)
+KILLED = "the kill switch stopped trading"
 TICK_OFFSET = timedelta(milliseconds=500)  # agents act half a second after what was published
 
 
@@ -121,7 +127,9 @@ class IntradayTrader:
         clock: Clock,
         history: TradingHistory,
         new_id: Callable[[], str],
+        board: Board | None = None,
     ) -> None:
+        """With a `board` the session can be watched and commanded from other threads."""
         self._options = options
         self._session = session
         self._calendar = calendar
@@ -130,11 +138,11 @@ class IntradayTrader:
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._flattens = options.flatten_on_exit
-        self._killed = False
+        self.killed = False
         self._hurried = False
         self._watchlist = Watchlist(session_date=None, source="none", entries=())
         self._budget = 0
-        self._ticks = 0
+        self.ticks = 0
         self._started_at = clock.now()
         self._parameters = options.strategy.parameters()
         self._allocation_ppm = round(options.allocation * 1_000_000)
@@ -155,7 +163,10 @@ class IntradayTrader:
             self._entries.shed_optional_work,
             options.performance,
             dry_run=options.desk.dry_run,
+            tell_outage_after_s=options.tell_outage_after_s,
         )
+        views = SessionViews(self._desk, self._entries.funnel, session, self._parameters, history.bot, history.mode)
+        self._window = SessionWindow(board, self._desk, views, self, clock, dry_run=options.desk.dry_run)
         self.seen_bars: Mapping[str, Sequence[Bar]] = self._desk.view.seen  # symbol -> completed minute bars
         self.fault: TradingError | None = None
         self._broker_result: Mapping[str, Any] | None = None
@@ -167,17 +178,27 @@ class IntradayTrader:
         self._flattens = self._flattens or flatten
         self._stop.set()
 
-    def kill(self, what: str, *, flatten: bool = False) -> None:
-        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run."""
-        self._killed = True
-        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries")
+    def kill(self, what: str, *, flatten: bool = False, lasts: bool = False) -> None:
+        """The kill switch, thrown by `what`: no more entries; `flatten` closes what this bot owns and ends the run.
+
+        `lasts`: in a real session its file is written, too, so that a restart does not trade again.
+        """
+        self.killed = True
+        self._desk.keeper.stop_entries(f"kill switch: {what}, no more entries", Kind.KILL_SWITCH)
         if flatten:
             self.stop(f"kill switch: {what}, flatten", flatten=True)
+        if lasts and self._clock.is_real:
+            self._kill_switch.throw("flatten" if flatten else "stop")
 
     @property
     def was_stopped(self) -> bool:
         """Whether somebody ended the run before the session was over."""
         return self._stop.is_set()
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The watchlist, in rank order; empty while there is none."""
+        return self._watchlist.symbols
 
     @property
     def bars(self) -> Mapping[str, Sequence[Bar]]:
@@ -187,8 +208,13 @@ class IntradayTrader:
     async def run(self, universe: Sequence[str]) -> DayReport:
         """Trade the session and tell it. What ended it early once it was connected is kept in `fault`."""
         self._watchlist = known_watchlist(self._options, self._session, self._calendar) or self._watchlist
-        await self._wait_until(self._session.open - PREPARE_BEFORE_OPEN)
+        with self._window.open():
+            return await self._run(universe)
+
+    async def _run(self, universe: Sequence[str]) -> DayReport:
+        await self._window.wait_until(self._session.open - PREPARE_BEFORE_OPEN, self._wait_until)
         if self._stop.is_set():
+            self.fault = HaltTrading(KILLED) if self.killed else None
             return self._report()
         try:
             with self._workers:
@@ -218,7 +244,7 @@ class IntradayTrader:
             await self._choose_watchlist(universe)
             self._set_capital()
             await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
-            await self._wait_until(self._session.open)
+            await self._window.wait_until(self._session.open, self._wait_until)
         self._set_capital()
         await self._desk.follow_positions()
         await self._desk.ask_what_entries_bind(self._watchlist.symbols, self._budget)
@@ -234,15 +260,15 @@ class IntradayTrader:
             await leave(self._desk, self._book, self._session, self._clock, flattens, lambda: self._hurried)
         await self._desk.settle()
         self._broker_result = await self._desk.broker_result()
-        if self._killed:
-            raise HaltTrading("the kill switch stopped trading")
+        if self.killed:
+            raise HaltTrading(KILLED)
 
     # Before the open
 
     async def _choose_watchlist(self, universe: Sequence[str]) -> None:
-        options = self._options
+        options, data = self._options, self._desk.broker.data
         if self._watchlist.entries and self._watchlist.session_date is None:
-            await self._refuse_typing_mistakes()
+            await refuse_typing_mistakes(self._watchlist.symbols, options.watchlist_file, data.is_unknown)
         if not self._watchlist.entries:
             await self._analyse(universe)
         safety = options.desk.safety
@@ -253,7 +279,7 @@ class IntradayTrader:
         await self._desk.take_positions(self._watchlist.symbols)
         await self._desk.follow(self._watchlist.symbols)
         before = self._calendar.previous_session(self._session.date)
-        await self._regime.learn(self._watchlist.symbols, before, self._desk.broker.data.session_minutes)
+        await self._regime.learn(self._watchlist.symbols, before, data.session_minutes)
 
     async def _analyse(self, universe: Sequence[str]) -> None:
         """Make the list. Vendors are asked where the options allow it: never in a simulated session."""
@@ -274,13 +300,6 @@ class IntradayTrader:
                 progress=terminal_progress if self._clock.is_real else no_progress,
             )
             self._watchlist = await analyst.analyse(universe, self._session, options.watchlist_file)
-
-    async def _refuse_typing_mistakes(self) -> None:
-        """A symbol that nobody knows, in a list written by hand. Raises Misconfigured."""
-        data = self._desk.broker.data
-        symbols = [symbol for symbol in self._watchlist.symbols if await data.is_unknown(symbol)]
-        if symbols:
-            raise Misconfigured(f"{self._options.watchlist_file}: the gateway knows no stock {' or '.join(symbols)}")
 
     def _set_capital(self) -> None:
         """Fix equity, limits and the budget per symbol."""
@@ -315,17 +334,21 @@ class IntradayTrader:
             self.health.ticked(now_s, late_s)
             if (now_s - session.open_s) % self._options.performance.health_interval_s == 0:
                 measure_session(self._book, self._desk, self._history, now_s)
+            record_minute(self._book, self._history, session, now_s)
+            self._window.show(now_s)
             quiet()
 
     async def _tick(self, now_s: int) -> None:
         """One agent instant. While the connection is not ready nothing is sent; exits rest at the broker."""
         began_ns = tracing.now_ns()
-        self._ticks += 1
+        self.ticks += 1
         self._desk.mark()
         self._obey_kill_switch()
+        self._window.obey()
         if not self._desk.supervisor.is_ready:
             return
         try:
+            await self._window.close_on()
             await self._desk.watch(now_s)
             await self._desk.follow_positions()
             if now_s < int(self._session.eod.timestamp()) and self._desk.may_record():
@@ -355,8 +378,6 @@ class IntradayTrader:
 
     def _report(self) -> DayReport:
         """The session as it ended."""
-        desk, keeper, options = self._desk, self._desk.keeper, self._options
-        resting = desk.broker.orders.resting() if desk.broker.is_connected else None
         fault = self.fault if isinstance(self.fault, HaltTrading) else f"fault: {self.fault}"
         ended = str(fault) if self.fault is not None else self._stop_reason or "the session is over"
         return day_report(
@@ -364,23 +385,16 @@ class IntradayTrader:
             self._entries.funnel,
             session_date=self._session.date,
             mode=self._history.mode,
-            account_id=desk.account.account_id,
-            prices_from=options.prices_from,
+            prices_from=self._options.prices_from,
             started_at=self._started_at,
             ended_at=self._clock.now(),
             ended_because=ended,
-            allocation=options.allocation,
+            allocation=self._options.allocation,
             symbol_budget_usd=money_to_usd(self._budget),
             watchlist=self._watchlist.symbols,
             parameters=self._parameters._asdict(),
-            versions=options.versions,
-            ticks=self._ticks,
-            decisions=keeper.decisions,
-            orders=desk.intents.committed,
-            executions=keeper.executions,
-            foreign_executions=keeper.foreign,
-            reconnects=desk.supervisor.reconnects,
+            versions=self._options.versions,
+            ticks=self.ticks,
             broker_result=self._broker_result,
-            resting_orders=None if resting is None else tuple(order._asdict() for order in resting),
-            warnings=tuple(keeper.warnings),
+            **desk_facts(self._desk),
         )

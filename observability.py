@@ -25,22 +25,29 @@ from records.llm_calls import INSERT_LLM_CALL, LLM_CALLS
 from records.merging import merge_leftovers
 from records.queries import (
     AGENT_HEALTH,
+    CONTROL_ACTIONS,
     DAILY_METRICS,
     DECISIONS,
+    EQUITY_MINUTES,
     EVALUATIONS,
     EXPERIMENT_DAYS,
+    FORECASTS,
     IMPROVEMENT_SESSIONS,
     IMPROVEMENT_STEPS,
     ORDER_INTENTS,
     PARAMETER_CHANGES,
     TRADES,
+    WEEKLY_CYCLES,
 )
 from records.retention import prune
 from records.rows import (
+    ControlActionRow,
     DailyMetricsRow,
     DecisionRow,
+    EquityRow,
     EvaluationRow,
     ExperimentDayRow,
+    ForecastRow,
     HealthRow,
     ImprovementStepRow,
     IntentChange,
@@ -50,6 +57,7 @@ from records.rows import (
     ParameterChangeRow,
     SessionPlanRow,
     TradeRow,
+    WeeklyCycleRow,
 )
 from records.settings import RecordsSettings
 from records.statements import Statement
@@ -71,11 +79,19 @@ AnyRow = (
     | HealthRow
     | ParameterChangeRow
     | EvaluationRow
+    | ForecastRow
+    | WeeklyCycleRow
+    | LlmCallRow
+    | DailyMetricsRow
     | LlmCallRow
     | DailyMetricsRow
     | ExperimentDayRow
     | SessionPlanRow
     | ImprovementStepRow
+    | LlmCallRow
+    | DailyMetricsRow
+    | ControlActionRow
+    | EquityRow
 )
 RowT = TypeVar("RowT", bound=AnyRow)
 
@@ -192,6 +208,19 @@ class TradingHistory(HistoryReader):
             [Statement(queries.REMOVE_EVALUATIONS, key), Statement(EVALUATIONS.insert, EVALUATIONS.values(row))]
         )
 
+    def commit_cycle(self, cycle: WeeklyCycleRow, forecasts: Sequence[ForecastRow] = ()) -> Future[None]:
+        """A cycle as it stands now, with forecasts made in it: all on disk when the future completes, or nothing.
+
+        The last word on a cycle stands.
+        """
+        rows = [Statement(FORECASTS.insert, FORECASTS.values(self._mine(each))) for each in forecasts]
+        row = Statement(queries.UPSERT_CYCLE, WEEKLY_CYCLES.values(self._mine(cycle)))
+        return self._writer.submit_durable([row, *rows])
+
+    def settle_forecast(self, forecast_id: str, outcome: float | None, score: float | None, now: datetime) -> None:
+        """What came of a forecast; None: nobody can say any more."""
+        self._writer.submit(queries.SETTLE_FORECAST, (outcome, score, utc_text(now), forecast_id))
+
     def record_daily_metrics(self, metrics: DailyMetricsRow) -> None:
         """One row per session, bot and mode; the last one stands."""
         self._writer.submit(queries.UPSERT_DAILY_METRICS, DAILY_METRICS.values(self._mine(metrics)))
@@ -222,6 +251,14 @@ class TradingHistory(HistoryReader):
             *(Statement(queries.SET_META, (self._own_key(key), value)) for key, value in (meta or {}).items()),
         ]
         self._writer.submit_durable(statements).result()
+
+    def record_equity(self, equity: EquityRow) -> None:
+        """The account at a minute; a second run of that minute replaces the first."""
+        self._writer.submit(queries.REPLACE_EQUITY, EQUITY_MINUTES.values(self._mine(equity)))
+
+    def record_control_action(self, action: ControlActionRow) -> None:
+        """What an operator asked for; recorded again with the outcome."""
+        self._writer.submit(queries.UPSERT_CONTROL_ACTION, CONTROL_ACTIONS.values(self._mine(action)))
 
     def record_configuration(self, values: Mapping[str, Any]) -> None:
         """What this run works with, for who inspects it; as to the database, what its connections really have."""

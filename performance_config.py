@@ -88,7 +88,7 @@ class PerformanceSettings(BaseModel):
     perf_health_interval_s: int | None = Field(
         default=None, description="seconds between health checks, a multiple of the monitor interval", ge=5, le=300
     )
-    perf_research_processes: int | None = Field(default=None, description="processes of a backtest", ge=1, le=256)
+    perf_research_processes: int | None = Field(default=None, description="processes of a search", ge=1, le=256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from health.monitor import HealthMonitor
 from llm.adviser import Adviser, FiguresRead
 from llm.outcomes import Abstained
 from observability import TradingHistory
-from records.evidence_trips import trip_of
-from records.rows import DailyMetricsRow, EvaluationRow, FillRow, RoundTripRow
+from records.evidence_trips import days_on_record, trips_on_record
+from records.rows import DailyMetricsRow, EvaluationRow
 
 __all__ = ["DailyInsights", "HealthMonitor", "PerformanceAnalyzer", "SessionFacts"]
 
@@ -69,14 +69,7 @@ class PerformanceAnalyzer:
 
     def trips(self, first: str, last: str) -> tuple[Trip, ...]:
         """Round trips that closed in the sessions from `first` to `last`, in the order of their closing."""
-        fills: dict[str, list[FillRow]] = {}  # symbol -> its executions
-        for fill in self._history.fills_between(first, last):
-            fills.setdefault(fill.symbol, []).append(fill)
-        return tuple(
-            trip_of(row, row.pnl_usd, [fill for fill in fills.get(row.symbol, ()) if _is_part(fill, row)])
-            for row in self._history.round_trips_between(first, last)
-            if row.pnl_usd is not None
-        )
+        return trips_on_record(self._history, first, last)
 
     def unreported(self, first: str, last: str) -> int:
         """Round trips of a range whose result is not known yet."""
@@ -92,15 +85,7 @@ class PerformanceAnalyzer:
 
     def days(self, last: str, first: str = FIRST_SESSION) -> list[TradingDay]:
         """Results of the sessions that were evaluated."""
-        return [
-            TradingDay(
-                session_date=date.fromisoformat(row.session_date),
-                pnl_usd=row.total_pnl_usd,
-                equity_at_open_usd=row.detail["equity_at_open_usd"],
-            )
-            for row in self._history.daily_metrics_between(first, last)
-            if row.detail and row.detail.get("equity_at_open_usd")
-        ]
+        return days_on_record(self._history, first, last)
 
     def sharpe(self, last: str, *, trials: int = 1) -> SharpeEvidence | TooFew:
         """The Sharpe ratio of all sessions up to `last`, after `trials` variants were tried."""
@@ -257,10 +242,6 @@ def _as_insights(read: FiguresRead, present: Mapping[str, float]) -> tuple[Insig
 
 def _weeks_before(session_date: date) -> str:
     return (session_date - INSIGHT_SESSIONS).isoformat()
-
-
-def _is_part(fill: FillRow, trip: RoundTripRow) -> bool:
-    return trip.opened_at <= fill.timestamp <= trip.closed_at
 
 
 def _short(groups: Mapping[str, Sequence[Trip]]) -> dict[str, dict[str, Value]]:

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEDGER_FILE = "calls.db"
-
 
 @asynccontextmanager
 async def open_sources(
@@ -75,7 +73,7 @@ def _vendors(settings: VendorSettings, clock: Clock) -> tuple[list[Source], DayL
     """The vendors with a key, and the count of their calls. A disk that refuses the count costs the vendors."""
     from sqlite3 import Error
 
-    from vendors.ledger import DayLedger
+    from vendors.ledger import LEDGER_FILE, DayLedger
     from vendors.setup import vendor_sources
 
     file = Path(settings.vendor_cache_dir) / LEDGER_FILE

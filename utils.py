@@ -35,7 +35,8 @@ SECRET_SUFFIXES = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
 STANDARDS = ("OTEL_",)  # prefixes of variables that a standard defines and its own library reads
 SHORTEST_REDACTED = 8  # characters; shorter values would blank ordinary words
 QUIET_LOGGERS = ("ib_insync", "ib_async", "eventkit")  # they log each message of the wire at INFO
-HANDLER_NAMES = ("utils.stderr", "utils.file")  # ours, replaced when the set-up is repeated
+STDERR_HANDLER = "utils.stderr"
+HANDLER_NAMES = (STDERR_HANDLER, "utils.file")  # ours, replaced when the set-up is repeated
 
 S = TypeVar("S", bound="BaseModel")
 
@@ -290,14 +291,18 @@ class _PlainLines(logging.Formatter):
         return super().format(record)
 
 
-def write_json_atomically(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as JSON, so that a reader or a power cut sees the old file or the new one, whole.
+def json_text(value: Any, indent: int | None = None) -> str:
+    """`value` as JSON: dataclasses, NamedTuples, pydantic models, aware datetimes (as UTC), dates, paths, enums,
+    decimals and numpy values in plain forms.
 
-    Dataclasses, NamedTuples, pydantic models, aware datetimes (as UTC), dates, paths, enums, decimals and numpy
-    values are written as plain JSON. Raises ValueError naming the key path on NaN, infinity or a naive datetime,
-    TypeError on what has no JSON form, OSError when the disk refuses; the old file then stays.
+    Raises ValueError naming the key path on NaN, infinity or a naive datetime, TypeError on what has no JSON form.
     """
-    text = json.dumps(_plain(value, ""), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(_plain(value, ""), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def write_json_atomically(path: Path, value: Any) -> None:
+    """Replace `path` by `json_text(value)`: a reader or a power cut sees the old file or the new one, whole."""
+    text = json_text(value, indent=2) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     # not tempfile: its files are private (0600), and a report is for others to read
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")

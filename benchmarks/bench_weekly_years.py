@@ -39,9 +39,9 @@ def main() -> int:
     began = time.perf_counter()
     result = backtest(history, policy, {}, BacktestRules(warm_up_sessions=WARM_UP), levels)
     took_s = time.perf_counter() - began
-    for numbers in comparison(result):
+    for numbers in comparison(result.curves):
         print(numbers)
-    print(verdict(result))
+    print(verdict(result.curves, result.warning))
     print(f"fees {result.fees_usd:,.2f} USD, methods {dict(Counter(cycle.method for cycle in result.cycles))}")
     print(f"{len(result.cycles)} cycles with {len(history.symbols)} names: {took_s:.1f} s (goal {GOAL_S:.0f})")
     return int(took_s > GOAL_S)

@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from broker import codes, journey
 from broker.account_shares import AccountShares
 from broker.earlier_fills import EarlierFills
+from broker.notices import tell, tell_fill
 from broker.order_desk import OrderDesk
 from broker.session_record import SessionRecord, recorded
 from broker.tracked_orders import Tracked, TrackedOrders
 from broker.values import BrokerPosition, FilledOrder, FinishedSale
+from notifications.notices import Kind
 from observability import TradingHistory
 from records.intent_log import IntentLog
 from records.rows import DecisionKind
@@ -41,6 +43,7 @@ from trading.sync import Adoption
 log = logging.getLogger(__name__)
 
 
+AT_THE_OPEN = "OPG"  # time in force
 PATIENCE_S = 30  # the broker tells fees and order states within this time, or it is asked
 
 
@@ -72,6 +75,7 @@ class Bookkeeper:
         self.record = SessionRecord(history, session_date, market_of, new_id)
         self.earlier = EarlierFills(history, self.record, book, self.tracked)
         self.warnings: list[str] = []
+        self.doubtful: tuple[str, ...] = ()  # symbols of which earlier sessions left something that nobody can explain
         self.executions = 0
         self.foreign = 0
         self.reasons: dict[str, Reason] = {}  # intent_id -> why it sells now, where that is not its role's reason
@@ -137,6 +141,7 @@ class Bookkeeper:
             self.warn(line)
         for line in found.doubts:
             self.stop_entries(line)
+        self.doubtful = found.doubtful
 
     def unlisted(self, told: Collection[str]) -> list[str]:
         """Symbols of the ledger that are not among those of which rows were told."""
@@ -168,9 +173,10 @@ class Bookkeeper:
             )
             self._shrink_exits(symbol, there)
         for symbol in found.unlisted:
-            self.warn(
+            self._warn_and_tell(
                 f"{symbol}: {self.book.positions[symbol].quantity} in the ledger, the broker does not list them and "
-                "told of no sale: exits stay, entries wait; if you took the shares away, cancel their exits"
+                "told of no sale: exits stay, entries wait; if you took the shares away, cancel their exits",
+                Kind.INVARIANT,
             )
 
     def doubt(self, now_s: int) -> str:
@@ -221,10 +227,10 @@ class Bookkeeper:
         """Whether an execution's fee is still to be reported."""
         return bool(self._unpaid)
 
-    def stop_entries(self, why: str) -> None:
-        """No more entries in this session."""
+    def stop_entries(self, why: str, kind: Kind = Kind.INVARIANT) -> None:
+        """No more entries in this session, and the user is told at once."""
         self.book.entries_stopped = self.book.entries_stopped or why
-        self.warn(why)
+        self._warn_and_tell(why, kind)
 
     def record_judgement(
         self,
@@ -300,6 +306,7 @@ class Bookkeeper:
             self.record.exit(execution, reason, trace=journey.journey_of(intent))
         self.record.trade(execution, reason, closing, bracket.parameters, trace=journey.journey_of(intent))
         measure(FILLS, reason=reason.value)
+        tell_fill(execution, reason, closing)
         self._believe_late_fill(known)
 
     def on_fee(self, exec_id: str, fee: int) -> None:
@@ -323,7 +330,11 @@ class Bookkeeper:
             self.orders.cancel(intent.intent_id)
         if report.state is IntentState.REJECTED:
             measure(REJECTS, role=intent.role.value)
-            self.warn(f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip())
+            words = f"{intent.symbol}: {intent.role} order rejected {report.detail}".strip()
+            if intent.role is Role.ENTRY or self.book.symbol_state(intent.symbol).quantity:
+                self._warn_and_tell(words, Kind.REJECT)
+            else:  # the exits of an entry that bought nothing
+                self.warn(words)
             if intent.role is Role.ENTRY:  # no retry loop: as after an exit, the symbol cools down
                 self.book.last_exit_s[intent.symbol] = self._intents.now_s()
         if known.leg.state is IntentState.UNKNOWN and not was_unknown:
@@ -341,6 +352,8 @@ class Bookkeeper:
         known, policy = self.tracked.get(order_ref), codes.code(code).policy
         if policy is codes.Policy.DEGRADE_DATA:
             self.warn(f"gateway message {code}, {codes.code(code).meaning}: no entries on data that is lost")
+        elif known is not None and known.intent.tif == AT_THE_OPEN and code == codes.NOT_BEFORE:
+            log.info("%s: its order waits for the open", known.intent.symbol)
         elif known is not None and policy is not codes.Policy.CANCEL_ANSWER:
             self.warn(f"{known.intent.symbol}: gateway message {code} about its {known.intent.role} order: {text}")
             if known.intent.role is Role.ENTRY and code in codes.NOT_FOR_THIS_ACCOUNT:
@@ -372,6 +385,12 @@ class Bookkeeper:
         if text not in self.warnings:
             self.warnings.append(text)
             log.warning(text)
+
+    def _warn_and_tell(self, words: str, kind: Kind) -> None:
+        """A warning that the user must have at once. The same words count once."""
+        if words not in self.warnings:
+            tell(kind, words, self._intents.now_s())
+        self.warn(words)
 
     def _believe_late_fill(self, known: Tracked) -> None:
         """An order that was believed dead and filled all the same: its record says so."""

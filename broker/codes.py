@@ -113,6 +113,8 @@ CODES: dict[int, Code] = {  # IB's message code -> what it means and what is don
 # The account may not buy this stock (now): asking again every five seconds would change nothing.
 NOT_FOR_THIS_ACCOUNT = (201, 203, 460)
 
+NOT_BEFORE = 399  # also told of an order that waits for the open
+
 UNKNOWN_CODE = Code(Policy.LOG, "unknown code")
 
 

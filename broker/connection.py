@@ -96,7 +96,7 @@ def account_state(ib: IB, account_id: str) -> AccountState:
     missing = [tag for tag in ("NetLiquidation", "AvailableFunds") if tag not in amounts]
     if missing:
         raise BrokerUnavailable(f"the gateway did not report {' and '.join(missing)} of {account_id} in USD")
-    settled = amounts.get("SettledCash")
+    settled, cash = amounts.get("SettledCash"), amounts.get("TotalCashValue")
     return AccountState(
         account_id,
         money_from_ib(float(amounts["NetLiquidation"])),
@@ -104,6 +104,7 @@ def account_state(ib: IB, account_id: str) -> AccountState:
         is_cash="CASH" in words.get("TradingType-S", ""),
         settled_cash=None if settled is None else money_from_ib(float(settled)),
         day_trades_left=day_trades_from_ib(words.get("DayTradesRemaining", "")),
+        cash=None if cash is None else money_from_ib(float(cash)),
     )
 
 

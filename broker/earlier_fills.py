@@ -7,6 +7,7 @@ A gateway forgets executions at midnight; a TWS may tell those of a week. What w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from broker import journey
@@ -25,11 +26,18 @@ from trading.recovery import UnbookedFill, explain_difference
 RECONCILED = "reconciled-"
 
 
+QUEUED_FOR = timedelta(days=10)  # orders for an open are not looked for longer than that
+
+
 class LookBack(NamedTuple):
-    """What was found out about earlier sessions, in words: what is booked now, and what nobody can explain."""
+    """What was found out about earlier sessions, in words: what is booked now, and what nobody can explain.
+
+    `doubtful` are the symbols of the latter.
+    """
 
     booked: tuple[str, ...]
     doubts: tuple[str, ...]
+    doubtful: tuple[str, ...] = ()
 
 
 class EarlierFills:
@@ -99,16 +107,16 @@ class EarlierFills:
             fills.setdefault(symbol, []).append(fill)
         owned, of_others = self._ledgers()
         booked: list[str] = []
-        doubts: list[str] = []
+        doubts: dict[str, str] = {}  # symbol -> what nobody can explain
         for symbol in sorted({*owned, *fills}):
             if symbol in of_others:
                 continue  # whose shares are missing cannot be told
             mine, there = owned.get(symbol, 0), held.get(symbol, BrokerPosition(symbol, 0.0, 0, True))
             found = explain_difference(mine, there.quantity, fills.get(symbol, ()), there.average_cost)
             if found.doubt:
-                doubts.append(f"{symbol}: {there.quantity:g} at the broker, {mine} in the ledger: {found.doubt}")
+                doubts[symbol] = f"{symbol}: {there.quantity:g} at the broker, {mine} in the ledger: {found.doubt}"
             booked += [self._reconcile(symbol, fill, now_s) for fill in found.fills]
-        return LookBack(tuple(booked), tuple(doubts))
+        return LookBack(tuple(booked), tuple(doubts.values()), tuple(doubts))
 
     def _unbooked(self, at_broker: Mapping[str, FilledOrder]) -> list[tuple[str, UnbookedFill]]:
         """Symbols with what intents of earlier sessions filled beyond the record, as the broker says now or said."""
@@ -122,7 +130,12 @@ class EarlierFills:
             fill = _unbooked_of(row, at_broker.get(row.intent_id), self._history.trades_of(row.intent_id))
             if fill is not None:
                 found.append((row.symbol, fill))
-        return found
+        return found + [(row.symbol, _whole(row)) for row in self._queued() if row.intent_id not in rows]
+
+    def _queued(self) -> list[IntentRow]:
+        """Orders for the open of an earlier session of which nobody said what became of them."""
+        last = date.fromisoformat(self._record.session_date)
+        return self._history.queued_intents(str(last - QUEUED_FOR), str(last))
 
     def _ledgers(self) -> tuple[dict[str, int], dict[str, None]]:
         """Shares of this bot, and the symbols that another bot owns shares of."""
@@ -199,6 +212,17 @@ def _unbooked_of(row: IntentRow, told: FilledOrder | None, booked: Sequence[Trad
         quantity=rest,
         price=price_from_usd(value / rest) if price and value > 0 else 0,
         at_s=at_s,
+    )
+
+
+def _whole(row: IntentRow) -> UnbookedFill:
+    """An intent as if all of it had filled, at a price that nobody told."""
+    return UnbookedFill(
+        intent_id=row.intent_id,
+        reason=Reason(row.reason or Reason.MANUAL),
+        action=Action(row.action),
+        quantity=row.quantity,
+        at_s=int(row.created_at.timestamp()),
     )
 
 

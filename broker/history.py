@@ -20,6 +20,8 @@ PACE_REQUESTS, PACE_WINDOW = 60, timedelta(minutes=10)  # IBKR's limit on histor
 class GatewayHistory:
     """Minute bars of past sessions, at most 60 requests in any ten minutes."""
 
+    adjusts_for_splits = True
+
     def __init__(self, data: MarketData, clock: Clock) -> None:
         self._data = data
         self._clock = clock

@@ -177,6 +177,11 @@ class MarketData:
         self._tickers[symbol] = ticker
         ticker.updateEvent += self._on_ticker
 
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """Symbols whose quotes are subscribed to."""
+        return tuple(self._tickers)
+
     def quote(self, symbol: str) -> Quote:
         """The latest quote; an empty one before the first tick."""
         return self._quotes.get(symbol, NO_QUOTE)

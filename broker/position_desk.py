@@ -63,7 +63,7 @@ class PositionDesk:
     async def protect(self) -> None:
         """Give every owned position resting exits, or fit the live ones to what is owned now."""
         self._leave_never_traded_alone()
-        for symbol in self._ours():
+        for symbol in self.ours():
             bracket = self._keeper.brackets.get(symbol)
             if bracket is not None and bracket.has_live(Role.CLOSE):
                 continue
@@ -102,12 +102,12 @@ class PositionDesk:
             return
         await self.protect()
         self._withdraw_orphans()
-        for symbol in self._ours():
+        for symbol in self.ours():
             if self._is_breached(symbol, now_s):
                 self._keeper.warn(f"{symbol}: the stop at the broker did not trigger, closing")
                 await self.close(symbol, Reason.STOP_LOSS)
 
-    def _ours(self) -> list[str]:
+    def ours(self) -> list[str]:
         """Symbols of which this bot owns shares and may sell them."""
         return [symbol for symbol in self._keeper.book.positions if symbol not in self._never_trade]
 
@@ -144,7 +144,7 @@ class PositionDesk:
 
     async def sweep(self, now_s: int) -> None:
         """Close what is still owned, unless its time exit is selling it."""
-        for symbol in self._ours():
+        for symbol in self.ours():
             bracket = self._keeper.brackets.get(symbol)
             selling = bracket is not None and bracket.has_live(Role.TIME_EXIT)
             if not selling or now_s >= self._eod_s + TIME_EXIT_PATIENCE_S:

@@ -17,10 +17,13 @@ from telemetry.metering import measure
 from telemetry.tracing import Link
 from trading.book import Closing, Recorded
 from trading.judgement import Judgement
+from trading.live_view import DecisionView
 from trading.money import money_from_usd, money_to_usd, price_from_usd
 from trading.orders import Action, ExecutionReport, Reason
 from trading.rules import Rule, rule_name
 from trading.strategy import Market, Parameters
+
+LATEST = 30  # decisions that an operator sees
 
 
 class SessionRecord:
@@ -43,6 +46,7 @@ class SessionRecord:
         self._history = history
         self._market_of = market_of
         self._new_id = new_id
+        self.latest: deque[DecisionView] = deque(maxlen=LATEST)  # of this run, the newest last
         self._noted: deque[tuple[Callable[[], DecisionRow], Link | None]] = deque()  # rows to make, their spans
 
     def trade(
@@ -97,8 +101,10 @@ class SessionRecord:
         """Put on record what was noted. Orders go first: the database's thread must not hold them up."""
         while self._noted:
             make_row, span = self._noted.popleft()
+            row = make_row()
+            self.latest.append(_view(row))
             with tracing.under(span):
-                self._history.record_decision(make_row())
+                self._history.record_decision(row)
 
     def exit(self, execution: ExecutionReport, reason: Reason, *, trace: str) -> None:
         """A sale is a decision, too: its rule is its reason, its id that of the execution."""
@@ -156,6 +162,22 @@ class SessionRecord:
         span = journey.decided(decision_id, trace, look, symbol=symbol, kind=kind, rule=rule, quantity=quantity)
         self._noted.append((make_row, span))
         measure(DECISIONS, kind=kind, rule=rule)
+
+
+def _view(row: DecisionRow) -> DecisionView:
+    """A decision as an operator sees it."""
+    return DecisionView(
+        decision_id=row.decision_id,
+        at=row.timestamp,
+        symbol=row.symbol,
+        kind=row.kind,
+        rule=row.rule or "",
+        limit=row.limit_value,
+        actual=row.actual_value,
+        price_usd=row.price_usd,
+        quantity=row.quantity,
+        trace_id=row.trace_id or "",
+    )
 
 
 def recorded(row: TradeRow) -> Recorded:

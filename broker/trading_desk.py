@@ -17,6 +17,7 @@ from broker.bookkeeper import Bookkeeper
 from broker.broker import Broker
 from broker.funds_desk import FundsDesk
 from broker.market_view import MarketView
+from broker.notices import tell_latches
 from broker.position_desk import PositionDesk
 from broker.reconcile import Reconciler
 from broker.settings import BrokerSettings
@@ -24,6 +25,7 @@ from broker.split_desk import SplitDesk
 from broker.supervisor import Supervisor
 from broker.values import AccountState
 from market_hours import Clock, Session
+from notifications.notices import Kind
 from observability import SIMULATED, TradingHistory
 from operating_system import FileLock
 from records.intent_log import IntentLog
@@ -191,6 +193,8 @@ class TradingDesk:
         known = self._history.day_marks(day)
         self._marks = DayMarks(**known) if known is not None else None
         book.resume(self._marks or DayMarks(), self._history.entries_tried(day), self._history.refused_symbols(day))
+        if who := self._history.held_by(day):
+            book.entries_held = f"{who} paused entries before this start"
         self._funds.on_account(self.account)
         for symbol in splits:
             if (bracket := self.keeper.brackets.get(symbol)) is not None:
@@ -291,13 +295,14 @@ class TradingDesk:
         book = self.keeper.book
         book.mark({symbol: self.broker.data.quote(symbol).bid for symbol in book.positions})
         if book.marks != self._marks:
+            tell_latches(self._marks, book, int(self._clock.now().timestamp()))
             self._marks = book.marks
             self._history.record_day_marks(self._session_date, self._marks._asdict())
 
     async def watch(self, now_s: int) -> None:
         """What must hold at every instant: live stops, shares at the broker. Raises BrokerUnavailable."""
         if self.supervisor.entries_given_up:
-            self.keeper.stop_entries("entries are off: the connection was down too long")
+            self.keeper.stop_entries("entries are off: the connection was down too long", Kind.CONNECTION)
         positions = self.keeper.book.positions
         short = [symbol for symbol, owned in positions.items() if self.broker.orders.held(symbol) < owned.quantity]
         missing = self.keeper.shares.missing

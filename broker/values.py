@@ -22,8 +22,8 @@ class Quote(NamedTuple):
 class AccountState(NamedTuple):
     """The account at one instant. Money in 1e-6 USD.
 
-    `settled_cash` is None where the gateway does not tell it. `day_trades_left` is the account's own flag, -1 where
-    it does not limit them.
+    `settled_cash` and `cash` (below zero: borrowed) are None where the gateway does not tell them. `day_trades_left` is
+    the account's own flag, -1 where it does not limit them.
     """
 
     account_id: str
@@ -32,6 +32,7 @@ class AccountState(NamedTuple):
     is_cash: bool = False
     settled_cash: int | None = None
     day_trades_left: int = -1
+    cash: int | None = None
 
     @property
     def spendable(self) -> int:
@@ -42,6 +43,11 @@ class AccountState(NamedTuple):
         if self.is_cash and self.settled_cash is not None:
             return min(self.available_funds, self.settled_cash)
         return self.available_funds
+
+    @property
+    def unborrowed(self) -> int:
+        """What may be spent without a loan: a margin account's funds are more than its cash."""
+        return self.spendable if self.cash is None else max(min(self.spendable, self.cash), 0)
 
     @property
     def is_paper(self) -> bool:

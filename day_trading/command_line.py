@@ -5,15 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from commands import CommandParser, number, positive, whole
-
-if TYPE_CHECKING:
-    from datetime import date
+from commands import LATEST, CommandParser, number, positive, session_date, whole
 
 CLIENT_ID = 2
-LATEST = "latest"
 MOST_DAYS = 100_000
 LARGEST_ID = 2**31 - 1
 LARGEST_SEED = 2**63 - 1
@@ -51,20 +46,6 @@ def _consent(text: str) -> tuple[str, int]:
     return symbol.upper(), int(shares)
 
 
-def _session_date(text: str) -> date | str:
-    from datetime import date
-
-    if text == LATEST:
-        return LATEST
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:  # other ISO forms (20251007, 2025-W41-2) are typing mistakes here
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2025-10-07")
-    return day
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = CommandParser(prog="day_trader.py", description="Trades one session by itself.", allow_abbrev=False)
@@ -82,10 +63,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--preflight", action="store_true", help="check all that a session needs, and end; nothing is ordered")
     add("--kill", nargs="?", const="stop", choices=("stop", "flatten"), help="throw the kill switch of a running bot")
     add("--no-dashboard", action="store_true", help="do not start the web page")
+    add("--json", action="store_true", help="print each session's report as one line of JSON, all else to stderr")
+    add("--plain", action="store_true", help="no live view and no progress bar in the terminal")
     add("--verbose", action="store_true", help="log to the terminal what otherwise only the log file gets")
     simulation = parser.add_argument_group("simulation", "the same program against the simulated gateway")
     add = simulation.add_argument
-    add("--simulate", nargs="?", const=LATEST, type=_session_date, metavar="DATE", help="a session, default the latest")
+    add("--simulate", nargs="?", const=LATEST, type=session_date, metavar="DATE", help="a session, default the latest")
     add("--market-data", type=Path, metavar="DIR", help="replay bars from DIR instead of the synthetic market")
     add("--days", type=whole(1, MOST_DAYS), metavar="N", help="N sessions in a row (default 1)")
     add("--seed", type=whole(0, LARGEST_SEED), metavar="N", help="seed of the synthetic market (default 0)")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TextIO
 
 from broker.trading_desk import DeskOptions
+from dashboard.settings import DashboardSettings
+from day_trading.telegram_settings import TelegramSettings
 from improvement.settings import ImprovementSettings
 from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
@@ -16,6 +19,8 @@ from tools import VendorSettings
 from trading.settings import RiskSettings, StrategySettings
 from trading.watchlist import Watchlist, watchlist_from_json
 from utils import Misconfigured, read_json
+
+Shows = Literal["nothing", "live_view", "progress_bar"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +39,27 @@ class TraderOptions:
     performance: PerformanceConfig
     desk: DeskOptions
     records: RecordsSettings = field(default_factory=RecordsSettings)
+    dashboard: DashboardSettings | None = None  # None: there is none
     vendors: VendorSettings | None = None  # None: none is asked, as in a simulated session
     llm: LlmSettings | None = None  # None: no model is asked, as in a simulated session without a recording
     figures_llm: LlmSettings | None = None  # of the models that read a session's figures; None: none does
     llm_replay: Path | None = None
     improvement: ImprovementSettings = field(default_factory=ImprovementSettings)
     variant: str = "baseline"  # of the session, as `trades.variant` has it
+    tell_outage_after_s: int = 60
+    telegram: TelegramSettings | None = None  # None: no bot
+    shows: Shows = "nothing"  # in the terminal, beside what is printed
+    json_to: TextIO | None = None  # takes each session's report as one line of JSON; None: the summary is printed
 
     @property
     def improves(self) -> bool:
         """Whether the program learns from its sessions; dry runs have no results to learn from."""
         return self.improvement.improvement_mode != "off" and not self.desk.dry_run
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether somebody may look at the session while it runs."""
+        return self.dashboard is not None or self.telegram is not None or self.shows == "live_view"
 
 
 def known_watchlist(options: TraderOptions, session: Session, calendar: TradingCalendar) -> Watchlist | None:

@@ -17,15 +17,15 @@ from broker.account_lock import hold_account
 from broker.broker import Broker
 from broker.codes import Policy, code
 from broker.values import AccountState
-from day_trading.kill_switch import KillSwitch
 from day_trading.nobody import Nobody
 from day_trading.options import TraderOptions, known_watchlist
-from day_trading.single_run import only_user
 from day_trading.telling import clock_text
 from health.findings import Measure, Severity, severity_of
+from health.kill_switch import KillSwitch
 from market_hours import Clock, Session, TradingCalendar
 from records.connections import open_for_reading
 from records.integrity import damage
+from records.single_user import only_user
 from trading.errors import BrokerUnavailable
 from trading.money import MONEY_UNITS_PER_USD, ONE_USD, notional, price_to_usd
 from trading.sizing import symbol_budget
@@ -120,7 +120,7 @@ class Preflight:
     def _file(self) -> Check:
         file = self._database
         try:
-            with only_user(file):
+            with only_user(file, "day_trader"):
                 if not file.exists():
                     return Check("database", Verdict.OK, f"{file} will be made")
                 with closing(open_for_reading(file)) as connection:

@@ -14,6 +14,7 @@ from utils import Misconfigured
 log = logging.getLogger(__name__)
 
 MARK = "store.json"  # of a bar store
+DAY_S = 86_400
 
 
 def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: str) -> int:
@@ -25,7 +26,8 @@ def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: 
         return 0
     import numpy as np
 
-    from research.store import BarStore, Columns
+    from research.store import BarStore
+    from trading.bar_columns import BarColumns
 
     new = 0
     try:
@@ -36,7 +38,7 @@ def keep_seen_bars(seen: Mapping[str, Sequence[Bar]], session: Session, folder: 
     for symbol, bars in seen.items():
         if not bars:
             continue
-        columns = Columns(*(np.array(column, dtype=np.int64) for column in zip(*bars, strict=True)))
+        columns = BarColumns(*(np.array(column, dtype=np.int64) for column in zip(*bars, strict=True)))
         try:
             done = store.append("minute", symbol, columns.between(session.open_s, session.close_s))
         except (Misconfigured, OSError) as error:
@@ -56,3 +58,21 @@ def forget_seen_bars(folder: Path) -> None:
     """
     if (folder / MARK).is_file():
         shutil.rmtree(folder)
+
+
+def seen_bars(folder: str, session_date: str, symbol: str) -> list[Bar]:
+    """The minute bars of a finished session. Raises LookupError in words where nobody kept them."""
+    from datetime import date, datetime
+
+    from market_hours import NEW_YORK
+    from research.store import BarStore
+
+    day = date.fromisoformat(session_date)
+    midnight_s = int(datetime(day.year, day.month, day.day, tzinfo=NEW_YORK).timestamp())
+    try:
+        columns = BarStore(folder).bars("minute", symbol, day, day).between(midnight_s, midnight_s + DAY_S)
+    except Misconfigured as error:
+        raise LookupError(f"no bars are kept: {error}") from error
+    if not len(columns.start_s):
+        raise LookupError(f"{folder} has no bars of {symbol} on {session_date}")
+    return [Bar(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from broker.connection_state import Link
 from broker.desk_health import DeskHealth
 from broker.trading_desk import TradingDesk
+from day_trading.alarms import Alarms
 from health.findings import THRESHOLDS, Action, Measure, Reading, Severity, Vitals, worst
 from health.machine import LoopLag, Machine
 from health.treatment import Step
@@ -44,6 +45,7 @@ class SessionHealth:
         performance: PerformanceConfig,
         *,
         dry_run: bool,
+        tell_outage_after_s: int,
     ) -> None:
         self._desk = desk
         self._clock = clock
@@ -57,6 +59,7 @@ class SessionHealth:
         self._exposure = Severity.NORMAL  # of shares without a stop, as last seen
         self._trouble = ""  # of the record, as last seen
         self._broker = DeskHealth(desk, session, clock, dry_run=dry_run)
+        self._alarms = Alarms(desk, tell_outage_after_s)
         self._lag = LoopLag(THRESHOLDS[Measure.LOOP_LAG].critical, lambda: self.monitor.notice("the event loop hung"))
         self.monitor = HealthMonitor(
             AGENT,
@@ -93,6 +96,7 @@ class SessionHealth:
         """The trading loop finished an instant, which had begun `late_s` behind its time."""
         self._ticked_s = self._clock.now().timestamp()
         self._lag.saw(late_s * 1_000)
+        self._alarms.look(self.monitor.findings, now_s)
         exposure = self._broker.watch_exits(now_s)
         if exposure > self._exposure:
             self.monitor.notice("shares without a stop")
@@ -135,6 +139,7 @@ class SessionHealth:
     # The patient
 
     def vitals(self, now_s: float) -> Vitals:
+        self._alarms.look(self.monitor.findings, int(now_s))  # before the open there are no ticks
         pool, name = self._workers.state(), self._workers.name
         broker = self._broker.vitals(now_s)
         found = [

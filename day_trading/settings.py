@@ -9,15 +9,18 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from broker.settings import BrokerSettings
-from day_trading.kill_switch import KillSwitch
+from dashboard.settings import DashboardSettings
+from day_trading.telegram_settings import TelegramSettings
+from health.kill_switch import KillSwitch
 from improvement.settings import ImprovementSettings
 from llm.settings import LlmSettings
+from notifications.settings import NotificationSettings, url_secrets
 from performance_config import PerformanceSettings
 from records.settings import RecordsSettings
-from telemetry.settings import TelemetrySettings
+from telemetry.settings import TelemetrySettings, header_secrets
 from tools import VendorSettings
 from trading.contradictions import contradictions
-from trading.settings import RiskSettings, SafetySettings, StrategySettings
+from trading.settings import AllocationSettings, RiskSettings, SafetySettings, StrategySettings
 from utils import Environment, Misconfigured, load_settings
 
 SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields are variables of `.env`
@@ -30,8 +33,17 @@ SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields ar
     PerformanceSettings,
     TelemetrySettings,
     RecordsSettings,
+    AllocationSettings,
     ImprovementSettings,
+    NotificationSettings,
+    TelegramSettings,
+    DashboardSettings,
 )
+
+
+def secrets_of(environment: Environment) -> tuple[str, ...]:
+    """Everything that must never be shown: keys and tokens, headers of collectors, parts of addresses."""
+    return (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment), *url_secrets(environment))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +58,10 @@ class DayTraderConfiguration:
     records: RecordsSettings
     llm: LlmSettings
     vendors: VendorSettings
+    allocation: AllocationSettings
     improvement: ImprovementSettings
+    dashboard: DashboardSettings
+    telegram: TelegramSettings
 
     @classmethod
     def load(cls, environment: Environment) -> DayTraderConfiguration:
@@ -60,12 +75,18 @@ class DayTraderConfiguration:
             records=load_settings(RecordsSettings, environment),
             llm=load_settings(LlmSettings, environment),
             vendors=load_settings(VendorSettings, environment),
+            allocation=load_settings(AllocationSettings, environment),
             improvement=load_settings(ImprovementSettings, environment),
+            dashboard=load_settings(DashboardSettings, environment),
+            telegram=load_settings(TelegramSettings, environment),
         )
 
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:
         """What is wrong with the settings together and with the command line. Raises Misconfigured, in one line."""
         KillSwitch(Path(self.safety.kill_switch_file)).refuse_nonsense()
-        faults = list(contradictions(self.strategy, self.risk, self.safety, allocation, consents))
+        faults = [
+            *contradictions(self.strategy, self.risk, self.safety, allocation, consents),
+            *self.allocation.contradictions_of_day_trader(allocation),
+        ]
         if faults:
             raise Misconfigured(" | ".join(faults))

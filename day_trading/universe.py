@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from tools import movers, screen
 from trading.advice import RANK_BAND
 from trading.settings import StrategySettings
 from trading.watchlist import SYMBOL, Candidate, by_score, refused
+from utils import Misconfigured
 from vendors.facts import Screen
 from vendors.sources import Sources
 
@@ -61,3 +63,12 @@ async def refuse_unknown(
             break
     words = "the gateway knows no such stock"
     return [refused(each.symbol, words) if each.symbol in unknown else each for each in candidates]
+
+
+async def refuse_typing_mistakes(
+    symbols: Sequence[str], file: Path, is_unknown: Callable[[str], Awaitable[bool]]
+) -> None:
+    """Symbols that nobody knows, in a list written by hand. Raises Misconfigured."""
+    unknown = [symbol for symbol in symbols if await is_unknown(symbol)]
+    if unknown:
+        raise Misconfigured(f"{file}: the gateway knows no stock {' or '.join(unknown)}")

@@ -20,7 +20,9 @@ NORMAL = NormalDist()
 
 
 def sharpe(returns: Floats) -> Floats:
-    """Mean over standard deviation along the last axis (n - 1); 0 where nothing varies."""
+    """Mean over standard deviation along the last axis (n - 1); 0 where nothing varies, as in a single period."""
+    if returns.shape[-1] < 2:
+        return np.zeros(returns.shape[:-1])
     spread = returns.std(axis=-1, ddof=1)
     varies = spread > 1e-15 * np.maximum(np.abs(returns).max(axis=-1), 1e-300)
     return np.where(varies, returns.mean(axis=-1) / np.where(varies, spread, 1.0), 0.0)

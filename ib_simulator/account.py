@@ -52,6 +52,7 @@ class Account:
     price_of: Callable[[str], int]
     holdings: dict[str, Holding] = field(default_factory=dict)  # symbol -> net position, flat ones stay
     fees_paid: int = 0
+    distributions: int = 0  # cash that came without a trade: dividends, delistings, fractions of a split
     kind: AccountKind = AccountKind.MARGIN
     unsettled: int = 0  # cash from the day's sales
     day_trades_left: int = -1  # as the account reports it; nothing here counts it down
@@ -89,6 +90,10 @@ class Account:
         holding = self.holdings[symbol]
         price = self.price_of(symbol)
         return notional(price, holding.quantity) if price else holding.cost
+
+    def owned(self) -> dict[str, tuple[int, int]]:
+        """symbol -> shares and what they cost, of what is held."""
+        return {symbol: (each.quantity, each.cost) for symbol, each in self.holdings.items() if each.quantity}
 
     def net_liquidation(self) -> int:
         """Cash plus the value of all holdings."""
@@ -133,9 +138,15 @@ class Account:
         holding = self.holdings[symbol]
         return self.market_value(symbol) - holding.value_at_start + holding.flow
 
+    def distribute(self, holding: Holding, money: int) -> None:
+        """Book cash that a holding brings without a trade."""
+        self.cash += money
+        self.distributions += money
+        holding.flow += money
+
     def reset(self, cash: int) -> None:
         """An account that never traded."""
-        self.cash, self.fees_paid, self.unsettled, self.day = cash, 0, 0, None
+        self.cash, self.fees_paid, self.distributions, self.unsettled, self.day = cash, 0, 0, 0, None
         self.holdings.clear()
 
     def new_session(self, day: date) -> None:

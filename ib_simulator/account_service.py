@@ -68,6 +68,13 @@ class AccountService:
         self._updates: list[Updates] = []
         self._summaries: list[Summary] = []
 
+    def next_refresh_s(self) -> int | None:
+        """When somebody is told of account values next without a fill, None when nobody listens."""
+        if not (self._updates or self._summaries):
+            return None
+        now_s = int(self._now().timestamp())
+        return now_s - now_s % REFRESH_S + REFRESH_S
+
     def forget(self, client: ClientConnection) -> None:
         """Drop all subscriptions of a client that is gone."""
         self._positions = [other for other in self._positions if other is not client]

@@ -49,6 +49,12 @@ class StockList:
             return None
         return self._by_con_id.get(con_id) if con_id else self._by_symbol.get(symbol)
 
+    def delist(self, symbol: str) -> None:
+        """From now on nobody knows it."""
+        stock = self._by_symbol.pop(symbol, None)
+        if stock is not None:
+            del self._by_con_id[stock.con_id]
+
     def matching(self, pattern: str) -> list[Stock]:
         """Stocks whose symbol starts with `pattern`, at most 16 as on the real gateway."""
         start = pattern.upper()

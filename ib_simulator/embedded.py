@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from ib_simulator.feeds.daily import DailyFeed
 from ib_simulator.feeds.replay import ReplayFeed
 from ib_simulator.feeds.synthetic import SyntheticFeed
+from ib_simulator.feeds.tape import Feed
 from ib_simulator.gateway import Gateway, GatewayOptions
 from ib_simulator.simulated_time import SimulatedClock, SimulatedTimeLoop
 from ib_simulator.trading_hours import trading_hours
@@ -26,7 +28,7 @@ RecordedOrSynthetic = ReplayFeed | SyntheticFeed
 class SimulatedWorld:
     """What a simulated run plays, and on which clock."""
 
-    feed: RecordedOrSynthetic
+    feed: Feed
     calendar: TradingCalendar
     sessions: tuple[Session, ...]
     clock: SimulatedClock
@@ -90,6 +92,23 @@ def build_world(
         sessions=sessions,
         clock=SimulatedClock(loop, utc_from_epoch(hours.first_s) - START_BEFORE),
         symbols=tuple(symbols),
+        prices_from=feed.name,
+    )
+
+
+def daily_world(
+    loop: SimulatedTimeLoop, feed: DailyFeed, calendar: TradingCalendar, sessions: Sequence[Session]
+) -> SimulatedWorld:
+    """A world of daily bars that plays these sessions alone: whatever lies between two of them is jumped over.
+
+    Splits, dividends and delistings of the days between happen at the next session.
+    """
+    return SimulatedWorld(
+        feed=feed,
+        calendar=calendar,
+        sessions=tuple(sessions),
+        clock=SimulatedClock(loop, sessions[0].open - START_BEFORE),
+        symbols=feed.all_symbols,
         prices_from=feed.name,
     )
 

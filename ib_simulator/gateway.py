@@ -94,6 +94,7 @@ class Gateway:
         self.day = TradingDay(
             self.player,
             self.exchange,
+            self._stocks,
             self.accounts,
             self.orders,
             self.data,
@@ -239,7 +240,8 @@ class Gateway:
             else:
                 client.error(getattr(request, "req_id", -1), 320, "Error reading request:it could not be served")
             return
-        for due_s in (self.exchange.next_condition_s(), self.data.next_grid_s()):
+        parts = (self.exchange.next_condition_s(), self.data.next_grid_s(), self._account_service.next_refresh_s())
+        for due_s in parts:
             if due_s is not None:
                 self._alarm.ring_for(due_s)
 

@@ -27,9 +27,7 @@ def split_position(account: Account, symbol: str, ratio: Fraction) -> None:
     whole = int(exact)
     price = account.price_of(symbol)
     if whole != exact and price:
-        paid_out = int((exact - whole) * price * MONEY_PER_PRICE_UNIT)
-        account.cash += paid_out
-        holding.flow += paid_out
+        account.distribute(holding, int((exact - whole) * price * MONEY_PER_PRICE_UNIT))
         holding.cost -= int(holding.cost * (exact - whole) / exact)
     holding.quantity = whole
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from datetime import timedelta
-from fractions import Fraction
 
 from ib_simulator.bar_store import split_price
 from ib_simulator.data_service import DataService
 from ib_simulator.exchange import Exchange
 from ib_simulator.extended_market import ExtendedMarket
-from ib_simulator.feeds.corporate_actions import split_ratio
+from ib_simulator.feeds.corporate_actions import Action, split_ratio
 from ib_simulator.feeds.tape import Feed
 from ib_simulator.market import SymbolMarket
 from ib_simulator.market_phases import MarketEvent, MarketPhases
@@ -39,21 +38,26 @@ class TapePlayer:
         self.exchange: Exchange
         self.data: DataService
 
-    def begin(self, session: Session) -> dict[str, Fraction]:
-        """Forget the markets of the session before. Returns splits since then: symbol -> new shares per old."""
+    def begin(self, session: Session) -> dict[str, list[Action]]:
+        """Forget the markets of the session before. Returns what happened to stocks since then, by symbol."""
         previous, self._session = self._session, session
-        splits: dict[str, Fraction] = {}
         self._heap.clear()
         self._rank.clear()
         self.exchange.markets = {}
         self.phases.new_session()
-        if previous is not None:
-            for symbol, price in self._last_prices.items():
-                ratio = split_ratio(self._feed.actions(symbol), previous.date, session.date)
-                if ratio != 1:
-                    splits[symbol] = ratio
-                    self._last_prices[symbol] = split_price(price, ratio)
-        return splits
+        if previous is None:
+            return {}
+        happened = {}
+        for symbol, price in list(self._last_prices.items()):
+            actions = [
+                each for each in self._feed.actions(symbol) if previous.date < each.ex_date <= session.date
+            ]  # sessions between the two may not have been played
+            self._last_prices[symbol] = self._price_before(symbol, price, previous, session)
+            if any(each.payout is not None for each in actions):
+                del self._last_prices[symbol]
+            if actions:
+                happened[symbol] = actions
+        return happened
 
     def schedule(self, event: MarketEvent) -> None:
         """Let something happen to a market or its data."""
@@ -158,6 +162,15 @@ class TapePlayer:
             if due_s is not None:
                 heapq.heappush(self._heap, (due_s, phase, rank, market.symbol))
                 self._wake(due_s)
+
+    def _price_before(self, symbol: str, price: int, previous: Session, session: Session) -> int:
+        """The last price before `session` in its shares: that of `previous`, or of a session that was not played."""
+        actions, day = self._feed.actions(symbol), previous.date
+        unplayed = self._feed.daily(symbol, session.date, previous.date + timedelta(days=1))
+        if unplayed:
+            price, day = unplayed[-1].close, new_york_date(utc_from_epoch(unplayed[-1].start_s))
+        ratio = split_ratio(actions, day, session.date)
+        return price if ratio == 1 else split_price(price, ratio)
 
     def _previous_close(self, symbol: str, session: Session) -> int:
         earlier = self._feed.daily(symbol, session.date, session.date - timedelta(days=PREVIOUS_CLOSE_DAYS))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 
 from ib_simulator.account_service import REFRESH_S, AccountService
 from ib_simulator.accounts import Accounts
+from ib_simulator.contracts import StockList
 from ib_simulator.data_service import DataService
 from ib_simulator.exchange import Exchange
+from ib_simulator.feeds.corporate_actions import Action
 from ib_simulator.order_service import OrderService
 from ib_simulator.orders import SimExecution
+from ib_simulator.payouts import cancel_delisted, delist, pay_dividend
 from ib_simulator.pnl_service import PnLService
 from ib_simulator.splits import split_orders, split_position
 from ib_simulator.tape_player import TapePlayer
@@ -29,6 +31,7 @@ class TradingDay:
         self,
         player: TapePlayer,
         exchange: Exchange,
+        stocks: StockList,
         accounts: Accounts,
         orders: OrderService,
         data: DataService,
@@ -43,6 +46,7 @@ class TradingDay:
         self._extended_hours = extended_hours
         self._player = player
         self._exchange = exchange
+        self._stocks = stocks
         self._accounts = accounts
         self._orders = orders
         self._data = data
@@ -68,11 +72,13 @@ class TradingDay:
         return self._hours.last_s if trades and self._extended_hours else 0
 
     def begin(self, session: Session) -> None:
-        """Midnight before `session`: splits, fee rates, a new day in every account."""
+        """Midnight before `session`: splits, dividends and delistings, fee rates, a new day in every account."""
         self.session = session
         self._hours = trading_hours(session, extended=self._extended_hours)
         self._data.begin(session)
-        self._split(self._player.begin(session))
+        for symbol, actions in self._player.begin(session).items():
+            for action in actions:
+                self._act_on(symbol, action)
         self._exchange.rates = fee_schedule_on(session.date)
         self._accounts.new_session(session.date)
         self._orders.new_session(session)
@@ -91,8 +97,8 @@ class TradingDay:
             phase_ends_s = hours.close_s
         else:
             phase_ends_s = hours.open_s if now_s <= hours.open_s else hours.last_s
-        due = [phase_ends_s, now_s - now_s % REFRESH_S + REFRESH_S]
-        due += [second for second in (self._player.next_s(), self._exchange.next_condition_s()) if second is not None]
+        parts = (self._player.next_s(), self._exchange.next_condition_s(), self._account_service.next_refresh_s())
+        due = [phase_ends_s, *(second for second in parts if second is not None)]
         if self._pnl_due_s:
             due.append(self._pnl_due_s)
         return min(max(min(due), now_s), phase_ends_s)
@@ -121,11 +127,18 @@ class TradingDay:
             self._player.close()
             exchange.close_extended(second)
 
-    def _split(self, ratios: dict[str, Fraction]) -> None:
-        for symbol, ratio in ratios.items():
-            for account in self._accounts.values():
-                split_position(account, symbol, ratio)
-            split_orders(self._exchange, symbol, ratio, cancels=self._splits_cancel_orders)
+    def _act_on(self, symbol: str, action: Action) -> None:
+        for account in self._accounts.values():
+            pay_dividend(account, symbol, action.dividend)
+            if action.payout is not None:
+                delist(account, symbol, action.payout)
+            elif action.split != 1:
+                split_position(account, symbol, action.split)
+        if action.payout is not None:
+            cancel_delisted(self._exchange, symbol)
+            self._stocks.delist(symbol)
+        elif action.split != 1:
+            split_orders(self._exchange, symbol, action.split, cancels=self._splits_cancel_orders)
 
     def _on_fill(self, execution: SimExecution) -> None:
         self._account_service.on_fill(execution)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from portfolio.curves import Curves
 from portfolio.fulfilment import PlanFill
 from portfolio.history import Floats, PriceHistory
 from portfolio.policy import Evidence, Policy
@@ -72,6 +73,14 @@ class BacktestResult:
     cycles: tuple[CycleRecord, ...]
     delistings: tuple[Delisting, ...]
     warning: SurvivorshipWarning | None
+
+    @property
+    def curves(self) -> Curves:
+        """The bot beside what needed none."""
+        others = {"equal weight, held": self.equal_weight_usd}
+        if self.index_usd is not None:
+            others["index, held (no costs)"] = self.index_usd
+        return Curves(bot_usd=self.equity_usd, others_usd=others)
 
     @property
     def fees_usd(self) -> float:

@@ -20,13 +20,16 @@ from records.queries import (
     EVALUATIONS,
     EXPERIMENT_DAYS,
     FILLS,
+    FORECASTS,
     IMPROVEMENT_SESSIONS,
     IMPROVEMENT_STEPS,
+    LLM_DAYS,
     OPEN_POSITIONS,
     ORDER_INTENTS,
     PARAMETER_CHANGES,
     ROUND_TRIPS,
     TRADES,
+    WEEKLY_CYCLES,
 )
 from records.rows import (
     DailyMetricsRow,
@@ -34,16 +37,20 @@ from records.rows import (
     EvaluationRow,
     ExperimentDayRow,
     FillRow,
+    ForecastRow,
     HealthRow,
     ImprovementStep,
     ImprovementStepRow,
     IntentRow,
     LlmCallRow,
+    LlmDayRow,
     ParameterChangeRow,
     PositionRow,
     RoundTripRow,
     SessionPlanRow,
+    Settled,
     TradeRow,
+    WeeklyCycleRow,
 )
 from records.tables import Table, utc_text
 
@@ -120,6 +127,15 @@ class HistoryReader:
         """Requests to language models, in the order of their recording; None: of all sessions."""
         return LLM_CALLS.rows(self._read(SELECT_LLM_CALLS, [self.mode, session_date]))
 
+    def held_by(self, session_date: str) -> str:
+        """Which operator paused this bot's entries in a session and did not resume them; empty when nobody did."""
+        found = self._read(queries.SELECT_HELD_BY, [session_date, self.bot, self.mode])
+        return found[0]["who"] if found and found[0]["kind"] != "resume" else ""
+
+    def llm_days(self, bot: str | None = None) -> list[LlmDayRow]:
+        """Calls and cost of language models by session and model, the latest session first."""
+        return LLM_DAYS.rows(self._read(queries.SELECT_LLM_DAYS, [bot or self.bot, self.mode]))
+
     def entries_tried(self, session_date: str) -> dict[str, int]:
         """symbol -> entries of this bot in a session, filled or not."""
         found = self._read(queries.SELECT_ENTRIES_TRIED, [session_date, self.bot, self.mode])
@@ -149,6 +165,11 @@ class HistoryReader:
     def intents_filled_unbooked(self, before: str) -> list[IntentRow]:
         """Intents of this bot from sessions before the date `before` that filled more than is in `trades`."""
         found = self._read(queries.SELECT_UNBOOKED_INTENTS, [self.mode, self.bot, before])
+        return ORDER_INTENTS.rows(found)
+
+    def queued_intents(self, first: str, before: str) -> list[IntentRow]:
+        """Orders of this bot for the opens of a range of sessions without an execution on record, nor an end."""
+        found = self._read(queries.SELECT_QUEUED_INTENTS, [self.mode, self.bot, first, before])
         return ORDER_INTENTS.rows(found)
 
     def highest_order_id(self, client_id: int) -> int:
@@ -190,6 +211,23 @@ class HistoryReader:
     def evaluations(self, session_date: str, bot: str | None = None) -> list[EvaluationRow]:
         """What was learned from a session, in the order of time."""
         return EVALUATIONS.rows(self._read(queries.SELECT_EVALUATIONS, [session_date, bot or self.bot, self.mode]))
+
+    def open_forecasts(self) -> list[ForecastRow]:
+        """Forecasts of this bot that are not settled, in the order of their making."""
+        return FORECASTS.rows(self._read(queries.SELECT_OPEN_FORECASTS, [self.bot, self.mode]))
+
+    def settled_forecasts(self) -> list[Settled]:
+        """Probabilities that this bot was told and what came, in the order of their making."""
+        return [Settled(*row) for row in self._read(queries.SELECT_SETTLED_FORECASTS, [self.bot, self.mode])]
+
+    def weekly_cycles(self, most: int) -> list[WeeklyCycleRow]:
+        """The last `most` cycles of this bot, the newest first."""
+        return WEEKLY_CYCLES.rows(self._read(queries.SELECT_CYCLES, [self.bot, self.mode, most]))
+
+    def count_weekly_cycles(self, session_date: str | None = None) -> int:
+        """How many cycles of this bot are on record, of a session or of all."""
+        first, last = (session_date, session_date) if session_date is not None else ("", "9999")
+        return int(self._read(queries.COUNT_CYCLES, [self.bot, self.mode, first, last])[0][0])
 
     # What continuous improvement remembers, of this bot
 

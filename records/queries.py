@@ -9,21 +9,26 @@ from typing import Any
 
 from records.rows import (
     OPEN_STATES,
+    ControlActionRow,
     DailyMetricsRow,
     DecisionRow,
     DenialRow,
+    EquityRow,
     EvaluationRow,
     ExperimentDayRow,
     FillRow,
+    ForecastRow,
     HealthRow,
     ImprovementStepRow,
     IntentChange,
     IntentRow,
+    LlmDayRow,
     ParameterChangeRow,
     PositionRow,
     RoundTripRow,
     SessionPlanRow,
     TradeRow,
+    WeeklyCycleRow,
 )
 from records.tables import Table, column_of
 
@@ -33,12 +38,17 @@ DECISIONS = Table("decisions", DecisionRow)
 AGENT_HEALTH = Table("agent_health", HealthRow)
 PARAMETER_CHANGES = Table("parameter_changes", ParameterChangeRow)
 EVALUATIONS = Table("evaluations", EvaluationRow)
+FORECASTS = Table("forecasts", ForecastRow)
+WEEKLY_CYCLES = Table("weekly_cycles", WeeklyCycleRow)
 DAILY_METRICS = Table("daily_metrics", DailyMetricsRow)
 EXPERIMENT_DAYS = Table("experiment_days", ExperimentDayRow)
 IMPROVEMENT_SESSIONS = Table("improvement_sessions", SessionPlanRow)
 IMPROVEMENT_STEPS = Table("improvement_steps", ImprovementStepRow)
+CONTROL_ACTIONS = Table("control_actions", ControlActionRow)
+EQUITY_MINUTES = Table("equity_minutes", EquityRow)
 OPEN_POSITIONS = Table("open_positions", PositionRow)
 ROUND_TRIPS = Table("round_trips", RoundTripRow)
+LLM_DAYS = Table("llm_calls", LlmDayRow)
 FILLS = Table("trades", FillRow)
 DENIALS = Table("decisions", DenialRow)
 
@@ -59,6 +69,11 @@ UPSERT_DAILY_METRICS = f"{DAILY_METRICS.insert} ON CONFLICT (session_date, bot, 
 )
 PUT_EXPERIMENT_DAY = EXPERIMENT_DAYS.insert.replace("INSERT", "INSERT OR REPLACE", 1)
 PUT_SESSION_PLAN = IMPROVEMENT_SESSIONS.insert.replace("INSERT", "INSERT OR REPLACE", 1)
+UPSERT_CONTROL_ACTION = (
+    f"{CONTROL_ACTIONS.insert} ON CONFLICT (command_id) DO UPDATE SET "
+    "state = excluded.state, words = excluded.words, answered_at = excluded.answered_at"
+)
+REPLACE_EQUITY = EQUITY_MINUTES.insert.replace("INSERT", "INSERT OR REPLACE", 1)  # a second run in the same minute
 REPORT_COMMISSION = "UPDATE trades SET commission = ?, pnl = ?, pnl_pct = ? WHERE exec_id = ?"
 REMOVE_TRADE = "DELETE FROM trades WHERE exec_id = ?"
 SHRINK_TRADE = (  # the part of it that another row tells from now on goes with its share of the result
@@ -96,6 +111,11 @@ SELECT_EXECUTIONS_OF_INTENT = selection(TRADES, ("intent_id", "mode"), IN_ORDER_
 SELECT_UNBOOKED_INTENTS = (
     "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date < ? AND filled_quantity > "
     "(SELECT COALESCE(SUM(quantity), 0) FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
+)
+SELECT_QUEUED_INTENTS = (
+    "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date >= ? AND session_date < ? "
+    "AND tif = 'OPG' AND state NOT IN ('filled', 'cancelled', 'rejected') "
+    "AND NOT EXISTS (SELECT 1 FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
 )
 SELECT_META = "SELECT value FROM meta WHERE key = ?"
 SELECT_SESSION = selection(TRADES, ("mode", "session_date", "bot"), IN_ORDER_OF_TIME)
@@ -140,7 +160,7 @@ SELECT_FILLS = (  # the decision of a market exit has the id of its execution
     "WHERE fill.session_date >= ? AND fill.session_date <= ? AND fill.bot = ? AND fill.mode = ? "
     "ORDER BY fill.timestamp, fill.trade_id"
 )
-SELECT_DENIALS = (  # once a session, after the close: no index of its own
+SELECT_DENIALS = (
     "SELECT timestamp, symbol, rule, ask FROM decisions WHERE kind = 'deny' AND ask > 0 AND rule IS NOT NULL "
     "AND session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, symbol"
 )
@@ -150,6 +170,21 @@ SELECT_DAILY_METRICS = (
 )
 SELECT_EVALUATIONS = (
     "SELECT * FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? ORDER BY timestamp, evaluation_id"
+)
+UPSERT_CYCLE = f"{WEEKLY_CYCLES.insert} ON CONFLICT (cycle_id, bot, mode) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in WEEKLY_CYCLES.columns
+)
+SELECT_CYCLES = (
+    "SELECT * FROM weekly_cycles WHERE bot = ? AND mode = ? ORDER BY session_date DESC, started_at DESC LIMIT ?"
+)
+COUNT_CYCLES = "SELECT COUNT(*) FROM weekly_cycles WHERE bot = ? AND mode = ? AND session_date BETWEEN ? AND ?"
+SETTLE_FORECAST = "UPDATE forecasts SET outcome = ?, score = ?, resolved_at = ? WHERE forecast_id = ?"
+SELECT_OPEN_FORECASTS = (
+    "SELECT * FROM forecasts WHERE bot = ? AND mode = ? AND resolved_at IS NULL ORDER BY timestamp, forecast_id"
+)
+SELECT_SETTLED_FORECASTS = (
+    "SELECT source, session_date, due_at, probability, outcome FROM forecasts "
+    "WHERE bot = ? AND mode = ? AND outcome IS NOT NULL ORDER BY timestamp"
 )
 SELECT_PARAMETER_CHANGES = (
     "SELECT * FROM parameter_changes WHERE session_date <= ? AND bot = ? AND mode = ? ORDER BY change_id"
@@ -168,6 +203,16 @@ SELECT_LATEST_STEP = (
     "SELECT * FROM improvement_steps WHERE step = ? AND session_date < ? AND bot = ? AND mode = ? "
     "ORDER BY session_date DESC LIMIT 1"
 )
+SELECT_HELD_BY = (  # a handful of rows
+    "SELECT kind, who FROM control_actions WHERE session_date = ? AND bot = ? AND mode = ? AND state = 'done' "
+    "AND kind IN ('pause', 'flatten', 'resume') ORDER BY rowid DESC LIMIT 1"
+)
+SELECT_LLM_DAYS = (
+    "SELECT session_date, model, COUNT(*) AS calls, SUM(outcome = 'answered') AS answered, "
+    "SUM(COALESCE(input_tokens, 0)) AS input_tokens, SUM(COALESCE(output_tokens, 0)) AS output_tokens, "
+    "TOTAL(cost) AS cost FROM llm_calls WHERE bot = ? AND mode = ? GROUP BY session_date, model "
+    "ORDER BY session_date DESC, model"
+)
 REMOVE_EVALUATIONS = "DELETE FROM evaluations WHERE session_date = ? AND bot = ? AND mode = ? AND source = ?"
 
 QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that needs it
@@ -178,5 +223,9 @@ QUERY_OF_INDEX: Mapping[str, str] = {  # index -> the statement of a reader that
     "order_intents_open": SELECT_OPEN_INTENTS,
     "order_intents_client_order": SELECT_HIGHEST_ORDER_ID,
     "order_intents_entries": SELECT_ENTRIES_TRIED,
-    "decisions_refused": SELECT_REFUSED,
+    "weekly_cycles_session": SELECT_CYCLES,
+    "forecasts_open": SELECT_OPEN_FORECASTS,
+    "forecasts_settled": SELECT_SETTLED_FORECASTS,
+    "decisions_session": SELECT_DENIALS,
+    "llm_calls_cost": SELECT_LLM_DAYS,
 }

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 Action = Literal["BUY", "SELL"]
 Reason = Literal["entry", "profit_target", "stop_loss", "time_exit", "eod", "sync", "rebalance", "manual"]
 Role = Literal["entry", "stop", "target", "time_exit", "close"]
 IntentState = Literal["created", "sent", "working", "filled", "cancelled", "rejected", "expired", "unknown"]
 DecisionKind = Literal["enter", "exit", "deny", "sync"]
+CycleStage = Literal["analysed", "planned", "queued", "trading", "done"]
 HealthStatus = Literal["normal", "warning", "critical"]
+ControlState = Literal["waiting", "done", "refused"]
 ChangeSource = Literal["rule", "llm", "regime", "experiment", "rollback", "manual"]
 
 ImprovementStep = Literal["analyse", "insights", "regime", "suggestions", "experiment", "plan"]
@@ -239,6 +241,65 @@ class EvaluationRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastRow:
+    """A probability (or value) said of `subject` before `due_at`, and what came; `baseline` is who it must beat.
+
+    `outcome` and `score` (of a probability: Brier) are None until the forecast is settled at `resolved_at`, and stay so
+    where nobody could say what came.
+    """
+
+    forecast_id: str
+    timestamp: datetime
+    session_date: str
+    source: str
+    subject: str
+    question: str
+    due_at: datetime
+    bot: str = ""
+    mode: str = ""
+    probability: float | None = None
+    value: float | None = None
+    baseline: float | None = None
+    outcome: float | None = None
+    resolved_at: datetime | None = None
+    score: float | None = None
+    llm_call_id: str | None = None
+    detail: Mapping[str, Any] | None = None
+
+
+class Settled(NamedTuple):
+    """A settled forecast, as skill is measured: `due_at` is the text of the database."""
+
+    source: str
+    session_date: str
+    due_at: str
+    probability: float
+    outcome: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeeklyCycleRow:
+    """One cycle of the weekly bot. `plan` is what was stored before the first order; `summary` the numbers after it."""
+
+    cycle_id: str
+    session_date: str
+    started_at: datetime
+    updated_at: datetime
+    stage: CycleStage
+    bot: str = ""
+    mode: str = ""
+    why: str | None = None
+    snapshot_sha256: str | None = None
+    snapshot_file: str | None = None
+    net_liquidation_usd: float | None = None
+    capital_usd: float | None = None
+    plan: Mapping[str, Any] | None = None
+    target: Mapping[str, Any] | None = None
+    positions: Mapping[str, Any] | None = None
+    summary: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LlmCallRow:
     """One request to a language model and what became of it. `outcome` is "answered" or why it gave no answer."""
 
@@ -259,6 +320,19 @@ class LlmCallRow:
     cost_usd: float | None = None
     duration_s: float | None = None
     trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmDayRow:
+    """What a model's calls of one session came to."""
+
+    session_date: str
+    model: str
+    calls: int
+    answered: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +371,40 @@ class DailyMetricsRow:
     worst_trade_usd: float | None = None
     exit_reasons: Mapping[str, Any] | None = None
     detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlActionRow:
+    """What an operator told the program to do, and what became of it. Instants are wall time."""
+
+    command_id: str
+    asked_at: datetime
+    session_date: str
+    who: str
+    kind: str
+    state: ControlState
+    bot: str = ""
+    mode: str = ""
+    symbol: str | None = None
+    detail: str | None = None
+    words: str | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityRow:
+    """The account at one minute of a session. `drawdown_usd` is at most 0, `committed_usd` what entries cost."""
+
+    session_date: str
+    timestamp: datetime
+    equity_usd: float
+    pnl_usd: float
+    unrealised_usd: float
+    drawdown_usd: float
+    committed_usd: float
+    positions: int
+    bot: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

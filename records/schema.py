@@ -340,6 +340,28 @@ SELECT bot, mode, symbol, quantity, quantity * avg_price AS cost_basis, avg_pric
 
 _TODAY = "CREATE VIEW today AS SELECT * FROM trades WHERE session_date = (SELECT MAX(session_date) FROM trades)"
 
+# One row per cycle of the weekly bot: its plan is here before its first order is sent.
+_WEEKLY_CYCLES = f"""
+CREATE TABLE weekly_cycles (
+    cycle_id TEXT NOT NULL,
+    {_who()},
+    {_day("session_date")},
+    {_time("started_at")} NOT NULL,
+    {_time("updated_at")} NOT NULL,
+    {_one_of("stage", "analysed", "planned", "queued", "trading", "done")},
+    why TEXT,
+    snapshot_sha256 TEXT,
+    snapshot_file TEXT,
+    net_liquidation REAL,
+    capital REAL,
+    {_json("plan")},
+    {_json("target")},
+    {_json("positions")},
+    {_json("summary")},
+    PRIMARY KEY (cycle_id, bot, mode)
+) STRICT
+"""
+
 # What the health monitor samples, finds and does. `findings` is a list of {measure, subject, severity, value}.
 _HEALTH_COLUMNS = (
     "disk_free_mb REAL",
@@ -378,6 +400,40 @@ CREATE TABLE improvement_steps (
 ) STRICT
 """
 
+# What operators told the program to do. `asked_at` and `answered_at` are wall time, also in a simulated session.
+_CONTROL_ACTIONS = f"""
+CREATE TABLE control_actions (
+    command_id TEXT PRIMARY KEY,
+    {_time("asked_at")} NOT NULL,
+    {_day("session_date")},
+    {_who()},
+    who TEXT NOT NULL CHECK (who <> ''),
+    kind TEXT NOT NULL CHECK (kind <> ''),
+    symbol TEXT,
+    detail TEXT,
+    {_one_of("state", "waiting", "done", "refused")},
+    words TEXT,
+    {_time("answered_at")}
+) STRICT
+"""
+
+# The account once a minute while a session runs: what its executions do not tell.
+_EQUITY_MINUTES = f"""
+CREATE TABLE equity_minutes (
+    bot TEXT NOT NULL CHECK (bot <> ''),
+    mode TEXT NOT NULL CHECK (mode <> ''),
+    {_day("session_date")},
+    {_time("timestamp")} NOT NULL,
+    equity REAL NOT NULL,
+    pnl REAL NOT NULL,
+    unrealised REAL NOT NULL,
+    drawdown REAL NOT NULL,
+    committed REAL NOT NULL,
+    positions INTEGER NOT NULL,
+    PRIMARY KEY (bot, mode, session_date, timestamp)
+) STRICT, WITHOUT ROWID
+"""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from version n to n + 1
     (
         f"PRAGMA application_id = {APPLICATION_ID}",
@@ -404,5 +460,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (  # entry n brings a database from ve
         "CREATE INDEX decisions_refused ON decisions (session_date, bot, mode) "
         "WHERE rule = 'rejected_by_broker' AND detail IS NOT NULL",
     ),
+    (
+        _WEEKLY_CYCLES,
+        "CREATE INDEX weekly_cycles_session ON weekly_cycles (bot, mode, session_date, started_at)",
+        "CREATE INDEX forecasts_open ON forecasts (bot, mode) WHERE resolved_at IS NULL",
+        "CREATE INDEX forecasts_settled ON forecasts (bot, mode, timestamp) WHERE outcome IS NOT NULL",
+    ),
     (_IMPROVEMENT_SESSIONS, _IMPROVEMENT_STEPS),
+    (  # what an operator sees and does; pages of a million rows are read through indexes
+        _CONTROL_ACTIONS,
+        _EQUITY_MINUTES,
+        "DROP INDEX decisions_refused",  # the next one answers its question as well
+        "CREATE INDEX decisions_session ON decisions (bot, mode, session_date, timestamp)",
+        "CREATE INDEX llm_calls_cost ON llm_calls "
+        "(bot, mode, session_date, model, outcome, input_tokens, output_tokens, cost)",
+    ),
 )

@@ -38,7 +38,10 @@ def trade_row(
     regime: str | None = None,
     variant: str | None = None,
 ) -> TradeRow:
-    """One execution with the indicators of its moment. Its commission is not known yet."""
+    """One execution with the indicators of its moment. Its commission is not known yet.
+
+    A rebalance follows a plan and not the strategy: it has no parameters.
+    """
     return TradeRow(
         exec_id=execution.exec_id,
         session_date=session_date,
@@ -54,7 +57,7 @@ def trade_row(
         perm_id=execution.perm_id,
         pnl_usd=money_to_usd(closing.pnl) if closing else None,
         pnl_pct=closing.pnl_pct if closing else None,
-        parameters=parameters._asdict(),
+        parameters=parameters._asdict() if reason is not Reason.REBALANCE else None,
         trace_id=trace_id,
         regime=regime,
         variant=variant,

@@ -32,8 +32,11 @@ def columns(bars: Sequence[Bar], unit: str) -> str:
     return figure("".join(drawn), heights, spaced([bar.name for bar in bars]), unit=unit)
 
 
-def rows(bars: Sequence[Bar], unit: str, digits: int = 2) -> str:
-    """One line of text for each bar: name, bar, value. All share one scale with zero at the same place."""
+def rows(bars: Sequence[Bar], unit: str, digits: int = 2, *, signed: bool = True) -> str:
+    """One line of text for each bar: name, bar, value. All share one scale with zero at the same place.
+
+    Without `signed` a value is an amount, neither gain nor loss.
+    """
     low, high = min(0.0, *(bar.value for bar in bars), 0.0), max(0.0, *(bar.value for bar in bars), 0.0)
     extent = (high - low) or 1.0
     zero = -low / extent * SPAN
@@ -45,7 +48,8 @@ def rows(bars: Sequence[Bar], unit: str, digits: int = 2) -> str:
             f'<rect class="{tone(bar.value)}" x="{x:.1f}" y="0" width="{width:.1f}" height="{SPAN:.0f}">{title}</rect>'
         )
         svg = f'<svg viewBox="0 0 {SPAN:.0f} {SPAN:.0f}" preserveAspectRatio="none" role="img">{rect}</svg>'
-        lines.append(f"<span>{escape(bar.name)}</span>{svg}<span>{bar.value:+,.{digits}f} {escape(unit)}</span>")
+        value = f"{bar.value:{'+' if signed else ''},.{digits}f} {unit}"
+        lines.append(f"<span>{escape(bar.name)}</span>{svg}<span>{escape(value)}</span>")
     return f'<figure class="rows">{"".join(lines)}</figure>'
 
 

@@ -30,6 +30,7 @@ table { border-collapse: collapse; } td, th { padding: .2rem .9rem .2rem 0; text
 th { color: var(--quiet); font-weight: 500; } .table { width: 100%; font-size: .92rem; }
 .table td, .table th { border-bottom: 1px solid var(--soft); white-space: nowrap; text-align: right; }
 .table td:first-child, .table th:first-child { text-align: left; }
+.table td:first-child { white-space: normal; min-width: 6rem; }
 .table .text { text-align: left; white-space: normal; min-width: 12rem; }
 .facts td:first-child { color: var(--quiet); } .heat td, .heat th { padding: .25rem .5rem; text-align: center; }
 figure { margin: .4rem 0 1rem; break-inside: avoid; }
@@ -51,11 +52,13 @@ figure { margin: .4rem 0 1rem; break-inside: avoid; }
 .plot .fair { stroke: var(--quiet); stroke-dasharray: 5 5; } .whisker { stroke: var(--c0); opacity: .5; }
 .plot .dot { stroke: var(--c0); stroke-width: 8; stroke-linecap: round; }
 .plot .dot.up { stroke: var(--up); } .plot .dot.down { stroke: var(--down); }
-rect.up { fill: var(--up); } rect.down { fill: var(--down); } b.up { color: var(--up); } b.down { color: var(--down); }
-.rows { display: grid; grid-template-columns: max-content 1fr max-content; gap: .15rem .6rem; align-items: center;
+rect.up { fill: var(--up); } rect.down { fill: var(--down); } rect.amount { fill: var(--c0); }
+b.up { color: var(--up); } b.down { color: var(--down); }
+.rows { display: grid; grid-template-columns: fit-content(40%) 1fr max-content; gap: .15rem .6rem; align-items: center;
   font-size: .85rem; } .rows svg { width: 100%; height: .9rem; display: block; } .rows span:nth-child(3n) {
   text-align: right; }
 @media (max-width: 540px) { body { font-size: 14px; } td, th { padding-right: .6rem; }
+  .table td:first-child { white-space: normal; }
   .below span:nth-child(even) { display: none; } }
 @media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; } }
 """

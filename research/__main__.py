@@ -6,108 +6,36 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
-from research import arguments
-from research.arguments import PARAMETERS, changed
+from research.arguments import changed
+from research.command_line import WRONG_USAGE, build_parser
 from utils import Misconfigured, TradingError, load_settings, read_environment
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from datetime import date
 
     from market_hours import Clock, Session, TradingCalendar
-    from research.source import BarSource
-    from research.store import BarStore, Columns, Resolution
+    from research.download import HistorySource
+    from research.engine import Plan
+    from research.source import BarSource, Choice
+    from research.store import BarStore, Resolution
+    from trading.bar_columns import BarColumns
     from trading.settings import RiskSettings, StrategySettings
 
-DONE, FAULT, WRONG_USAGE = 0, 1, 2
-STORE = "bars"
-RECORD = "research.db"
-CLIENT_ID = 3
+DONE, FAULT = 0, 1
+WORTH_A_PROCESS = 1_000_000_000  # sets times bars: what one process plays while another one starts
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one clear line and exit 2."""
+class _Asked(NamedTuple):
+    """What a command that plays sessions is asked for."""
 
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"research: {message} (--help shows all options)\n")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = _Parser(prog="python -m research", description="Replays history under the live rules.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, words: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=words, description=words, allow_abbrev=False)
-
-    backtest = command("backtest", "what the day trader would have done")
-    _add_run(backtest)
-    backtest.add_argument("--why", action="store_true", help="count every judgement, refusals too; slower")
-    searching = command("sweep", "many sets of parameters, and what the best is worth")
-    _add_search(searching, ("grid", "random", "tpe"))
-    walking = command("walk-forward", "parameters chosen on past sessions, played on those that follow")
-    _add_search(walking, ("grid", "random"))
-    add = walking.add_argument
-    add("--train", type=arguments.positive, default=60, metavar="N", help="sessions to choose on (default 60)")
-    add("--test", type=arguments.positive, default=20, metavar="N", help="sessions to play then (default 20)")
-    add("--purge", type=arguments.positive, default=1, metavar="N", help="sessions left out between (default 1)")
-    add("--anchored", action="store_true", help="choose on all sessions before, not the last N")
-    bias = command("check-bias", "decisions with the future removed and scrambled, and the result under stress")
-    _add_run(bias, page=False)
-    cuts = "random minutes to cut at (default 20)"
-    bias.add_argument("--cuts", type=arguments.positive, default=20, metavar="N", help=cuts)
-    bring = command("import", "bars from files into the store")
-    bring.add_argument("origin", type=Path, metavar="DIR|FILE", help="a directory of --market-data, or one file of it")
-    bring.add_argument("--daily", action="store_true", help="the file holds daily bars, not minutes")
-    bring.add_argument("--symbol", metavar="SYMBOL", help="of the file; default its name")
-    _add_store(bring)
-    _add_store(command("check", "gaps, duplicates, bad rows and early closes of the store; exit 1 on faults"))
-    fetch = command("download", "minute bars from IBKR into the store; what is there is not asked for again")
-    add = fetch.add_argument
-    add("--symbols", type=arguments.symbols, required=True, metavar="A,B,C", help="what to download")
-    add("--from", dest="first", type=arguments.day, required=True, metavar="DATE", help="first session")
-    add("--to", dest="last", type=arguments.day, metavar="DATE", help="last session, default the latest that is over")
-    add("--again", action="store_true", help="ask again for sessions that lack minutes")
-    add("--client-id", type=arguments.positive, default=CLIENT_ID, metavar="N", help="API client id (default 3)")
-    _add_store(fetch)
-    return parser
-
-
-def _add_run(parser: argparse.ArgumentParser, *, page: bool = True) -> None:
-    """Options of everything that plays sessions."""
-    add = parser.add_argument
-    where = "bars to replay: DIR/minute/SYMBOL.parquet …, or a bar store"
-    add("--market-data", required=True, metavar="DIR|URL", help=where)
-    add("--from", dest="first", type=arguments.day, metavar="DATE", help="first session, default the first with bars")
-    add("--to", dest="last", type=arguments.day, metavar="DATE", help="last session, default the last with bars")
-    chosen = "watchlist in rank order; default the day trader's choice"
-    add("--symbols", type=arguments.symbols, metavar="A,B,C", help=chosen)
-    names = ", ".join(PARAMETERS)
-    add("--set", type=arguments.setting, action="append", default=[], metavar="NAME=VALUE", help=names)
-    share = "share of the account to use (default 0.25)"
-    add("--allocation", type=arguments.share, default=0.25, metavar="SHARE", help=share)
-    if page:
-        add("--html", type=Path, metavar="FILE", help="write the run with pictures to this file")
-    add("--equity", type=arguments.usd, default=1_000_000.0, metavar="USD", help="of the account (default 1000000)")
-
-
-def _add_search(parser: argparse.ArgumentParser, methods: Sequence[str]) -> None:
-    """Options of a search."""
-    _add_run(parser)
-    add = parser.add_argument
-    values = "NAME=A,B,C or NAME=FIRST:LAST:STEP; once for each parameter"
-    add("--vary", type=arguments.values, action="append", default=[], metavar="NAME=VALUES", help=values)
-    add("--method", choices=methods, default="grid", help="every combination (default), or some of them")
-    add("--trials", type=arguments.positive, default=100, metavar="N", help="sets of random and tpe (default 100)")
-    add("--seed", type=arguments.positive, default=1, metavar="N", help="of random and tpe (default 1)")
-    add("--processes", type=arguments.positive, default=1, metavar="N", help="processes of this machine (default 1)")
-    add("--cluster", default="", metavar="tcp://HOST:PORT", help="a Dask scheduler whose workers reach the store too")
-    add("--record", default=RECORD, metavar="FILE", help=f"database of all trials (default {RECORD})")
-
-
-def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", default=STORE, metavar="DIR", help=f"the bar store (default {STORE})")
+    strategy: StrategySettings
+    on: Plan
+    source: BarSource
+    sessions: list[Session]
+    choose: Choice
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,21 +65,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _backtest(args: argparse.Namespace) -> int:
+    from market_hours import LiveClock
     from reporting.page import write_page
-    from research.engine import plan, simulate, simulate_every_instant
+    from research.backtest import backtest
     from research.report import backtest_page
-    from research.source import load, watchlist_of
-    from research.tables import tell
+    from research.source import stretches
+    from research.tables import summary_rows, tell
+    from research.trials import TrialRecord
 
-    strategy, risk = _settings(args.set)
-    source, sessions = _market(args)
-    on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
-    bars = load(source, sessions, watchlist_of(args.symbols, strategy))
-    run = simulate_every_instant if args.why else simulate
-    outcome = run(bars, strategy.parameters(), on)
-    tell(outcome, on, source.name)
+    asked, record = _asked(args), TrialRecord(Path(args.record))
+    bars = stretches(asked.source, asked.sessions, asked.choose)
+    run = backtest(bars, asked.strategy.parameters(), asked.on, args.market_data, why=args.why)
+    record.add(LiveClock().now(), args.command, run.market, run.as_trial(asked.on.equity))
+    tell(run, asked.on, asked.source.name)
     if args.html:
-        write_page(args.html, backtest_page(outcome, on, source.name))
+        session_on = {session.date: session for session in asked.sessions}
+        page = backtest_page(
+            run,
+            asked.on,
+            summary_rows(run, asked.on),
+            asked.source.name,
+            lambda symbol, day: asked.source.tape(symbol, session_on[day]),
+        )
+        write_page(args.html, page)
     return DONE
 
 
@@ -159,46 +95,55 @@ def _search(args: argparse.Namespace) -> int:
     from functools import partial
 
     from market_hours import LiveClock
-    from research.engine import plan
     from research.searching import sweep_command, walk_forward_command
-    from research.source import load, watchlist_of
-
-    strategy, risk = _settings(args.set)
-    source, sessions = _market(args)
-    on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
-    bars = load(source, sessions, watchlist_of(args.symbols, strategy))
-    run = sweep_command if args.command == "sweep" else walk_forward_command
-    if args.processes == 1 and not args.cluster:
-        run(args, bars, on, strategy, LiveClock().now())
-        return DONE
-    from research.cluster import Market, sweep_on, workers_of
+    from research.source import load
     from research.store import is_store
 
-    if not is_store(args.market_data):
+    asked, in_store = _asked(args), is_store(args.market_data)
+    bars = load(asked.source, asked.sessions, asked.choose)
+    run = partial(sweep_command if args.command == "sweep" else walk_forward_command, args, bars, asked.on)
+    processes = args.processes or (usual_processes(args, bars.n_bars) if in_store else 1)
+    if processes == 1 and not args.cluster:
+        run(asked.strategy, LiveClock().now())
+        return DONE
+    from research.cluster import Market, sweep_on, workers_of
+
+    if not in_store:
         raise Misconfigured("--processes and --cluster read a bar store: python -m research import makes one")
-    dates = tuple(session.date for session in sessions)
-    market = Market(store=args.market_data, dates=dates, symbols=tuple(args.symbols or ()), strategy=strategy)
-    with workers_of(args.processes, args.cluster) as (executor, workers):
-        play = partial(sweep_on, executor, workers, market, on)
-        run(args, bars, on, strategy, LiveClock().now(), play)
+    market = Market(
+        store=args.market_data,
+        dates=tuple(session.date for session in asked.sessions),
+        symbols=tuple(args.symbols or ()),
+        all_symbols=args.all_symbols,
+        strategy=asked.strategy,
+    )
+    with workers_of(processes, args.cluster) as (executor, workers):
+        run(asked.strategy, LiveClock().now(), partial(sweep_on, executor, workers, market, asked.on))
     return DONE
+
+
+def usual_processes(args: argparse.Namespace, n_bars: int) -> int:
+    """As many as the machine is tuned for (PERF_RESEARCH_PROCESSES), while each has enough to do."""
+    from performance_config import PerformanceSettings, read_hardware, tuned
+    from research.searching import most_sets
+
+    tuned_for = tuned(load_settings(PerformanceSettings, read_environment()), read_hardware()).research_processes
+    return max(1, min(tuned_for, most_sets(args) * n_bars // WORTH_A_PROCESS))
 
 
 def _check_bias(args: argparse.Namespace) -> int:
     from research.bias import find_leaks
-    from research.engine import plan, simulate
-    from research.source import load, watchlist_of
+    from research.engine import simulate
+    from research.source import load
     from research.stress import stress
     from research.tables import tell_stress
 
-    strategy, risk = _settings(args.set)
-    source, sessions = _market(args)
-    on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
-    bars, parameters = load(source, sessions, watchlist_of(args.symbols, strategy)), strategy.parameters()
-    leaks = find_leaks(bars, lambda cut: simulate(cut, parameters, on), args.cuts, seed=1)
+    asked = _asked(args)
+    bars, parameters = load(asked.source, asked.sessions, asked.choose), asked.strategy.parameters()
+    leaks = find_leaks(bars, lambda cut: simulate(cut, parameters, asked.on), args.cuts, seed=1)
     for leak in leaks:
         print(f"research: {leak.session_date}: the future from second {leak.cut_s} on, {leak.change}, changes the past")
-    tell_stress(stress(bars, parameters, on), args.cuts, len(leaks))
+    tell_stress(stress(bars, parameters, asked.on), args.cuts, len(leaks))
     return FAULT if leaks else DONE
 
 
@@ -267,24 +212,38 @@ def _download(args: argparse.Namespace) -> int:
         logging.getLogger(library).addHandler(logging.NullHandler())
     with asyncio.Runner() as runner:
         runner.get_loop()  # the client library binds to the loop that is set when it is imported
-        return runner.run(_download_from_gateway(store, missing, today, args.client_id, clock))
+        return runner.run(_download_missing(store, missing, today, _history(args, clock)))
 
 
-async def _download_from_gateway(
-    store: BarStore, missing: Sequence[tuple[str, Session]], today: date, client_id: int, clock: Clock
+def _history(args: argparse.Namespace, clock: Clock) -> AbstractAsyncContextManager[HistorySource]:
+    """Where the bars are asked for. Raises Misconfigured for settings that are wrong."""
+    environment = read_environment()
+    if args.source == "ibkr":
+        from broker.history import gateway_history
+        from broker.settings import BrokerSettings
+
+        return gateway_history(load_settings(BrokerSettings, environment), clock, args.client_id)
+    from vendors.settings import VendorSettings
+    from vendors.setup import minute_history
+
+    return minute_history(args.source, load_settings(VendorSettings, environment), clock)
+
+
+async def _download_missing(
+    store: BarStore,
+    missing: Sequence[tuple[str, Session]],
+    today: date,
+    history: AbstractAsyncContextManager[HistorySource],
 ) -> int:
-    """Ask IBKR for what is missing, showing how far it is. 0 when all of it came."""
+    """Ask for what is missing, showing how far it is. 0 when all of it came."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from broker.history import gateway_history
-    from broker.settings import BrokerSettings
     from research.download import download
 
-    settings = load_settings(BrokerSettings, read_environment())
     error_console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with gateway_history(settings, clock, client_id) as source:
+    async with history as source:
         with Progress(
             *columns, console=error_console, transient=True, disable=not error_console.is_terminal
         ) as progress:
@@ -321,21 +280,33 @@ def _files_to_import(args: argparse.Namespace) -> list[tuple[Resolution, str, Pa
     return [("daily" if args.daily else "minute", (args.symbol or args.origin.stem).upper(), args.origin)]
 
 
-def _read_file(resolution: Resolution, file: Path, calendar: TradingCalendar) -> Columns:
+def _read_file(resolution: Resolution, file: Path, calendar: TradingCalendar) -> BarColumns:
     """The bars of a file that belong to regular sessions of the calendar."""
     import numpy as np
 
     from ib_simulator.feeds.bar_files import read_bars, read_daily
-    from research.store import Columns, regular_only
+    from research.store import regular_only
     from trading.matching import BAR_SECONDS
 
     if resolution == "minute":
-        return regular_only(Columns(*read_bars(file, BAR_SECONDS)), calendar)
+        return regular_only(read_bars(file, BAR_SECONDS), calendar)
     days, bars = read_daily(file)
     sessions = [calendar.session_on(day) for day in days]
     kept = [row for row, session in enumerate(sessions) if session is not None]
     open_s = [session.open_s for session in sessions if session is not None]
-    return Columns(*(column[kept] for column in bars))._replace(start_s=np.array(open_s, dtype=np.int64))
+    return BarColumns(*(column[kept] for column in bars))._replace(start_s=np.array(open_s, dtype=np.int64))
+
+
+def _asked(args: argparse.Namespace) -> _Asked:
+    """Settings, account, bars and watchlist of a command line. Raises Misconfigured for what is not there."""
+    from research.engine import plan
+    from research.source import watchlist_of
+
+    strategy, risk = _settings(args.set)
+    source, sessions = _market(args)
+    on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")
+    choose = watchlist_of(args.symbols, strategy, all_symbols=args.all_symbols)
+    return _Asked(strategy, on, source, sessions, choose)
 
 
 def _market(args: argparse.Namespace) -> tuple[BarSource, list[Session]]:
@@ -345,7 +316,7 @@ def _market(args: argparse.Namespace) -> tuple[BarSource, list[Session]]:
 
     calendar = _calendar()
     if is_store(args.market_data):
-        source: BarSource = (stored := StoreSource(BarStore(args.market_data), calendar))
+        source: BarSource = (stored := StoreSource(BarStore(args.market_data), calendar, args.symbols or ()))
         dates = stored.session_dates()
     else:
         from ib_simulator.feeds.replay import ReplayFeed
@@ -387,9 +358,12 @@ def _sessions(
 
 def _refuse_unknown(symbols: Sequence[str], source: BarSource, sessions: Sequence[Session]) -> None:
     """Raises Misconfigured for a symbol without a bar in any of the sessions."""
-    for symbol in symbols:
-        if not any(symbol in source.symbols(session.date) for session in sessions):
-            raise Misconfigured(f"{symbol} has no bar in any of these sessions")
+    unknown = set(symbols)
+    for session in sessions:
+        unknown.difference_update(source.symbols(session.date))
+        if not unknown:
+            return
+    raise Misconfigured(f"{min(unknown)} has no bar in any of these sessions")
 
 
 if __name__ == "__main__":

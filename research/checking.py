@@ -9,8 +9,9 @@ from datetime import date
 import numpy as np
 
 from market_hours import Session, TradingCalendar, new_york_date, utc_from_epoch
-from research.store import BarStore, Columns, impossible
+from research.store import BarStore, impossible
 from research.tapes import Int64s
+from trading.bar_columns import BarColumns
 from trading.matching import BAR_SECONDS
 from utils import Misconfigured
 
@@ -57,7 +58,7 @@ def check(store: BarStore, calendar: TradingCalendar) -> Iterator[SymbolCheck]:
 
 
 def check_symbol(
-    symbol: str, months: list[Columns], calendar: TradingCalendar, unreadable: tuple[str, ...] = ()
+    symbol: str, months: list[BarColumns], calendar: TradingCalendar, unreadable: tuple[str, ...] = ()
 ) -> SymbolCheck:
     """Judge one symbol's files, given in order."""
     starts = np.sort(np.concatenate([bars.start_s for bars in months] or [np.empty(0, np.int64)]))

@@ -33,6 +33,7 @@ class Market:
     store: str
     dates: tuple[date, ...]
     symbols: tuple[str, ...]
+    all_symbols: bool
     strategy: StrategySettings
 
 
@@ -80,11 +81,8 @@ def workers_of(processes: int, cluster: str) -> Iterator[tuple[Executor, int]]:
 
 
 @lru_cache(maxsize=1)
-def _loaded(store: str, dates: tuple[date, ...], symbols: tuple[str, ...], strategy: StrategySettings) -> Bars:
-    calendar = new_york_calendar(dates[-1])
-    sessions = [session for day in dates if (session := calendar.session_on(day)) is not None]
-    return load(StoreSource(BarStore(store), calendar), sessions, watchlist_of(symbols, strategy))
-
-
 def _bars(market: Market) -> Bars:
-    return _loaded(market.store, market.dates, market.symbols, market.strategy)
+    calendar = new_york_calendar(market.dates[-1])
+    sessions = [session for day in market.dates if (session := calendar.session_on(day)) is not None]
+    source = StoreSource(BarStore(market.store), calendar, market.symbols)
+    return load(source, sessions, watchlist_of(market.symbols, market.strategy, all_symbols=market.all_symbols))

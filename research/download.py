@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from market_hours import Session
-from research.store import Appended, BarStore, Columns, Split
+from research.store import Appended, BarStore, Split
 from research.tapes import Int64s
+from trading.bar_columns import BarColumns
 from trading.bars import Bar
 from trading.errors import HistoryUnavailable
 from trading.matching import BAR_SECONDS
@@ -22,8 +23,12 @@ from trading.money import tick_size
 class HistorySource(Protocol):
     """Where bars are asked for. It paces itself."""
 
+    @property
+    def adjusts_for_splits(self) -> bool:
+        """Whether its bars read as on today, not as they were traded."""
+
     async def session_minutes(self, symbol: str, session: Session) -> Sequence[Bar]:
-        """Minute bars of one past session, adjusted for splits until today; empty when there are none.
+        """Minute bars of one past session; empty when there are none.
 
         Raises HistoryUnavailable when they cannot be had.
         """
@@ -63,27 +68,28 @@ async def download(
             failed.append(f"{session.date}: {error}")
         else:
             inside = columns_of(bars).between(session.open_s, session.close_s)
-            traded = as_traded(inside, splits.get(symbol, ()), session.date, today)
+            since = splits.get(symbol, ()) if source.adjusts_for_splits else ()
+            traded = as_traded(inside, since, session.date, today)
             if len(traded.start_s):
                 done += store.append("minute", symbol, traded)
         on_progress(symbol, session)
     return done, failed
 
 
-def columns_of(bars: Sequence[Bar]) -> Columns:
+def columns_of(bars: Sequence[Bar]) -> BarColumns:
     """Bars as columns."""
     rows = np.array(bars, dtype=np.int64).reshape(len(bars), len(Bar._fields))
-    return Columns(*(np.ascontiguousarray(rows[:, column]) for column in range(len(Columns._fields))))
+    return BarColumns(*(np.ascontiguousarray(rows[:, column]) for column in range(len(BarColumns._fields))))
 
 
-def as_traded(bars: Columns, splits: Sequence[Split], day: date, today: date) -> Columns:
+def as_traded(bars: BarColumns, splits: Sequence[Split], day: date, today: date) -> BarColumns:
     """Bars of `day` that read as on `today`, as they were traded: splits between are taken back, on the tick."""
     ratio = prod((split.ratio for split in splits if day < split.ex_date <= today), start=Fraction(1))
     if ratio == 1:
         return bars
     open_, high, low, close = (_on_tick(column, ratio) for column in bars[1:5])
     volume = np.rint(bars.volume / float(ratio)).astype(np.int64)
-    return Columns(bars.start_s, open_, high, low, close, volume)
+    return BarColumns(bars.start_s, open_, high, low, close, volume)
 
 
 def _on_tick(prices: Int64s, ratio: Fraction) -> Int64s:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.tapes import CLOSE, END_BAR, FIRST_BAR, HIGH, LOW, VOLUME, Floats, Int64s, Tapes, unowned
+from research.tapes import CLOSE, END_BAR, FIRST_BAR, HIGH, LOW, VOLUME, Flags, Floats, Int64s, Tapes, unowned
 from trading.indicators import RSI_BARS, VWAP_BARS, RsiState, VwapState, rsi_step, rsi_value, typical_volume3, vwap_step
 
 LANES = 4
+LOWEST_PRICE = 11_000  # 1.10 USD: half-spreads grow with the price above it
 SEED_BARS = RSI_BARS + 1  # from here on the count of changes no longer matters to a step
 
 
@@ -26,22 +27,25 @@ class Scratch(NamedTuple):
 
     `sums` (n_rows, 2, n_bars): the VWAP's sums after each bar. `averages` (n_rows, 3, n_bars): the RSI's averages
     after each bar, and the heat: the RSI that stands while a bar shows its prices, infinite where even its high is
-    not above the VWAP. An entry in that minute needs a heat below the cap. `pv3` (n_bars,) is used in between.
+    not above the VWAP. An entry in that minute needs a heat below the cap. `usual` (n_rows,) says whether all bars of a
+    tape are of the kind that the quick form knows. `pv3` (n_bars,) is used in between.
     """
 
     sums: Int64s
     averages: Floats
+    usual: Flags
     pv3: Int64s
 
 
 def new_scratch(rows: int, longest: int) -> Scratch:
     """Buffers for `rows` tapes of up to `longest` bars."""
-    return Scratch(np.empty((rows, 2, longest), np.int64), np.empty((rows, 3, longest)), np.empty(longest, np.int64))
+    sums, averages = np.empty((rows, 2, longest), np.int64), np.empty((rows, 3, longest))
+    return Scratch(sums, averages, np.empty(rows, np.bool_), np.empty(longest, np.int64))
 
 
 def lent_scratch(scratch: Scratch) -> Scratch:
     """The same buffers for the time of one call: see `tapes.unowned`."""
-    return Scratch(unowned(scratch.sums), unowned(scratch.averages), unowned(scratch.pv3))
+    return Scratch(unowned(scratch.sums), unowned(scratch.averages), unowned(scratch.usual), unowned(scratch.pv3))
 
 
 def look_at_tapes(tapes: Tapes, first: int, count: int, scratch: Scratch) -> None:
@@ -71,7 +75,8 @@ def look_at_tapes(tapes: Tapes, first: int, count: int, scratch: Scratch) -> Non
         begin, end = tapes.tapes[first + row, FIRST_BAR], tapes.tapes[first + row, END_BAR]
         high = bars[HIGH, begin:end]
         sums, averages = scratch.sums[row], scratch.averages[row]
-        sum_up(high, bars[LOW, begin:end], bars[CLOSE, begin:end], bars[VOLUME, begin:end], scratch.pv3, sums)
+        low, close, volume = bars[LOW, begin:end], bars[CLOSE, begin:end], bars[VOLUME, begin:end]
+        scratch.usual[row] = sum_up(high, low, close, volume, scratch.pv3, sums)
         take_heat(high, sums, averages)
 
 
@@ -127,12 +132,14 @@ def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, averages: Floats) -
     average_on(d, common, averages[3, GAIN], averages[3, LOSS])
 
 
-def sum_up(high: Int64s, low: Int64s, close: Int64s, volume: Int64s, pv3: Int64s, sums: Int64s) -> None:
-    """The VWAP's sums after each bar."""
+def sum_up(high: Int64s, low: Int64s, close: Int64s, volume: Int64s, pv3: Int64s, sums: Int64s) -> bool:
+    """The VWAP's sums after each bar, and whether all bars are usual: see `Scratch`."""
     count = len(close)
     warm = min(VWAP_BARS, count)
-    for i in range(count):
+    unusual = False
+    for i in range(count):  # to the end without a branch: many bars in one go
         pv3[i] = typical_volume3(high[i], low[i], close[i], volume[i])
+        unusual |= (low[i] < LOWEST_PRICE) | ((volume[i] == 0) & (low[i] == high[i]))
     state = VwapState(0, 0)
     for i in range(warm):
         state = vwap_step(state, pv3[i], volume[i], 0, 0)
@@ -143,6 +150,7 @@ def sum_up(high: Int64s, low: Int64s, close: Int64s, volume: Int64s, pv3: Int64s
     for i in range(count - warm):
         state = vwap_step(state, entering[i], entering_shares[i], pv3[i], volume[i])
         sum_pv3[i], sum_shares[i] = state.sum_pv3, state.sum_volume
+    return not unusual
 
 
 def take_heat(high: Int64s, sums: Int64s, averages: Floats) -> None:

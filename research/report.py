@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import date
 
 import numpy as np
 
-from market_hours import NEW_YORK, utc_from_epoch
+from market_hours import NEW_YORK, new_york_date, utc_from_epoch
 from reporting.bars import Bar, columns
 from reporting.figure import spaced
 from reporting.heat_map import heat_map
 from reporting.lines import Marker, Series, lines
 from reporting.page import Section, page
-from research.engine import Outcome, Plan
+from research.backtest import Backtest
+from research.engine import Plan
 from research.search import Found
-from research.sessions import CLOSED_S, ENTRY_PRICE, EXIT_REASON, OPENED_S, PNL, RESULT, TRIP_TAPE
-from research.source import Bars
-from research.tapes import CLOSE, END_BAR, FIRST_BAR, START, Floats
-from research.trips import REASONS
+from research.sessions import RESULT
+from research.source import Bars, Tape
+from research.tapes import Floats
 from research.walk_forward import Step
+from trading.book import RoundTrip
 from trading.money import MONEY_UNITS_PER_USD, PRICE_UNITS_PER_USD, usd_text
 from trading.strategy import Parameters
 
+TapeOf = Callable[[str, date], Tape]  # bars of a symbol in a session, for a picture
 MOST_TAPES = 6  # symbol-days that are drawn with their trades: those with the most round trips
 
 
-def backtest_page(outcome: Outcome, on: Plan, origin: str) -> str:
-    """Equity, drawdown and the busiest symbol-days with their trades."""
-    results = outcome.days[:, RESULT]
+def backtest_page(run: Backtest, on: Plan, brought: Sequence[tuple[str, str]], origin: str, tape_of: TapeOf) -> str:
+    """What it brought, equity, drawdown and the busiest symbol-days with their trades."""
+    results = run.days[:, RESULT]
     facts = [
         ("prices", origin),
-        ("sessions", f"{outcome.bars.dates[0]} to {outcome.bars.dates[-1]}, {len(outcome.bars.dates)}"),
-        ("result", f"{usd_text(outcome.pnl)} USD on {usd_text(on.equity)} USD"),
-        ("round trips", f"{len(outcome.trips)}"),
+        ("parameters", _text(run.parameters)),
+        ("sessions", f"{len(run.dates)}, {run.dates[0]} to {run.dates[-1]}"),
+        *brought,
     ]
-    parts = [*_curves(outcome.bars.dates, results / MONEY_UNITS_PER_USD, on), *_trades(outcome)]
+    parts = [*_curves(run.dates, results / MONEY_UNITS_PER_USD, on), *_trades(run.trips, tape_of)]
     return page("Backtest", facts, parts)
 
 
@@ -79,27 +83,27 @@ def _curves(dates: Sequence[object], results_usd: Floats, on: Plan) -> list[Sect
     ]
 
 
-def _trades(outcome: Outcome) -> list[Section]:
+def _trades(trips: Sequence[RoundTrip], tape_of: TapeOf) -> list[Section]:
     """The symbol-days with the most round trips: closes, and each entry with its result."""
-    counts = np.bincount(outcome.trips[:, TRIP_TAPE], minlength=outcome.bars.n_tapes)
-    busiest = [int(tape) for tape in np.argsort(-counts, kind="stable")[:MOST_TAPES] if counts[tape]]
+    by_day = defaultdict[tuple[date, str], list[RoundTrip]](list)
+    for trip in trips:
+        by_day[new_york_date(utc_from_epoch(trip.opened_s)), trip.symbol].append(trip)
+    busiest = sorted(by_day, key=lambda key: (-len(by_day[key]), key))[:MOST_TAPES]
     drawn = []
-    for tape in sorted(busiest):
-        first, end = (int(outcome.bars.tapes.tapes[tape, column]) for column in (FIRST_BAR, END_BAR))
-        seconds = outcome.bars.tapes.bars[START, first:end].tolist()
-        closes = Series("close", (outcome.bars.tapes.bars[CLOSE, first:end] / PRICE_UNITS_PER_USD).tolist())
-        markers = []
-        for trip in outcome.trips[outcome.trips[:, TRIP_TAPE] == tape].tolist():
-            won = usd_text(trip[PNL])
-            tone = "up" if trip[PNL] > 0 else "down"
-            price = trip[ENTRY_PRICE] / PRICE_UNITS_PER_USD
-            until = f"until {_clock(trip[CLOSED_S])}, {REASONS[trip[EXIT_REASON]]}: {won} USD"
-            markers.append(Marker(trip[OPENED_S], price, f"{_clock(trip[OPENED_S])} at {price:.2f} {until}", tone))
-        day = outcome.bars.dates[outcome.bars.session_of(tape)]
+    for day, symbol in sorted(busiest):
+        tape = tape_of(symbol, day)
+        seconds, closes = tape.start_s.tolist(), Series("close", (tape.close / PRICE_UNITS_PER_USD).tolist())
+        markers = [_marker(trip) for trip in by_day[day, symbol]]
         labels = spaced([_clock(second) for second in seconds])
-        picture = lines(seconds, [closes], labels, "USD", markers=markers)
-        drawn.append((f"{outcome.bars.symbol_of(tape)} on {day}", picture))
+        drawn.append((f"{symbol} on {day}", lines(seconds, [closes], labels, "USD", markers=markers)))
     return drawn
+
+
+def _marker(trip: RoundTrip) -> Marker:
+    """A round trip where it was bought, with what became of it."""
+    price = trip.bought_for / trip.quantity / MONEY_UNITS_PER_USD
+    told = f"{_clock(trip.opened_s)} at {price:.2f} until {_clock(trip.closed_s)}, {trip.exit_reason}"
+    return Marker(trip.opened_s, price, f"{told}: {usd_text(trip.pnl)} USD", "up" if trip.pnl > 0 else "down")
 
 
 def _heat_maps(found: Found) -> list[Section]:

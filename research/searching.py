@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import sha256
+from math import prod
 from pathlib import Path
-
-import numpy as np
 
 from reporting.page import write_page
 from research import tables
@@ -17,7 +15,7 @@ from research.engine import Plan, sweep
 from research.report import search_page, walk_page
 from research.search import Found, Play, Point, at_random, grid, judge, search_listed, search_tpe
 from research.source import Bars
-from research.trials import TrialRecord
+from research.trials import MarketName, TrialRecord
 from research.walk_forward import Step, walk, windows
 from trading.settings import StrategySettings
 from trading.strategy import Parameters
@@ -29,7 +27,7 @@ def sweep_command(
 ) -> tuple[Found, TrialRecord]:
     """Search, judge the best by every trial on these sessions, record, tell."""
     record = TrialRecord(Path(args.record))
-    market = market_name(str(args.market_data), bars, on)
+    market = _market_name(args, bars, on)
     found = search(args, bars, on, strategy, play)
     judgement = judge(found, record.earlier_sharpes(market, found))
     record.add(now, args.command, market, found)
@@ -45,7 +43,7 @@ def walk_forward_command(
     """Choose on past sessions, play the next, again and again; record, tell."""
     chosen = windows(len(bars.dates), args.train, args.test, args.purge, anchored=args.anchored)
     record = TrialRecord(Path(args.record))
-    market = market_name(str(args.market_data), bars, on)
+    market = _market_name(args, bars, on)
     if args.method == "tpe":
         raise Misconfigured("walk-forward knows --method grid and random: TPE would see the sessions to come")
     found = search(args, bars, on, strategy, play)
@@ -78,11 +76,13 @@ def search(
     return search_listed(points, to_parameters, play, on.equity)
 
 
-def market_name(origin: str, bars: Bars, on: Plan) -> str:
-    """The prices, sessions, symbols and account of a search, for trials that compare."""
-    tapes = bars.tapes
-    content = sha256()
-    for array in (tapes.bars[:, :: max(1, bars.n_bars // 65_536)], tapes.tapes, tapes.atr):
-        content.update(np.ascontiguousarray(array).tobytes())
-    content.update(repr((bars.symbols, on)).encode())
-    return f"{origin} {bars.dates[0]} {bars.dates[-1]} {content.hexdigest()[:16]}"
+def most_sets(args: argparse.Namespace) -> int:
+    """How many sets a command line asks for, at most."""
+    combinations = prod(len(values) for values in dict(args.vary).values())
+    return combinations if args.method == "grid" else min(args.trials, combinations)
+
+
+def _market_name(args: argparse.Namespace, bars: Bars, on: Plan) -> str:
+    name = MarketName(args.market_data, on)
+    name.add(bars)
+    return name.text()

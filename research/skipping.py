@@ -28,9 +28,6 @@ from research.tapes import (
     END_TAPE,
     FIRST_BAR,
     FIRST_TAPE,
-    HIGH,
-    LOW,
-    VOLUME,
     Flags,
     Floats,
     Int64s,
@@ -41,26 +38,15 @@ from research.tapes import (
 from trading.strategy import Parameters
 
 BLOCK_TAPES = 4  # at least so many tapes have their indicators made together
-LOWEST_PRICE = 11_000  # 1.10 USD: half-spreads grow with the price above it
 
 
-def can_skip(tapes: Tapes, tape: int) -> bool:
-    """Whether a tape is of the kind that the quick form knows."""
-    begin, end = tapes.tapes[tape, FIRST_BAR], tapes.tapes[tape, END_BAR]
-    if not follows_from_minutes(tapes, tape) or begin == end:
-        return False
-    low, high, volume = tapes.bars[LOW, begin:end], tapes.bars[HIGH, begin:end], tapes.bars[VOLUME, begin:end]
-    unknown = False
-    for i in range(end - begin):  # to the end without a branch: many bars in one go
-        unknown |= (low[i] < LOWEST_PRICE) | ((volume[i] == 0) & (low[i] == high[i]))
-    return not unknown
-
-
-def is_quick(tapes: Tapes, session: int, minute_atr: bool) -> bool:
-    """Whether a session can be played in the quick form."""
+def is_quick(tapes: Tapes, session: int, minute_atr: bool, usual: Flags) -> bool:
+    """Whether a session can be played in the quick form; `usual` (n_tapes,) is of its tapes (see `Scratch`)."""
+    first = tapes.sessions[session, FIRST_TAPE]
     quick = not minute_atr
-    for tape in range(tapes.sessions[session, FIRST_TAPE], tapes.sessions[session, END_TAPE]):
-        quick = quick and can_skip(tapes, tape)
+    for tape in range(first, tapes.sessions[session, END_TAPE]):
+        has_bars = tapes.tapes[tape, FIRST_BAR] < tapes.tapes[tape, END_BAR]
+        quick = quick and has_bars and follows_from_minutes(tapes, tape) and usual[tape - first]
     return quick
 
 
@@ -80,7 +66,8 @@ def look_at_block(tapes: Tapes, session: int, after: int, minute_atr: bool, scra
     first_tape = tapes.sessions[session, FIRST_TAPE]
     look_at_tapes(tapes, first_tape, tapes.sessions[after - 1, END_TAPE] - first_tape, scratch)
     for number in range(session, after):
-        quick[number] = is_quick(tapes, number, minute_atr)
+        row = tapes.sessions[number, FIRST_TAPE] - first_tape
+        quick[number] = is_quick(tapes, number, minute_atr, scratch.usual[row:])
     return first_tape
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
 
 from market_hours import Session, TradingCalendar, new_york_date, utc_from_epoch
-from research.store import BarStore, Columns, Split
+from research.store import BarStore, Resolution, Split
 from research.tapes import Flags, Int64s
+from trading.bar_columns import BarColumns, joined
 from trading.bars import Bar
 from trading.matching import PATH_SECONDS_MINUTE
 from trading.money import floor_to_tick
 
-MONTHS_KEPT = 256  # months of minute bars in memory, 0.4 MB each
+MONTHS_KEPT = 64  # months of minute bars in memory, 0.4 MB each
+DAYS_KEPT = 32_768  # months of daily bars, 1.3 kB each: four of 8,000 symbols
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,81 +51,93 @@ class MinuteTape:
 
 
 class StoreSource:
-    """The sessions of a store. What lies outside the regular session is left out."""
+    """The sessions of a store, of `symbols` only where they are named. What lies outside the session is left out.
 
-    def __init__(self, store: BarStore, calendar: TradingCalendar) -> None:
+    Files are decoded once where questions come symbol by symbol, month after month.
+    """
+
+    def __init__(self, store: BarStore, calendar: TradingCalendar, symbols: Sequence[str] = ()) -> None:
         self._store = store
         self._calendar = calendar
+        self._symbols = tuple(sorted(symbols)) or store.symbols("minute")
         self._splits = store.splits()
-        self._held: dict[str, dict[date, int]] = {}  # symbol -> session date -> minute bars
-        self._rows: dict[str, dict[date, Bar]] = {}  # symbol -> session date -> row of daily/
         self.name = f"bar store {store.where}"
-        self._month = lru_cache(MONTHS_KEPT)(self._read_month)
+        self._months = lru_cache(None)(store.months)
+        self._minutes = lru_cache(MONTHS_KEPT)(self._read_minutes)
+        self._days = lru_cache(DAYS_KEPT)(self._read_days)
 
     def session_dates(self) -> tuple[date, ...]:
         """Sessions of the calendar with a minute bar of any symbol, in order."""
-        days = {day for symbol in self._store.symbols("minute") for day in self._sessions(symbol)}
-        return tuple(day for day in sorted(days) if self._calendar.session_on(day) is not None)
+        return tuple(day for day in sorted(self._traded) if self._calendar.session_on(day) is not None)
 
     def symbols(self, session_date: date) -> tuple[str, ...]:
-        return tuple(symbol for symbol in self._store.symbols("minute") if session_date in self._sessions(symbol))
+        return self._traded.get(session_date, ())
 
     def tape(self, symbol: str, session: Session) -> MinuteTape:
-        bars = self._minutes(symbol, session)
+        bars = self._minutes(symbol, _month_of(session.date)).between(session.open_s, session.close_s)
         if not len(bars.start_s):
             raise LookupError(f"{symbol} has no minute bar on {session.date} in {self._store.where}")
         return MinuteTape(**bars._asdict())
 
     def daily(self, symbol: str, before: date, first: date) -> Sequence[Bar]:
-        rows = self._daily_rows(symbol)
-        found = []
-        for session in self._calendar.sessions_between(first, before):
-            if session.date >= before:
-                continue
-            bar = rows.get(session.date) or daily_of(session.open_s, self._minutes(symbol, session))
-            if bar is not None:
-                found.append(adjusted(bar, self._splits.get(symbol, ()), session.date, before))
-        return found
+        rows = np.concatenate([self._days(symbol, month) for month in _months_between(first, before)])
+        asked = rows[(rows[:, 0] >= first.toordinal()) & (rows[:, 0] < before.toordinal())].tolist()
+        splits = self._splits.get(symbol)
+        if not splits:
+            return [Bar(*row[1:]) for row in asked]
+        return [adjusted(Bar(*row[1:]), splits, date.fromordinal(row[0]), before) for row in asked]
 
-    def _sessions(self, symbol: str) -> dict[date, int]:
-        if symbol not in self._held:
-            months = self._store.months("minute", symbol)
-            self._held[symbol] = {
-                day: count
-                for month in months
-                for day, count in self._store.sessions("minute", symbol, month).items()
-                if count
-            }
-        return self._held[symbol]
+    @cached_property
+    def _traded(self) -> dict[date, tuple[str, ...]]:
+        """Session date -> symbols with a minute bar, sorted."""
+        found = defaultdict[date, list[str]](list)
+        for symbol in self._symbols:
+            for month in self._months("minute", symbol):
+                for day, count in self._store.sessions("minute", symbol, month).items():
+                    if count:
+                        found[day].append(symbol)
+        return {day: tuple(symbols) for day, symbols in found.items()}
 
-    def _minutes(self, symbol: str, session: Session) -> Columns:
-        return self._month(symbol, f"{session.date:%Y-%m}").between(session.open_s, session.close_s)
+    def _read_minutes(self, symbol: str, month: str) -> BarColumns:
+        return self._read("minute", symbol, month)
 
-    def _read_month(self, symbol: str, month: str) -> Columns:
-        day = date.fromisoformat(f"{month}-01")
-        return self._store.bars("minute", symbol, day, day)
+    def _read_days(self, symbol: str, month: str) -> Int64s:
+        """A month's daily bars, (n, 7): ordinal of the date, then `Bar`; made of minutes where none is kept."""
+        first = date.fromisoformat(f"{month}-01")
+        sessions = self._calendar.sessions_between(first, _next_month(first) - timedelta(days=1))
+        kept = self._read("daily", symbol, month)
+        rows = np.stack([_ordinals(kept.start_s), *kept], axis=1)
+        made = daily_of(self._minutes(symbol, month), sessions)
+        made = made[~np.isin(made[:, 0], rows[:, 0])]
+        rows = np.concatenate([rows[np.isin(rows[:, 0], [session.date.toordinal() for session in sessions])], made])
+        return rows[np.argsort(rows[:, 0])]
 
-    def _daily_rows(self, symbol: str) -> dict[date, Bar]:
-        """Rows of daily/: session date -> bar."""
-        if symbol not in self._rows:
-            bars = self._store.bars("daily", symbol, date.min, date.max)
-            rows = [Bar(*row) for row in zip(*(column.tolist() for column in bars), strict=True)]
-            self._rows[symbol] = {new_york_date(utc_from_epoch(bar.start_s)): bar for bar in rows}
-        return self._rows[symbol]
+    def _read(self, resolution: Resolution, symbol: str, month: str) -> BarColumns:
+        if month not in self._months(resolution, symbol):
+            return joined([])
+        return self._store.ordered_month(resolution, symbol, month)
 
 
-def daily_of(open_s: int, bars: Columns) -> Bar | None:
-    """A session's minute bars as one bar; None without any."""
-    if not len(bars.start_s):
-        return None
-    return Bar(
-        open_s,
-        int(bars.open[0]),
-        int(bars.high.max()),
-        int(bars.low.min()),
-        int(bars.close[-1]),
-        int(bars.volume.sum()),
+def daily_of(bars: BarColumns, sessions: Sequence[Session]) -> Int64s:
+    """Minute bars as a row (ordinal of the date, then `Bar`) for each session that has any; shape (n, 7)."""
+    if not len(bars.start_s) or not sessions:
+        return np.empty((0, 1 + len(Bar._fields)), dtype=np.int64)
+    open_s = np.array([session.open_s for session in sessions])
+    begin = np.searchsorted(bars.start_s, open_s)
+    end = np.searchsorted(bars.start_s, [session.close_s for session in sessions])
+    ordinals = np.array([session.date.toordinal() for session in sessions])
+    traded = begin < end
+    begin, end = begin[traded], end[traded]
+    edges = np.stack([begin, end], axis=1).ravel()  # every other stretch is a session, the rest lies between two
+    if len(edges) and edges[-1] == len(bars.start_s):
+        edges = edges[:-1]
+    columns = (
+        *(ordinals[traded], open_s[traded], bars.open[begin]),
+        np.maximum.reduceat(bars.high, edges)[::2],
+        np.minimum.reduceat(bars.low, edges)[::2],
+        *(bars.close[end - 1], np.add.reduceat(bars.volume, edges)[::2]),
     )
+    return np.stack(columns, axis=1)
 
 
 def adjusted(bar: Bar, splits: Sequence[Split], day: date, today: date) -> Bar:
@@ -132,3 +147,27 @@ def adjusted(bar: Bar, splits: Sequence[Split], day: date, today: date) -> Bar:
         return bar
     open_, high, low, close = (max(floor_to_tick(round(price / ratio)), 1) for price in bar[1:5])
     return Bar(bar.start_s, open_, high, low, close, int(bar.volume * ratio))
+
+
+def _ordinals(open_s: Int64s) -> Int64s:
+    """The session dates of daily bars."""
+    return np.array([new_york_date(utc_from_epoch(second)).toordinal() for second in open_s.tolist()], dtype=np.int64)
+
+
+def _month_of(day: date) -> str:
+    return f"{day:%Y-%m}"
+
+
+def _next_month(day: date) -> date:
+    """The first of the month after that of `day`."""
+    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+@lru_cache
+def _months_between(first: date, last: date) -> tuple[str, ...]:
+    """The months of both dates and all between."""
+    months, day = [_month_of(first)], _next_month(first)
+    while day <= last:
+        months.append(_month_of(day))
+        day = _next_month(day)
+    return tuple(months)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evidence.overfitting import sharpe
+from research.backtest import Backtest
 from research.bootstrap import mean_and_sharpe
-from research.engine import Outcome, Plan
+from research.engine import Plan
 from research.sessions import LEFT_SHARES
 from trading.book import RoundTrip
 from trading.money import usd_text
@@ -32,38 +33,38 @@ MOST_SETS = 10
 PARAMETER_TITLES = ("target\nbps", "stop\nbps", "RSI\ncap", "ATR\nfloor")  # in the order of `Parameters`
 
 
-def tell(outcome: Outcome, on: Plan, prices_from: str) -> None:
-    """Print what a run did: the account, the exits, the symbols, and the judgements where they were counted."""
+def tell(run: Backtest, on: Plan, prices_from: str) -> None:
+    """Print what a backtest did: the account, the exits, the symbols, and the judgements where they were counted."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    trips = outcome.round_trips()
-    dates, bars = outcome.bars.dates, outcome.bars
+    trips, dates = run.trips, run.dates
     when = f"{dates[0]}" if len(dates) == 1 else f"{dates[0]} to {dates[-1]}, {len(dates)} sessions"
-    console.print(f"[bold]{prices_from}[/bold]: {when}, {bars.n_tapes} symbol-days, {bars.n_bars:,} bars")
+    console.print(f"[bold]{prices_from}[/bold]: {when}, {run.symbol_days:,} symbol-days, {run.n_bars:,} bars")
     summary = Table("", "", show_header=False, box=None)
-    for name, value in _summary(outcome, on, trips):
+    for name, value in summary_rows(run, on):
         summary.add_row(name, value)
     console.print(summary)
     if trips:
         console.print(_exits(trips))
         console.print(_symbols(trips))
-    denials = outcome.denials()
-    if denials:
+    if run.denials:
         table = Table("judgement", "count", title="Judgements, one per symbol and 5 seconds")
         table.columns[1].justify = "right"
-        for rule, count in denials.items():
+        for rule, count in run.denials.items():
             table.add_row(rule, f"{count:,}")
         console.print(table)
 
 
-def _summary(outcome: Outcome, on: Plan, trips: list[RoundTrip]) -> list[tuple[str, str]]:
+def summary_rows(run: Backtest, on: Plan) -> list[tuple[str, str]]:
+    """What a backtest brought, in words."""
+    trips = run.trips
     wins = sum(trip.pnl > 0 for trip in trips)
     gross_won = sum(trip.pnl for trip in trips if trip.pnl > 0)
     gross_lost = -sum(trip.pnl for trip in trips if trip.pnl < 0)
     rows = [
-        ("result", f"{usd_text(outcome.pnl)} USD on {usd_text(on.equity)} USD"),
+        ("result", f"{usd_text(run.pnl)} USD on {usd_text(on.equity)} USD"),
         ("round trips", f"{len(trips)}, {wins} won, {len(trips) - wins} not"),
         ("fees", f"{usd_text(sum(trip.fees for trip in trips))} USD"),
     ]
@@ -72,13 +73,13 @@ def _summary(outcome: Outcome, on: Plan, trips: list[RoundTrip]) -> list[tuple[s
     if trips:
         held_s = median(trip.closed_s - trip.opened_s for trip in trips)
         rows.append(("median time held", str(timedelta(seconds=int(held_s)))))
-    left = int(outcome.days[:, LEFT_SHARES].sum())
+    left = int(run.days[:, LEFT_SHARES].sum())
     if left:
         rows.append(("not sold by the close", f"{left} shares, left out of the result"))
     return rows
 
 
-def _exits(trips: list[RoundTrip]) -> Table:
+def _exits(trips: Sequence[RoundTrip]) -> Table:
     from rich.table import Table
 
     table = Table("exit", "round trips", "result USD", title="Exits")
@@ -90,7 +91,7 @@ def _exits(trips: list[RoundTrip]) -> Table:
     return table
 
 
-def _symbols(trips: list[RoundTrip]) -> Table:
+def _symbols(trips: Sequence[RoundTrip]) -> Table:
     from rich.table import Table
 
     table = Table("symbol", "round trips", "won", "result USD", title="Symbols")
@@ -178,15 +179,14 @@ def tell_walk(steps: Sequence[Step], bars: Bars, on: Plan) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table("from", "to", *PARAMETER_TITLES, "Sharpe\nbefore", "Sharpe", "trips", "return")
+    table = Table("from", *PARAMETER_TITLES, "Sharpe\nbefore", "Sharpe", "trips", "return")
     for column in table.columns[1:]:
         column.justify = "right"
     for step in steps:
-        window = step.window
-        when = (f"{bars.dates[window.test_first]:%y-%m-%d}", f"{bars.dates[window.test_end - 1]:%y-%m-%d}")
+        when = f"{bars.dates[step.window.test_first]:%y-%m-%d}"
         own = f"{float(sharpe(step.returns)):.3f}" if len(step.returns) > 1 else "-"
         values = (f"{value:g}" for value in step.parameters)
-        table.add_row(*when, *values, f"{step.train_sharpe:.3f}", own, str(step.trips), f"{step.returns.sum():+.3%}")
+        table.add_row(when, *values, f"{step.train_sharpe:.3f}", own, str(step.trips), f"{step.returns.sum():+.3%}")
     console.print(table)
     returns = np.concatenate([step.returns for step in steps])
     mean, ratio = mean_and_sharpe(returns)

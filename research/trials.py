@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from datetime import datetime
+from datetime import date, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from research.engine import Plan
 from research.search import Found
-from research.tapes import Floats
+from research.source import Bars
+from research.tapes import ATR_RANGES, END_BAR, END_POINT, END_TAPE, FIRST_BAR, FIRST_POINT, FIRST_TAPE, Floats
 from utils import Misconfigured
 
 VERSION = 1
+LAST_OF_NAME = 16  # digits of a digest
 SCHEMA = """
 CREATE TABLE runs (
     run_id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, command TEXT NOT NULL, market TEXT NOT NULL
@@ -29,10 +33,37 @@ PRAGMA user_version = 1;
 """
 
 
+class MarketName:
+    """Names the prices, sessions, symbols and account of trials that compare, in whatever stretches they come."""
+
+    def __init__(self, origin: str, on: Plan) -> None:
+        self._origin = origin
+        self._content = sha256(repr(on).encode())
+        self._dates: list[date] = []
+
+    def add(self, bars: Bars) -> None:
+        """Sessions that follow those before."""
+        market = bars.tapes
+        for first, end in market.sessions[:, [FIRST_TAPE, END_TAPE]].tolist():
+            tapes = market.tapes[first:end]
+            names = " ".join(bars.symbol_of(tape) for tape in range(first, end))
+            self._content.update(names.encode())
+            played = market.bars[:, tapes[0, FIRST_BAR] : tapes[-1, END_BAR]]
+            path = market.points[:, tapes[0, FIRST_POINT] : tapes[-1, END_POINT]]
+            lengths = tapes[:, END_BAR] - tapes[:, FIRST_BAR]
+            for array in (played, path, lengths, tapes[:, ATR_RANGES], market.atr[first:end]):
+                self._content.update(array.tobytes())
+        self._dates += bars.dates
+
+    def text(self) -> str:
+        """The name."""
+        return f"{self._origin} {self._dates[0]} {self._dates[-1]} {self._content.hexdigest()[:LAST_OF_NAME]}"
+
+
 class TrialRecord:
     """The database of trials, made when it is missing. Raises Misconfigured when it cannot be used.
 
-    `market` names the prices, the sessions, the symbols and the account: only trials on the same one compare.
+    `market` is of `MarketName`: only trials on the same one compare.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,7 +90,7 @@ class TrialRecord:
         return np.array([ratio for parameters, ratio in rows if parameters not in now], dtype=np.float64)
 
     def add(self, started_at: datetime, command: str, market: str, found: Found) -> None:
-        """Keep all trials of a search, in one transaction."""
+        """Keep all trials of a command, in one transaction."""
         ratios = found.sharpes.tolist()
         with closing(self._connect()) as connection, connection:
             run = connection.execute(

@@ -94,8 +94,9 @@ class OpenTelemetry:
         exporter = self._metric_exporter
         readers: list[MetricReader] = [PeriodicExportingMetricReader(exporter)] if exporter else []
         self._stop_serving: Callable[[], None] = lambda: None
+        self.exposition: Callable[[], bytes] = bytes  # in the text format of Prometheus, where that is served
         if prometheus is not None:
-            reader, self._stop_serving = _serve_prometheus(*prometheus)
+            reader, self.exposition, self._stop_serving = _serve_prometheus(*prometheus)
             readers.append(reader)
         self._metering = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         self._meter = self._metering.get_meter(SCOPE)
@@ -214,10 +215,10 @@ def _metric_exporter(push: Push) -> MetricExporter:
     return Http(timeout=push.timeout_s)
 
 
-def _serve_prometheus(host: str, port: int) -> tuple[MetricReader, Callable[[], None]]:
-    """A reader and its HTTP server, and how to stop that. Raises Misconfigured when the port is taken."""
+def _serve_prometheus(host: str, port: int) -> tuple[MetricReader, Callable[[], bytes], Callable[[], None]]:
+    """A reader, its text, and how to stop its HTTP server. Raises Misconfigured when the port is taken."""
     from opentelemetry.exporter.prometheus import PrometheusMetricReader
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
     registry = CollectorRegistry()
     reader = PrometheusMetricReader(registry=registry)
@@ -232,4 +233,4 @@ def _serve_prometheus(host: str, port: int) -> tuple[MetricReader, Callable[[], 
         server.server_close()
         thread.join(1.0)
 
-    return reader, stop
+    return reader, lambda: generate_latest(registry), stop

@@ -10,6 +10,7 @@ from telemetry.log_lines import correlate
 from telemetry.settings import TelemetrySettings, header_secrets, is_disabled, push_of
 from utils import STANDARDS, Environment, Redaction, load_settings
 
+_exposition: Callable[[], bytes] | None = None  # of the run that serves Prometheus
 END_LIMIT_S = 1.8  # what the last spans may cost a program that ends
 
 
@@ -66,6 +67,7 @@ class Telemetry:
                 prometheus=self._prometheus,
                 blank=self._blank,
             )
+        _serve_elsewhere(backend.exposition if self._prometheus else None)
         pushed = self._traces or self._metrics
         pump = Pump(backend, where=f"the collector at {pushed.where}" if pushed else "Prometheus")
         tracing.tell(pump)
@@ -73,7 +75,18 @@ class Telemetry:
 
         def stop() -> None:
             tracing.tell(None)
+            _serve_elsewhere(None)
             uncorrelate()
             pump.close(END_LIMIT_S)
 
         self._stop = stop
+
+
+def exposition() -> bytes:
+    """The run's metrics in the text format of Prometheus; empty where no endpoint of Prometheus is set."""
+    return _exposition() if _exposition is not None else b""
+
+
+def _serve_elsewhere(text: Callable[[], bytes] | None) -> None:
+    global _exposition
+    _exposition = text

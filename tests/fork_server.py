@@ -29,7 +29,8 @@ _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
 import day_trader  # noqa: E402 (the client library takes the loop that is set at its import)
 import day_trading_agents  # noqa: E402, F401 (imported once for all children)
-from broker import order_desk, supervisor  # noqa: E402
+import main as weekly_bot  # noqa: E402
+from broker import order_desk, portfolio_desk, supervisor  # noqa: E402
 from day_trading import settings as _settings  # noqa: E402, F401
 from ib_simulator.data_service import DataOptions  # noqa: E402
 from ib_simulator.gateway import Gateway, GatewayOptions  # noqa: E402
@@ -54,6 +55,8 @@ def main() -> None:
     for line in sys.stdin:
         match json.loads(line):
             case {"gateway": about}:
+                if about["bot"] == "weekly":
+                    _load_slow_libraries()
                 answer = start_gateway(about)
             case {"daemon": about, "death": death, "limit_s": limit_s, "told_after_s": told_after_s}:
                 answer = run_daemon(about, death, limit_s, told_after_s)
@@ -63,6 +66,16 @@ def main() -> None:
             case other:
                 raise ValueError(f"not understood: {other}")
         print(json.dumps(answer), flush=True)  # noqa: T201 (the protocol)
+
+
+def _load_slow_libraries() -> None:
+    """Before children are forked: each would take seconds to do so."""
+    import arch.bootstrap  # noqa: F401
+    import skfolio.optimization
+    import skfolio.prior  # noqa: F401
+
+    import agents  # noqa: F401
+    import tests.weekly.world  # noqa: F401
 
 
 # Gateway
@@ -83,10 +96,7 @@ async def _serve(about: dict[str, Any], telling: int) -> int:
     clock._since_s = about["since_s"]
     session = session_on(new_york_date(clock.now()))
     symbols = about["symbols"]
-    feed = HandMadeFeed(
-        {symbol: restless_minutes(session, symbol, about["seed"]) for symbol in symbols},
-        {symbol: daily_history(session) for symbol in symbols},
-    )
+    feed = _feed(about, session)
     options = GatewayOptions(
         cash=about["cash"], speed=about["speed"], data=DataOptions(pacing=PacingLimits(enforced=False))
     )
@@ -109,6 +119,15 @@ async def _serve(about: dict[str, Any], telling: int) -> int:
     (folder / RESULT).write_text(json.dumps({"cash": account.cash, "held": held, "at": clock.now().isoformat()}))
     journal.close()
     return 0
+
+
+def _feed(about: dict[str, Any], session: Any) -> HandMadeFeed:
+    minutes = {symbol: restless_minutes(session, symbol, about["seed"]) for symbol in about["symbols"]}
+    if about["bot"] == "day_trader":
+        return HandMadeFeed(minutes, {symbol: daily_history(session) for symbol in minutes})
+    from tests.weekly.world import years_before
+
+    return HandMadeFeed(minutes, {symbol: years_before(session, bars[0].open) for symbol, bars in minutes.items()})
 
 
 async def _play(gateway: Gateway, session: Any, others: Random) -> None:
@@ -158,12 +177,14 @@ def _daemon(about: dict[str, Any], death: Any) -> int:
     now = datetime.fromisoformat(about["start"]) + timedelta(seconds=(now_s - about["since_s"]) * about["speed"])
     asyncio.Runner = functools.partial(asyncio.Runner, loop_factory=lambda: loop)  # type: ignore[assignment,misc]
     asyncio.set_event_loop(loop)
-    return day_trader.main(about["arguments"], SimulatedClock(loop, now))
+    program = day_trader if about["bot"] == "day_trader" else weekly_bot
+    return program.main(about["arguments"], SimulatedClock(loop, now))
 
 
 def _keep_limits_in_wall_time(speed: float) -> None:
     """Answers take the machine's time: their limits do not shrink with the clock."""
     order_desk.READ_LIMIT_S *= speed
+    portfolio_desk.QUOTE_PATIENCE *= speed
     supervisor.HEARTBEAT_LIMIT_S *= speed
     supervisor.SYNC_LIMIT_S *= speed
 

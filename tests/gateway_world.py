@@ -23,6 +23,7 @@ from broker.connection_state import LinkEvent
 from broker.settings import BrokerSettings
 from broker.trading_desk import DeskOptions
 from broker.values import BrokerListener, IntentStore
+from day_trading.board import Board
 from day_trading.options import TraderOptions
 from day_trading_agents import IntradayTrader
 from ib_simulator.account import Holding
@@ -252,10 +253,12 @@ class World:
     def history(self, mode: str = "simulated") -> TradingHistory:
         return TradingHistory(self.database, bot="day_trader", mode=mode)
 
-    def trader(self, history: TradingHistory, *, session: Session | None = None, **options: Any) -> IntradayTrader:
+    def trader(
+        self, history: TradingHistory, *, session: Session | None = None, board: Board | None = None, **options: Any
+    ) -> IntradayTrader:
         """A day trader for the session (the world's first one by default); `options` are those of `options`."""
         chosen = self.options(**options)
-        return IntradayTrader(chosen, session or self.session, calendar(), self.clock, history, self.new_id)
+        return IntradayTrader(chosen, session or self.session, calendar(), self.clock, history, self.new_id, board)
 
     def options(
         self,

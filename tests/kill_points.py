@@ -7,21 +7,28 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
-from broker.client_library import IB
+from broker import order_desk
 from broker.order_desk import OrderDesk
+from observability import TradingHistory
 from records.intent_log import IntentLog
 from trading.orders import OrderIntent
 
 EVENTS = ("commit", "send", "acknowledgement", "fill", "modify")
 SIDES = ("before", "after")
 POINTS = tuple(f"{side} {event}" for event in EVENTS for side in SIDES)
+AT_ANY_TIME = "at any time"
+WEEKLY_POINTS = (  # a portfolio's orders are never modified
+    *(f"{side} {event}" for event in ("plan", "commit", "send", "acknowledgement", "fill") for side in SIDES),
+    AT_ANY_TIME,
+)
 
 
 class Death(NamedTuple):
-    """One of POINTS, and the how-manieth passage is the last."""
+    """One of the points, and the how-manieth passage is the last; at any time: after how many milliseconds."""
 
     point: str
     passage: int
@@ -50,6 +57,9 @@ def arm(death: Death) -> None:
     _around(fuse, OrderDesk, "on_order_status", "acknowledgement")
     _around(fuse, OrderDesk, "on_execution", "fill")
     _around(fuse, OrderDesk, "modify", "modify")
+    _around(fuse, TradingHistory, "commit_cycle", "plan")
+    if death.point == AT_ANY_TIME:
+        threading.Timer(death.passage / 1_000, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
 def _around(fuse: Fuse, owner: type, name: str, event: str) -> None:
@@ -79,16 +89,13 @@ def _around_commit(fuse: Fuse) -> None:
 
 
 def _around_send(fuse: Fuse) -> None:
-    """New orders only: the library's `placeOrder` changes live ones as well."""
-    original = IB.placeOrder
+    """New orders: changes of live ones go another way."""
+    original = order_desk.place_new
 
-    def place_order(self: Any, contract: Any, order: Any) -> Any:
-        is_new = self.wrapper.orderKey(self.client.clientId, order.orderId, order.permId) not in self.wrapper.trades
-        if is_new:
-            fuse.pass_by("before send")
-        result = original(self, contract, order)
-        if is_new:
-            fuse.pass_by("after send")
+    def place_new(ib: Any, contract: Any, order: Any) -> Any:
+        fuse.pass_by("before send")
+        result = original(ib, contract, order)
+        fuse.pass_by("after send")
         return result
 
-    IB.placeOrder = place_order
+    order_desk.place_new = place_new

@@ -82,8 +82,9 @@ def killed_again_and_again(
 ) -> KillVerdict:
     """One session: a daemon for each death, then one that lives. Its clock runs `speed` times as fast as the wall's."""
     verdict, folder = KillVerdict(), folder.resolve()
-    with _fork_server() as server:
+    with fork_server() as server:
         start = {"start": BEGINS.isoformat(), "since_s": time.monotonic(), "speed": speed}
+        start["bot"] = "day_trader"
         gateway = server.ask(gateway={**start, "folder": str(folder), "symbols": SYMBOLS, "seed": seed, "cash": CASH})
         daemon = _daemon(folder, gateway["port"], start)
         for death in deaths:
@@ -137,7 +138,7 @@ class _ForkServer:
 
 
 @contextmanager
-def _fork_server() -> Iterator[_ForkServer]:
+def fork_server() -> Iterator[_ForkServer]:
     with subprocess.Popen(
         [sys.executable, "-m", "tests.fork_server"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

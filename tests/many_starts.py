@@ -43,7 +43,7 @@ def start(settings: dict[str, str]) -> dict[str, Any]:
     os.environ.update(settings)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = day_trader.main(["--allocation", "0.25"], SessionClock())
+            code = day_trader.main(["--allocation", "0.25", "--no-dashboard"], SessionClock())
     finally:
         os.environ.clear()
         os.environ.update(kept)

@@ -46,7 +46,7 @@ def main(what: str, shift_s: str, *rest: str) -> int:
         return 0
     import day_trader
 
-    return day_trader.main(rest, clock)
+    return day_trader.main([*rest, "--no-dashboard"], clock)  # its port and its token are the user's
 
 
 if __name__ == "__main__":

@@ -106,6 +106,7 @@ def test_a_simulation_leaves_the_files_of_real_trading_alone(two_days: TwoDays) 
     kept = {path.name for path in folder.iterdir()}
     simulated = {"simulated_history.db", "simulated_history_bars", "simulated_watchlist.json"}
     assert kept == {*REAL_FILES, *simulated, "logs", "reports"}
+    assert {path.stem.rpartition("_")[2] for path in folder.glob("reports/daily/*")} == {"simulated"}
 
 
 def test_a_second_run_keeps_the_database_of_the_first(tmp_path: Path) -> None:

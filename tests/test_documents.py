@@ -24,29 +24,33 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import day_trader
-import main
 import performance_config
 from commands import DONE, FAULT, STOPPED_BY_RULE, WRONG_USAGE
+from dashboard import __main__ as dashboard
 from day_trading import __main__ as analysis
 from day_trading.command_line import build_parser
-from day_trading.settings import SETTINGS_CLASSES
+from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER
 from ib_simulator import __main__ as simulator
 from improvement import __main__ as improvement
 from llm import __main__ as llm
 from observability import TradingHistory
 from records import __main__ as records
 from records.trade_rows import MONEY_RULES, PRICE_RULES
-from research import __main__ as research
+from reporting import __main__ as reporting
+from research import command_line as research
 from tests.test_floors import product_sources
 from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings
 from utils import load_settings, read_environment, unknown_variables
+from weekly import command_line as weekly
+from weekly.settings import SETTINGS_CLASSES as OF_WEEKLY_BOT
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
 RISK_RULES = ROOT / "Documentation" / "RISK_RULES.md"
-CONFIGURATION = ROOT / "Documentation" / "DAY_TRADER_CONFIGURATION.md"
+CONFIGURATION = [ROOT / "Documentation" / name for name in ("DAY_TRADER_CONFIGURATION.md", "WEEKLY_BOT.md")]
+SETTINGS_CLASSES = tuple(dict.fromkeys([*OF_DAY_TRADER, *OF_WEEKLY_BOT]))
 GATEWAY = ROOT / "Documentation" / "SIMULATED_GATEWAY.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "Documentation").glob("*.md"))]
 
@@ -57,14 +61,18 @@ INLINE_CODE = re.compile(r"`([^`\n]+)`")
 FILE_NAME = re.compile(r"[\w./-]*\.(?:py|md|txt|toml|json|db|log|env|example)|[\w./-]+/")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 SIMULATOR, RECORDS, RESEARCH, LLM = "-m ib_simulator", "-m records", "-m research", "-m llm"
+REPORTING = "-m reporting"
+DASHBOARD = "-m dashboard"
 ENTRIES = {  # what follows `python` -> its command line
     "day_trader.py": build_parser(),
-    "main.py": main.build_parser(),
+    "main.py": weekly.build_parser(),
     "performance_config.py": performance_config.build_parser(),
     SIMULATOR: simulator.build_parser(),
     RECORDS: records.build_parser(),
     RESEARCH: research.build_parser(),
     LLM: llm.build_parser(),
+    REPORTING: reporting.build_parser(),
+    DASHBOARD: dashboard.build_parser(),
 }
 ENTRIES["day_trading_agents.py"] = analysis.build_parser()
 ENTRIES["continuous_improvement.py"] = improvement.build_parser()
@@ -72,7 +80,10 @@ WRITTEN_BY_THE_PROGRAM = {
     ".env",
     ".venv/clients/",  # by make
     "backups/",
+    "reports/weekly/",
+    "reports/daily/",
     "vendor_cache/",
+    "reports/research/",
     "logs/day_trader.log",
     "research.db",
     *(str(path) for path in (day_trader.LIVE_DATABASE, day_trader.SIMULATED_DATABASE)),
@@ -82,6 +93,7 @@ WRITTEN_BY_THE_PROGRAM = {
     f"{day_trader.SIMULATED_DATABASE.stem}_bars/",
     "llm_budget.db",
     "llm_history.db",
+    "reports/weekly/snapshots/",
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data
 SKIPPED_FOLDERS = {"logs", "reports", "__pycache__"}  # what runs leave behind
@@ -143,7 +155,8 @@ def allowed_text(info: FieldInfo) -> str:
         return "a time, HH:MM"
     told = [words[kind].format(number_text(bounds[kind])) for kind in words if kind in bounds]
     if not told:
-        return "not empty" if bounds.get("min_length") else "any text"
+        shortest = bounds.get("min_length", 0)
+        return f"at least {shortest} characters" if shortest > 1 else "not empty" if shortest else "any text"
     return ", ".join(told)
 
 
@@ -156,7 +169,7 @@ def example_lines() -> dict[str, str]:
 def configuration_rows() -> dict[str, Row]:
     """The tables of the configuration document: variable -> the rest of its row."""
     rows = {}
-    for line in CONFIGURATION.read_text(encoding="utf-8").splitlines():
+    for line in "".join(document.read_text(encoding="utf-8") for document in CONFIGURATION).splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if match := re.fullmatch(r"`([A-Z][A-Z0-9_]*)`", cells[0]):
             default, allowed, meaning = cells[1:]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from commands import STOPPED_BY_RULE
-from day_trading.kill_switch import KillSwitch
 from day_trading.signals import obey_signals
+from health.kill_switch import KillSwitch
 from tests.gateway_world import HandMadeFeed, Played, World, at, in_world, minute, run_until, warm_up, what_is_left
 from tests.simulated_runs import run
 from tests.terminal import run as run_in_terminal

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ("day_trader.py", "main.py", "performance_config.py")
 PACKAGES = ("research", "dashboard", "ib_simulator")
-LIGHT = {"utils", "commands", "day_trading"}  # of the last one its command line, which is stdlib and `commands`
+LIGHT = {"utils", "commands", "day_trading", "weekly"}  # of rooms their command line, which is stdlib and `commands`
 
 RUN_HELP = """
 import json, runpy, sys

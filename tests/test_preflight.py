@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from day_trading.preflight import Check, Preflight, Verdict, tell_preflight
-from day_trading.single_run import only_user
 from ib_simulator.market_data_permissions import Permission
 from market_hours import new_york_calendar
 from observability import TradingHistory
+from records.single_user import only_user
 from tests.gateway_world import MONDAY, HandMadeFeed, World, in_world, warm_up
 from trading.settings import StrategySettings
 
@@ -74,7 +74,7 @@ def test_what_is_wrong_is_found(tmp_path: Path, name: str, verdict: Verdict, wor
 
 
 def test_a_database_in_use_is_found(tmp_path: Path) -> None:
-    with only_user(tmp_path / "history.db"):
+    with only_user(tmp_path / "history.db", "day_trader"):
         found = named(checked(tmp_path), "database")
     assert found.verdict is Verdict.FAILED
     assert "in use" in found.words

@@ -23,6 +23,7 @@ from observability import Telemetry
 from telemetry import tracing
 from telemetry.instruments import LOST, ORDERS
 from telemetry.metering import measure
+from telemetry.run import exposition
 from telemetry.settings import TelemetrySettings
 from tests.otlp_receiver import Received, grpc_receiver, http_receiver, values_of
 from tests.simulated_runs import ROOT, files, records, rows, run
@@ -340,10 +341,12 @@ def test_metrics_can_be_scraped_on_loopback_only(tmp_path: Path) -> None:
             waiting.wait(0.05)
         assert 'role="stop"' in text
         assert " 2.0" in next(line for line in text.splitlines() if 'role="stop"' in line)
+        assert 'role="stop"' in exposition().decode()  # the dashboard shows the same
         other = socket.gethostbyname(socket.gethostname())
         if not other.startswith("127."):
             with pytest.raises(OSError), socket.create_connection((other, port), timeout=5):
                 pass
+    assert exposition() == b""
     with pytest.raises(OSError):
         scraped(port)
 

@@ -179,7 +179,11 @@ READERS: dict[str, Callable[[TradingHistory], object]] = {  # performance index 
     "order_intents_open": lambda history: history.open_intents(),
     "order_intents_client_order": lambda history: history.highest_order_id(2),
     "order_intents_entries": lambda history: history.entries_tried(DAY),
-    "decisions_refused": lambda history: history.refused_symbols(DAY),
+    "weekly_cycles_session": lambda history: history.weekly_cycles(5),
+    "forecasts_open": lambda history: history.open_forecasts(),
+    "forecasts_settled": lambda history: history.settled_forecasts(),
+    "decisions_session": lambda history: history.denials(DAY),
+    "llm_calls_cost": lambda history: history.llm_days(),
 }
 
 

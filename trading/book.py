@@ -109,6 +109,7 @@ class SessionBook:
     entries_stopped: str = ""  # why an operator or a fault stopped entries, empty when they go on
     entries_paused: str = ""  # why the health of the program forbids them for now
     entries_waiting: str = ""  # why they wait for an answer of the broker
+    entries_held: str = ""  # which operator told them to wait until told otherwise
     loss_latched: bool = False
     drawdown_latched: bool = False
     realised: int = 0  # net of all fees known
@@ -284,6 +285,16 @@ class SessionBook:
         self.peak, self.trough = after.peak, after.trough
         self.loss_latched, self.drawdown_latched = after.loss_latched, after.drawdown_latched
 
+    def opened_s(self, symbol: str) -> int:
+        """When the shares of a symbol were first bought since it was last flat; 0 while it is."""
+        trip = self._open_trips.get(symbol)
+        return trip.opened_s if trip else 0
+
+    @property
+    def why_no_entries(self) -> str:
+        """Who or what forbids every entry now, empty while nobody does. Limits of the rules are not among it."""
+        return self.entries_stopped or self.entries_held or self.entries_paused or self.entries_waiting
+
     @property
     def pnl(self) -> int:
         """Realised net plus unrealised at the last mark."""
@@ -297,10 +308,14 @@ class SessionBook:
         than what that one lags behind: other bots, withdrawals and foreign positions change it too.
         """
         reported = self.buying_power.reported.net_liquidation + self.equity_at_open * REPORT_LAG_BPS // BPS
-        committed = sum(position.cost for position in self.positions.values())
-        committed += sum(entry.capital for entry in self.pending.values())
         pnl = min(self.pnl, reported - self.equity_at_open)
-        return free_capital(self.equity_at_open, pnl, self.allocation_ppm, committed)
+        return free_capital(self.equity_at_open, pnl, self.allocation_ppm, self.committed)
+
+    @property
+    def committed(self) -> int:
+        """Cost of the positions, and the most that entries on their way may cost."""
+        positions = sum(position.cost for position in self.positions.values())
+        return positions + sum(entry.capital for entry in self.pending.values())
 
     @property
     def _day_trades_begun(self) -> int:
@@ -319,7 +334,7 @@ class SessionBook:
             pause_until_s=self._pause_until_s(),
             loss_latched=self.loss_latched,
             drawdown_latched=self.drawdown_latched,
-            entries_stopped=bool(self.entries_stopped or self.entries_paused or self.entries_waiting),
+            entries_stopped=bool(self.why_no_entries),
             available_funds=self.buying_power.available({s: entry.capital for s, entry in self.pending.items()}),
             day_trades_left=self.buying_power.reported.day_trades_left,
             day_trades_begun=self._day_trades_begun,
@@ -336,6 +351,16 @@ class SessionBook:
             rejected=symbol in self.rejected,
             margin_ppm=self.buying_power.margin_of(symbol),
         )
+
+    @property
+    def losses_in_a_row(self) -> int:
+        """How many of the latest round trips lost, as far as the limit on them looks."""
+        losses = 0
+        for _, trip in reversed(self.round_trips[-self.limits.loss_streak :]):
+            if trip.sold_for - trip.bought_for - trip.fees >= 0:
+                break
+            losses += 1
+        return losses
 
     def closed_round_trips(self) -> tuple[RoundTrip, ...]:
         """All closed round trips with the fees known by now, in the order in which they closed."""
@@ -378,14 +403,8 @@ class SessionBook:
 
     def _pause_until_s(self) -> int:
         """End of the pause after a streak of losing round trips; 0 when there is none."""
-        limits = self.limits
-        losses = 0
-        for _, trip in reversed(self.round_trips[-limits.loss_streak :]):
-            if trip.sold_for - trip.bought_for - trip.fees >= 0:
-                break
-            losses += 1
         last_closed_s = self.round_trips[-1][1].closed_s if self.round_trips else 0
-        return pause_end(losses, last_closed_s, limits.loss_streak, limits.loss_streak_pause_s)
+        return pause_end(self.losses_in_a_row, last_closed_s, self.limits.loss_streak, self.limits.loss_streak_pause_s)
 
     def _closing(self, exec_id: str) -> Closing:
         sale = self._sales[exec_id]

@@ -20,13 +20,13 @@ LINE_WIDTH = 80
 ORDER_TYPES = {"STP": "stop", "LMT": "limit"}
 
 
-def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
-    """The day for the terminal; clock times are those of `zone`, the exchange's."""
+def summary_lines(report: DayReport, files: Mapping[str, str], zone: tzinfo) -> list[str]:
+    """The day for the terminal; clock times are those of `zone`, the exchange's. `files`: what each is -> its path."""
     title = f"Day trader, {report.mode} session {report.session_date:%A %Y-%m-%d}"
     blocks = [
         [title, "=" * len(title), *_account_lines(report)],
         _trip_lines(report, zone),
-        _result_lines(report),
+        [*_result_lines(report), *_evaluation_lines(report.metrics)],
         _funnel_lines(report),
         _insight_lines(report),
         _left_lines(report),
@@ -34,10 +34,22 @@ def summary_lines(report: DayReport, log_path: str, zone: tzinfo) -> list[str]:
             *_connection_lines(report),
             *(_labelled("warning", warning) for warning in report.warnings),
             _labelled("ended", f"{report.ended_at.astimezone(zone):%H:%M}, {report.ended_because}"),
-            _labelled("day log", log_path),
+            *(_labelled(what, path) for what, path in files.items()),
         ],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block).splitlines()
+
+
+def short_summary(report: DayReport) -> str:
+    """The day in a few lines, for a message."""
+    lines = [
+        f"{report.session_date:%A %Y-%m-%d}",
+        *(_result_lines(report) or ["no round trips"]),
+        *_left_lines(report),
+        *[_labelled("warnings", f"{len(report.warnings)}")] * bool(report.warnings),
+        _labelled("ended", report.ended_because),
+    ]
+    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 def _labelled(label: str, text: str) -> str:
@@ -74,7 +86,7 @@ def _trip_lines(report: DayReport, zone: tzinfo) -> list[str]:
         lines.append(
             f"{trip['symbol']:<7}{trip['quantity']:>8,}  "
             f"{opened} {_price_text(trip['entry_price_usd']):>10} {closed} {_price_text(trip['exit_price_usd']):>10} "
-            f"{trip['pnl_usd']:>+11,.2f}  {_words(trip['exit_reason'])}"
+            f"{trip['pnl_usd']:>+11,.2f}  {words_of(trip['exit_reason'])}"
         )
     return lines
 
@@ -113,10 +125,10 @@ def _result_lines(report: DayReport) -> list[str]:
             )
         )
         lines.append(
-            _labelled("exits", ", ".join(f"{_words(reason)} {n:,}" for reason, n in metrics["exit_reasons"].items()))
+            _labelled("exits", ", ".join(f"{words_of(reason)} {n:,}" for reason, n in metrics["exit_reasons"].items()))
         )
     lines.append(_labelled("max drawdown", f"{metrics['max_drawdown_usd']:,.2f} USD"))
-    return lines + _evaluation_lines(metrics)
+    return lines
 
 
 def _evaluation_lines(metrics: Mapping[str, Any]) -> list[str]:
@@ -151,7 +163,7 @@ def _groups_text(metrics: Mapping[str, Any], by: str) -> str:
     if groups.keys() <= UNTOLD_GROUPS:
         return ""
     return ", ".join(
-        f"{_words(name)} {group['total_pnl_usd']:+,.2f} in {group['round_trips']:,}" for name, group in groups.items()
+        f"{words_of(name)} {group['total_pnl_usd']:+,.2f} in {group['round_trips']:,}" for name, group in groups.items()
     )
 
 
@@ -186,7 +198,7 @@ def _funnel_lines(report: DayReport) -> list[str]:
             continue
         symbols = sorted(report.funnel, key=lambda s: -report.funnel[s].get(rule, 0))
         most = ", ".join(f"{s} {report.funnel[s][rule]:,}" for s in symbols[:3] if report.funnel[s].get(rule))
-        lines.append(f"  {_words(rule):<22}{count:>9,}   most: {most}")
+        lines.append(f"  {words_of(rule):<22}{count:>9,}   most: {most}")
     return lines
 
 
@@ -228,6 +240,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + "s" * (number != 1)
 
 
-def _words(name: str) -> str:
+def words_of(name: str) -> str:
     """A rule's or a reason's name as a reader says it: `not above VWAP`."""
     return " ".join(word.upper() if word in INDICATORS else word for word in name.split("_"))

@@ -25,6 +25,10 @@ class DecisionFunnel:
         self._last[symbol] = rule
         return changed
 
+    def last(self, symbol: str) -> int | None:
+        """The rule of a symbol's latest judgement; None before the first."""
+        return self._last.get(symbol)
+
     def by_symbol(self) -> dict[str, dict[str, int]]:
         """symbol -> rule name -> number of judgements, in the order in which the rules are tested."""
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -10,6 +11,8 @@ from trading.money import BPS, MONEY_UNITS_PER_USD
 from trading.risk import RiskLimits, money_share
 from trading.strategy import Parameters
 from trading.watchlist import SYMBOL
+
+ROUNDING = 1e-9  # 0.7 + 0.3 is more than 1 in floats
 
 
 class StrategySettings(BaseModel):
@@ -56,7 +59,7 @@ class StrategySettings(BaseModel):
     @field_validator("watchlist_universe")
     @classmethod
     def _check_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        return _unique_symbols(symbols)
+        return unique_symbols(symbols)
 
     def parameters(self) -> Parameters:
         """The starting parameters in the units of the rules."""
@@ -69,7 +72,8 @@ class StrategySettings(BaseModel):
         )
 
 
-def _unique_symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
+def unique_symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """`symbols` as they are. Raises ValueError for what is no symbol, and for one that comes twice."""
     for symbol in symbols:
         if not SYMBOL.fullmatch(symbol):
             raise ValueError(f"{symbol!r} is not a symbol such as AAPL")
@@ -154,4 +158,32 @@ class SafetySettings(BaseModel):
     @field_validator("never_trade")
     @classmethod
     def _check_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        return _unique_symbols(symbols)
+        return unique_symbols(symbols)
+
+
+class AllocationSettings(BaseModel):
+    """How two bots share one account: fractions of its net liquidation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    ENV_PREFIXES: ClassVar[tuple[str, ...]] = ("DAY_TRADER_",)
+
+    weekly_allocation: float = Field(0.75, description="share of the account for the weekly bot", gt=0, le=1)
+    day_trader_allocation: float = Field(
+        0.25, description="share of the account that the weekly bot leaves to the day trader; 0 without one", ge=0, le=1
+    )
+
+    def contradictions(self) -> Iterator[str]:
+        """Both shares together are more than the account."""
+        if self.weekly_allocation + self.day_trader_allocation > 1 + ROUNDING:
+            yield (
+                f"WEEKLY_ALLOCATION={self.weekly_allocation:g} and DAY_TRADER_ALLOCATION="
+                f"{self.day_trader_allocation:g} are more than the whole account together"
+            )
+
+    def contradictions_of_day_trader(self, allocation: float) -> Iterator[str]:
+        """The same for the day trader's own `--allocation`, where the user said that there is a weekly bot."""
+        if "weekly_allocation" in self.model_fields_set and allocation + self.weekly_allocation > 1 + ROUNDING:
+            yield (
+                f"--allocation {allocation:g} and WEEKLY_ALLOCATION={self.weekly_allocation:g} are more than the whole "
+                "account together"
+            )

@@ -122,5 +122,15 @@ class DiskCache:
         return self._folder / vendor.lower() / kind / f"{_checksum(question)[:32]}.json"
 
 
+class NothingKept(DiskCache):
+    """For answers that their asker keeps in a place of its own."""
+
+    def read(self, vendor: str, kind: Kind, question: str, now: datetime) -> Entry | None:
+        return None
+
+    def write(self, vendor: str, kind: Kind, question: str, entry: Entry) -> None:
+        """Keeps nothing."""
+
+
 def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

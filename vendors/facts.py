@@ -65,6 +65,9 @@ class Listing:
     market_cap_usd: float | None = None
     sector: str = ""
     change_pct: float | None = None
+    exchange: str = ""
+    is_active: bool | None = None  # None: the vendor did not say
+    is_fund: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,11 @@ class Fmp:
         span: Params = {"from": first.isoformat(), "to": last.isoformat()}
         return await self.of_symbol(DAILY, symbol, span, Priority.NEEDED)
 
+    async def minutes(self, symbol: str, day: date) -> Reply[rows.ChartBar]:
+        """Minute bars of one day as traded, newest first."""
+        span: Params = {"from": day.isoformat(), "to": day.isoformat(), "nonadjusted": True}
+        return await self.of_symbol(CHARTS["1min"], symbol, span, Priority.NEEDED)
+
     async def news(self, symbols: Iterable[str], first: date, last: date) -> Reply[rows.News]:
         span: Params = {"from": first.isoformat(), "to": last.isoformat(), "limit": 250}
         return await self._batched(STOCK_NEWS, symbols, span, Priority.OPTIONAL)

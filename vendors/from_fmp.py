@@ -72,6 +72,9 @@ class FmpSource:
                 volume=row.volume,
                 market_cap_usd=row.market_cap,
                 sector=row.sector or "",
+                exchange=row.exchange_short_name,
+                is_active=row.is_actively_trading,
+                is_fund=row.is_etf or row.is_fund,
             )
             for row in reply.rows
             if row.exchange_short_name in EXCHANGES and not row.is_etf and not row.is_fund and row.is_actively_trading

@@ -12,6 +12,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+LEDGER_FILE = "calls.db"  # in the folder of kept replies
 BUSY_S = 1.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SCHEMA = """

@@ -23,6 +23,7 @@ def _endpoint(name: str, path: str, row: type[R], kind: Kind, rows_in: str = "re
 
 
 BARS = _endpoint("aggs", "v2/aggs/ticker/{ticker}/range/{step}/{unit}/{first}/{last}", rows.Agg, Kind.HISTORY)
+MINUTES = _endpoint("minute aggs", BARS.path, rows.Agg, Kind.INTRADAY)
 GROUPED = _endpoint("grouped", "v2/aggs/grouped/locale/us/market/stocks/{day}", rows.Agg, Kind.REFERENCE)
 PREVIOUS = _endpoint("prev", "v2/aggs/ticker/{ticker}/prev", rows.Agg, Kind.SCREEN)
 OPEN_CLOSE = _endpoint("open-close", "v1/open-close/{ticker}/{day}", rows.OpenClose, Kind.HISTORY, ".")
@@ -57,7 +58,18 @@ class Polygon:
         return await self.client.fetch(
             BARS,
             {"adjusted": True, "sort": "asc", "limit": BARS_A_PAGE},
-            path={"ticker": symbol, "step": "1", "unit": "day", "first": first.isoformat(), "last": last.isoformat()},
+            path=_span(symbol, "day", first, last),
+            symbol=symbol,
+            priority=Priority.NEEDED,
+            pages=3,
+        )
+
+    async def minutes(self, symbol: str, first: date, last: date) -> Reply[rows.Agg]:
+        """Minute bars as traded, of all hours, oldest first."""
+        return await self.client.fetch(
+            MINUTES,
+            {"adjusted": False, "sort": "asc", "limit": BARS_A_PAGE},
+            path=_span(symbol, "minute", first, last),
             symbol=symbol,
             priority=Priority.NEEDED,
             pages=3,
@@ -94,3 +106,7 @@ class Polygon:
 
     async def market_status(self) -> Reply[rows.MarketStatus]:
         return await self.client.fetch(STATUS)
+
+
+def _span(symbol: str, unit: str, first: date, last: date) -> dict[str, str]:
+    return {"ticker": symbol, "step": "1", "unit": unit, "first": first.isoformat(), "last": last.isoformat()}

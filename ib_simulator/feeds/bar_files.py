@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ib_simulator.feeds.tape import Flags, Floats, Int64s, half_spreads, prices_to_tick_from_usd
 from market_hours import NEW_YORK, utc_from_epoch
+from trading.bar_columns import BarColumns
 from utils import Misconfigured
 
 SUFFIXES = (".parquet", ".csv")
@@ -22,22 +23,6 @@ PRICE_COLUMNS = ("open", "high", "low", "close")
 UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 HIGHEST_PRICE_USD = 1e9
 LATEST_DAILY_START_H = 12  # New York; a bar stamped later is the evening before its session (midnight UTC)
-
-
-class BarColumns(NamedTuple):
-    """Bars of one file, sorted: epoch seconds, 1e-4 USD on the tick, shares. All have shape (n_rows,)."""
-
-    start_s: Int64s
-    open: Int64s
-    high: Int64s
-    low: Int64s
-    close: Int64s
-    volume: Int64s
-
-    def between(self, first_s: int, end_s: int) -> BarColumns:
-        """The rows with `first_s` <= start < `end_s`, as views."""
-        low, high = np.searchsorted(self.start_s, (first_s, end_s))
-        return BarColumns(*(column[low:high] for column in self))
 
 
 class SpreadColumns(NamedTuple):

@@ -1,7 +1,8 @@
-"""Splits and dividends of a directory of bar files: DIR/splits_dividends.csv, where there is one.
+"""Splits, dividends and delistings of a directory of bar files: DIR/splits_dividends.csv, where there is one.
 
-Columns `symbol`, `ex_date`, `kind` (split or dividend), `value` (new shares per old, or USD per share) and, for
-dividends, `prev_close` (USD, the unadjusted close before the ex-date). Prices of the bars are as traded.
+Columns `symbol`, `ex_date`, `kind` (split, dividend or delisted), `value` (new shares per old, USD per share, or USD
+per share that the holders of a stock got in the end) and, for dividends, `prev_close` (USD, the unadjusted close
+before the ex-date). Prices of the bars are as traded.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
+from trading.money import money_from_usd
 from utils import Misconfigured
 
 LARGEST_DENOMINATOR = 1000  # vendors derive ratios from prices: 1.999996 is 2
@@ -22,12 +24,16 @@ COLUMNS = ("symbol", "ex_date", "kind", "value")
 class Action(NamedTuple):
     """What happens to a stock before the open of `ex_date`.
 
-    `split` is new shares per old (1 for a dividend), `keeps` the share of the price before that a dividend leaves.
+    `split` is new shares per old (1 for anything else), `keeps` the share of the price before that a dividend leaves.
+    `dividend` is paid on a share; `payout` is what the holders of a delisted stock get for it, None for any other.
+    Both are in 1e-6 USD.
     """
 
     ex_date: date
-    split: Fraction
+    split: Fraction = Fraction(1)
     keeps: float = 1.0
+    dividend: int = 0
+    payout: int | None = None
 
 
 def read_actions(path: Path) -> dict[str, tuple[Action, ...]]:
@@ -71,11 +77,15 @@ def dividend_factor(actions: Iterable[Action], after: date, until: date) -> floa
 
 def _action(row: dict[str, str]) -> Action:
     ex_date, value = date.fromisoformat(row["ex_date"]), float(row["value"])
+    kind = row["kind"]
+    if kind == "delisted" and 0 <= value < 1e6:
+        return Action(ex_date, payout=money_from_usd(value))
     if not 0 < value < 1e6:
         raise ValueError(f"the value {row['value']!r} is not a positive number")
-    if row["kind"] == "split":
+    if kind == "split":
         return Action(ex_date, Fraction(value).limit_denominator(LARGEST_DENOMINATOR))
-    if row["kind"] != "dividend":
-        raise ValueError(f"the kind is {row['kind']!r}, neither split nor dividend")
+    if kind != "dividend":
+        raise ValueError(f"the kind is {kind!r}, neither split, dividend nor delisted")
     previous = float(row.get("prev_close") or 0)
-    return Action(ex_date, Fraction(1), 1 - value / previous if previous > value else 1.0)
+    keeps = 1 - value / previous if previous > value else 1.0
+    return Action(ex_date, keeps=keeps, dividend=money_from_usd(value))

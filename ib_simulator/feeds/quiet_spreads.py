@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ib_simulator.feeds.bar_files import BarColumns, SpreadColumns
+from ib_simulator.feeds.bar_files import SpreadColumns
 from ib_simulator.feeds.tape import Flags, Int64s
 from ib_simulator.trading_hours import TradingHours
+from trading.bar_columns import BarColumns
 from trading.matching import half_spread
 
 EARLY_FACTOR, PRE_OPEN_FACTOR, POST_FACTOR, LATE_FACTOR = 6, 3, 2, 4

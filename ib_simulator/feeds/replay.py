@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ib_simulator.feeds.bar_files import (
-    BarColumns,
     SpreadColumns,
     files_of,
     read_bars,
@@ -32,6 +31,7 @@ from ib_simulator.feeds.tape import (
 )
 from ib_simulator.trading_hours import TradingHours, trading_hours
 from market_hours import Session, TradingCalendar, new_york_date, utc_from_epoch
+from trading.bar_columns import BarColumns
 from trading.bars import Bar
 from utils import Misconfigured
 

@@ -19,7 +19,6 @@ from zlib import crc32
 
 import numpy as np
 
-from ib_simulator.feeds.bar_files import BarColumns
 from ib_simulator.feeds.corporate_actions import Action
 from ib_simulator.feeds.quiet_spreads import day_spreads
 from ib_simulator.feeds.synthetic_quiet import (
@@ -27,7 +26,6 @@ from ib_simulator.feeds.synthetic_quiet import (
     POST_VARIANCE,
     PRE_MARKET,
     PRE_VARIANCE,
-    joined,
     quiet_minutes,
 )
 from ib_simulator.feeds.synthetic_shape import FITTED, MarketShape
@@ -44,6 +42,7 @@ from ib_simulator.feeds.tape import (
 )
 from ib_simulator.trading_hours import trading_hours
 from market_hours import Session, TradingCalendar
+from trading.bar_columns import BarColumns, joined
 from trading.bars import Bar
 from trading.money import PRICE_UNITS_PER_USD
 from utils import Misconfigured
@@ -241,7 +240,7 @@ class SyntheticFeed:
             after_deviation,
             shares,
         )
-        bars = joined(before, BarColumns(*(getattr(regular, name) for name in BarColumns._fields)), after)
+        bars = joined([before, BarColumns(*(getattr(regular, name) for name in BarColumns._fields)), after])
         path = with_extended_hours(
             Path(regular.point_s, regular.point_price, regular.point_jump),
             minute_path(*before[:5]),

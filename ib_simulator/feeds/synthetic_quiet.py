@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ib_simulator.feeds.bar_files import BarColumns
 from ib_simulator.feeds.synthetic_shape import MarketShape
 from ib_simulator.feeds.synthetic_walk import bars_of_path
 from ib_simulator.feeds.tape import MINUTE_S, prices_to_tick_from_usd
+from trading.bar_columns import BarColumns
 
 # (minutes since the start of the phase, share of minutes that trade, shares in one that does per regular minute)
 PRE_MARKET = ((0, 0.34, 0.006), (180, 0.45, 0.012), (240, 0.6, 0.035), (330, 0.6, 0.045))
@@ -53,8 +53,3 @@ def quiet_minutes(
         close,
         np.maximum(np.rint(volume[traded]), 1).astype(np.int64),
     )
-
-
-def joined(*parts: BarColumns) -> BarColumns:
-    """Bars one after the other."""
-    return BarColumns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

@@ -41,7 +41,7 @@ def test_a_connected_broker_knows_the_account(tmp_path: Path) -> None:
         return account, connected, broker.is_connected
 
     account, connected, after = in_world(main, FEED, tmp_path)
-    assert account == AccountState(PAPER, 100_000 * USD, 100_000 * USD, settled_cash=100_000 * USD)
+    assert account == AccountState(PAPER, 100_000 * USD, 100_000 * USD, settled_cash=100_000 * USD, cash=100_000 * USD)
     assert account.is_paper
     assert (connected, after) == (True, False)
 

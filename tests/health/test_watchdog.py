@@ -30,7 +30,7 @@ async def work():
     while True:
         time.sleep(1)
 
-asyncio.run(under_watch(ServiceManager(os.environ), work(), lambda: "all is well", lambda: ""))
+asyncio.run(under_watch([ServiceManager(os.environ)], work(), lambda: "all is well", lambda: ""))
 """
 
 
@@ -76,7 +76,9 @@ def watched(systemd: Systemd, seconds: float, stalled: Callable[[], str] = lambd
     loop = simulated_loop()
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            run = under_watch(systemd.manager(**more), asyncio.sleep(seconds, "done"), lambda: "all\nis well", stalled)
+            run = under_watch(
+                [systemd.manager(**more)], asyncio.sleep(seconds, "done"), lambda: "all\nis well", stalled
+            )
             assert runner.run(run) == "done"
     finally:
         asyncio.set_event_loop(None)
@@ -109,7 +111,7 @@ def test_a_state_that_cannot_be_told_is_no_sign_of_life_and_is_counted(
     heard = watched(systemd, 70, stalled, WATCHDOG_USEC="60000000")  # looks at 0, 20, 40 and 60 s
     assert heard.count("WATCHDOG=1") == 2
     told = [record.getMessage() for record in caplog.records if record.exc_info]
-    words = "the service manager could not be told how it is, {} times by now; the next try is in 20 s"
+    words = "nobody could be told how it is, {} times by now; the next try is in 20 s"
     assert told == [words.format(1), words.format(2)]
 
 
@@ -144,7 +146,7 @@ def test_without_a_service_manager_nothing_happens(address: str) -> None:
     manager = ServiceManager({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000"})
     assert (manager.is_there, manager.limit_s) == (False, 0.0)
     manager.ready()
-    assert asyncio.run(under_watch(manager, asyncio.sleep(0, "done"), str, str)) == "done"
+    assert asyncio.run(under_watch([manager], asyncio.sleep(0, "done"), str, str)) == "done"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_no_file_means_no_actions(tmp_path: Path) -> None:
     ("row", "text"),
     [
         ("AAPL,tomorrow,split,2,", "row 1: Invalid isoformat string"),
-        ("AAPL,2014-06-09,merger,2,", "row 1: the kind is 'merger', neither split nor dividend"),
+        ("AAPL,2014-06-09,merger,2,", "row 1: the kind is 'merger', neither split, dividend nor delisted"),
         ("AAPL,2014-06-09,split,-2,", "row 1: the value '-2' is not a positive number"),
         ("AAPL,2014-06-09,split,many,", "row 1: could not convert"),
         ("AAPL,2014-06-09", "row 1:"),

@@ -169,8 +169,8 @@ def result_of(bot: list[float], held: list[float]) -> BacktestResult:
 
 
 def test_verdict_says_that_the_bot_was_worse() -> None:
-    assert verdict(result_of([100.0, 101.0], [100.0, 105.0])) == "the bot earned less than equal weight, held"
-    assert verdict(result_of([100.0, 105.0], [100.0, 101.0])).endswith("at least as much as every baseline")
+    assert verdict(result_of([100.0, 101.0], [100.0, 105.0]).curves) == "the bot earned less than equal weight, held"
+    assert verdict(result_of([100.0, 105.0], [100.0, 101.0]).curves).endswith("at least as much as every baseline")
 
 
 def test_numbers_of_a_curve_by_hand() -> None:
@@ -201,6 +201,6 @@ def test_real_prices_run_through_every_step() -> None:
     result = backtest(history, policy, {}, BacktestRules(warm_up_sessions=560), index)
     assert {cycle.method for cycle in result.cycles} == {"mean_cvar"}
     assert len(result.cycles) == 8
-    assert [numbers.name for numbers in comparison(result)][2] == "index, held (no costs)"
+    assert [numbers.name for numbers in comparison(result.curves)][2] == "index, held (no costs)"
     assert result.warning is not None
     assert all(cycle.cash >= 0 for cycle in result.cycles)

@@ -21,7 +21,9 @@ CONFIGURATION = {"sqlite_cache_mb": 12, "sqlite_mmap_mb": 64, "watchlist_workers
 CHECKS = [
     *("schema", "write-ahead log", "index trades_timestamp", "index trades_symbol_timestamp"),
     *("index trades_session_date_bot", "index agent_health_timestamp", "index order_intents_open"),
-    *("index order_intents_client_order", "index order_intents_entries", "index decisions_refused"),
+    *("index order_intents_client_order", "index order_intents_entries"),
+    *("index weekly_cycles_session", "index forecasts_open", "index forecasts_settled"),
+    *("index decisions_session", "index llm_calls_cost"),
     *("SQLite cache", "SQLite memory map"),
     "last run of day_trader",
 ]

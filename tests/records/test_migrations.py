@@ -16,15 +16,9 @@ from utils import Misconfigured, Retryable
 NOW = len(MIGRATIONS)
 TABLES = {
     *("meta", "trades", "order_intents", "decisions", "daily_metrics", "agent_health", "parameter_changes"),
-    *(
-        "evaluations",
-        "llm_calls",
-        "forecasts",
-        "experiment_days",
-        "holdings",
-        "improvement_sessions",
-        "improvement_steps",
-    ),
+    *("evaluations", "llm_calls", "forecasts", "experiment_days", "holdings", "weekly_cycles"),
+    *("improvement_sessions", "improvement_steps"),
+    *("control_actions", "equity_minutes"),
 }
 
 

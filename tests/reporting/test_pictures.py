@@ -7,7 +7,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reporting.bars import Bar, columns, rows
@@ -32,6 +32,7 @@ def points_of(html: str, kind: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for each in numbers for x, y in zip(each[::2], each[1::2], strict=True)]
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.lists(finite, min_size=1, max_size=20))
 def test_a_scale_holds_every_value_between_labels_at_even_steps(values: list[float]) -> None:
     found = scale(values)
@@ -58,6 +59,7 @@ def test_an_axis_is_labelled_at_round_numbers(values: list[float], texts: list[s
     assert [found.text(tick) for tick in found.ticks] == texts
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.lists(with_gaps, min_size=1, max_size=30), st.lists(with_gaps, min_size=30, max_size=30))
 def test_lines_stay_inside_the_plot_whatever_the_values(first: list[float], second: list[float]) -> None:
     series = [Series("a <b>", first), Series("c & d", second[: len(first)])]
@@ -80,6 +82,7 @@ def test_a_line_of_many_points_is_thinned_and_keeps_its_end() -> None:
     assert points[-1] == (SPAN, 0.0)
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.lists(st.lists(with_gaps, min_size=4, max_size=4), min_size=1, max_size=12))
 def test_stacked_areas_stay_inside_the_plot(values: list[list[float]]) -> None:
     html = stacked(range(4), [Series(f"s{i}", each) for i, each in enumerate(values)], ["x"], "%")
@@ -99,6 +102,7 @@ def test_series_of_another_length_and_empty_pictures_are_refused() -> None:
         stacked([], [Series("a", [])], [], "")
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.lists(finite, min_size=0, max_size=12))
 def test_bars_stay_inside_the_plot_and_tell_gains_from_losses(values: list[float]) -> None:
     bars = [Bar(f"<{i}>", value) for i, value in enumerate(values)]

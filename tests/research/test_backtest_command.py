@@ -49,7 +49,7 @@ def test_a_day_is_told_with_its_judgements(folder: Path, tmp_path: Path) -> None
     assert "2025-10-07, 1 symbol-days" in done.stdout
     assert "0, 0 won, 0 not" in done.stdout
     assert "no_price" in done.stdout  # without earlier sessions the day trader leaves a symbol alone
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["research.db"]
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *options: str) -> str:

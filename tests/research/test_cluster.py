@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -15,12 +17,15 @@ import pytest
 pytest.importorskip("numba", reason="requirements-research.txt is not installed")
 pytest.importorskip("distributed", reason="requirements-research.txt is not installed")
 
+from research.__main__ import main, usual_processes
 from research.cluster import Market, sweep_on, workers_of
+from research.command_line import build_parser
 from research.engine import plan, sweep
 from research.source import fixed_watchlist, load
-from research.store import BarStore, Columns, join
+from research.store import BarStore
 from research.stored import StoreSource
 from tests.research.test_store import CALENDAR, day_of_bars, session
+from trading.bar_columns import BarColumns, joined
 from trading.settings import RiskSettings, StrategySettings
 from trading.strategy import Parameters
 from utils import Misconfigured
@@ -40,9 +45,11 @@ def market(tmp_path: Path) -> Market:
         close = np.maximum(1_000_000 + 100 * np.cumsum(random.integers(-40, 41, len(plain.start_s))), 10_000)
         opened = np.concatenate([close[:1], close[:-1]])
         high, low = np.maximum(opened, close) + 1_000, np.minimum(opened, close) - 1_000
-        bars.append(Columns(plain.start_s, opened, high, low, close, plain.volume))
-    BarStore.at(tmp_path / "bars").append("minute", "AAA", join(bars))
-    return Market(store=str(tmp_path / "bars"), dates=DAYS, symbols=("AAA",), strategy=StrategySettings())
+        bars.append(BarColumns(plain.start_s, opened, high, low, close, plain.volume))
+    BarStore.at(tmp_path / "bars").append("minute", "AAA", joined(bars))
+    return Market(
+        store=str(tmp_path / "bars"), dates=DAYS, symbols=("AAA",), all_symbols=False, strategy=StrategySettings()
+    )
 
 
 @pytest.fixture
@@ -116,3 +123,52 @@ def test_an_unreachable_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
         workers_of(1, "tcp://127.0.0.1:1"),
     ):
         raise AssertionError("there is no cluster")
+
+
+def sweep_command(*options: str) -> int:
+    return main(["sweep", "--market-data", "bars", "--symbols", "AAA", "--vary", "stop_loss_pct=0.5:0.8:0.1", *options])
+
+
+@pytest.mark.filterwarnings("ignore")  # of the cluster's own code, about a connection that was never made
+def test_an_unreachable_cluster_leaves_everything_as_it_is(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("research.cluster.CONNECT_S", 1)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert sweep_command("--cluster", "tcp://127.0.0.1:1") == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("research: the cluster at tcp://127.0.0.1:1 does not answer")
+    assert len(told.err.splitlines()) == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_two_processes_find_what_one_finds(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STRATEGY_ATR_FLOOR_PCT", "0")
+    told = {}
+    for processes in ("1", "2"):
+        assert sweep_command("--processes", processes, "--record", f"{processes}.db") == 0
+        told[processes] = capsys.readouterr().out
+    assert told["1"] == told["2"]
+    kept = {name: closing(sqlite3.connect(f"{name}.db")) for name in told}
+    rows = {}
+    for name, opened in kept.items():
+        with opened as connection:
+            query = "SELECT market, parameters, round_trips, returns FROM trials JOIN runs USING (run_id)"
+            rows[name] = connection.execute(query).fetchall()
+    assert rows["1"] == rows["2"]
+    assert sum(row[2] for row in rows["1"]) > 0
+
+
+@pytest.mark.parametrize(("n_bars", "tuned", "processes"), [(10**6, 8, 1), (10**9, 8, 4), (10**9, 2, 2)])
+def test_processes_are_as_many_as_the_machine_is_tuned_for_and_the_work_is_worth(
+    monkeypatch: pytest.MonkeyPatch, n_bars: int, tuned: int, processes: int
+) -> None:
+    monkeypatch.setenv("PERF_RESEARCH_PROCESSES", str(tuned))
+    vary = ["--vary", "rsi_cap=50,60", "--vary", "stop_loss_pct=0.6,0.8"]
+    args = build_parser().parse_args(["sweep", "--market-data", "bars", *vary])
+    assert usual_processes(args, n_bars) == processes

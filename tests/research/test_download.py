@@ -19,7 +19,8 @@ from ib_simulator.gateway import GatewayOptions
 from ib_simulator.simulated_time import SimulatedClock, simulated_loop
 from market_hours import Session, new_york_calendar
 from research.download import as_traded, columns_of, download, wanted
-from research.store import Appended, BarStore, Columns, Split
+from research.store import Appended, BarStore, Split
+from trading.bar_columns import BarColumns
 from trading.bars import Bar
 from trading.errors import HistoryUnavailable
 
@@ -70,6 +71,8 @@ def test_the_gateways_bars_come_into_the_store_and_only_once(tmp_path: Path) -> 
 class Breaking:
     """A source whose connection breaks after two answers."""
 
+    adjusts_for_splits = True
+
     def __init__(self) -> None:
         self.left = 2
 
@@ -119,7 +122,7 @@ def test_splits_since_are_taken_back() -> None:
     assert as_traded(bars, (split,), PAST[0].date, TODAY).high.tolist() == [1_006_800]
     assert as_traded(bars, (split,), PAST[0].date, TODAY).volume.tolist() == [1_000]
     assert as_traded(bars, (split,), PAST[1].date, TODAY) is bars
-    assert isinstance(columns_of([]), Columns)
+    assert isinstance(columns_of([]), BarColumns)
 
 
 def test_no_gateway_is_one_line(tmp_path: Path) -> None:
@@ -150,6 +153,8 @@ def test_no_gateway_is_one_line(tmp_path: Path) -> None:
 
 def test_history_unavailable_is_told_and_not_fatal(tmp_path: Path) -> None:
     class Empty:
+        adjusts_for_splits = True
+
         async def session_minutes(self, symbol: str, _session: Session) -> Sequence[Bar]:
             raise HistoryUnavailable(symbol, 162, "no data")
 

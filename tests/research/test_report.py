@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from datetime import date
 
 import numpy as np
 import pytest
 
 pytest.importorskip("numba", reason="requirements-research.txt is not installed")
 
+from research.backtest import backtest
 from research.engine import simulate, sweep
 from research.report import backtest_page, search_page, walk_page
 from research.search import search_listed
 from research.source import Bars
+from research.stored import MinuteTape
+from research.tapes import END_BAR, FIRST_BAR
 from research.walk_forward import walk, windows
 from tests.research.rough_feed import Roughness
 from tests.research.test_engine import EAGER, LOOSE, SYMBOLS, bars_of, plan
+from trading.bar_columns import BarColumns
 
 ON = plan(1_000_000, 0.25, LOOSE)
 
@@ -23,6 +28,17 @@ ON = plan(1_000_000, 0.25, LOOSE)
 @pytest.fixture(scope="module")
 def bars() -> Bars:
     return bars_of(SYMBOLS[:2], Roughness(swing=3.0))
+
+
+def tape_of(bars: Bars, symbol: str, day: date) -> MinuteTape:
+    """The bars of a symbol in a session."""
+    (tape,) = (
+        tape
+        for tape in range(bars.n_tapes)
+        if (bars.symbol_of(tape), bars.dates[bars.session_of(tape)]) == (symbol, day)
+    )
+    first, end = bars.tapes.tapes[tape, [FIRST_BAR, END_BAR]]
+    return MinuteTape(**BarColumns(*bars.tapes.bars[:, first:end])._asdict())
 
 
 def pictures(html: str) -> ElementTree.Element:
@@ -33,11 +49,14 @@ def pictures(html: str) -> ElementTree.Element:
 
 def test_a_backtest_shows_every_round_trip_of_its_busiest_days(bars: Bars) -> None:
     outcome = simulate(bars, EAGER, ON)
-    drawn = pictures(backtest_page(outcome, ON, "prices <of> a test"))
-    dots = [path for path in drawn.iter("path") if path.get("class", "").startswith("dot ")]
+    run = backtest([bars], EAGER, ON, "here")
+    html = backtest_page(
+        run, ON, [("won", "all")], "prices <of> a test", lambda symbol, day: tape_of(bars, symbol, day)
+    )
+    dots = [path for path in pictures(html).iter("path") if path.get("class", "").startswith("dot ")]
     counts = np.sort(np.bincount(outcome.trips[:, 0], minlength=bars.n_tapes))[::-1]
     assert len(dots) == counts[:6].sum() > 0
-    assert "&lt;of&gt;" in backtest_page(outcome, ON, "prices <of> a test")
+    assert "&lt;of&gt;" in html
 
 
 def test_a_search_and_a_walk_forward_show_their_sets_and_windows(bars: Bars) -> None:

@@ -19,8 +19,9 @@ from market_hours import Session, new_york_calendar
 from operating_system import FileLock
 from research.__main__ import main
 from research.checking import check_symbol
-from research.store import Appended, BarStore, Columns, Split, join, merge
+from research.store import Appended, BarStore, Split, merge
 from research.stored import StoreSource
+from trading.bar_columns import BarColumns, joined
 from utils import Misconfigured
 
 CALENDAR = new_york_calendar(date(2026, 9, 30))
@@ -33,20 +34,20 @@ def session(day: date) -> Session:
     return found
 
 
-def day_of_bars(day: date, price: int = 1_000_000, volume: int = 500) -> Columns:
+def day_of_bars(day: date, price: int = 1_000_000, volume: int = 500) -> BarColumns:
     """A bar a minute that rises by a cent each."""
     start = np.arange(session(day).open_s, session(day).close_s, 60)
     close = price + 100 * np.arange(len(start))
-    return Columns(start, close, close + 200, close - 200, close, np.full(len(start), volume))
+    return BarColumns(start, close, close + 200, close - 200, close, np.full(len(start), volume))
 
 
-def same(one: Columns, other: Columns) -> bool:
+def same(one: BarColumns, other: BarColumns) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_bars_are_read_back_from_files_by_month(tmp_path: Path) -> None:
     store = BarStore.at(tmp_path / "bars")
-    bars = join([day_of_bars(LAST_OF_OCTOBER), day_of_bars(FIRST_OF_NOVEMBER, 1_234_500)])
+    bars = joined([day_of_bars(LAST_OF_OCTOBER), day_of_bars(FIRST_OF_NOVEMBER, 1_234_500)])
     assert store.append("minute", "AAA", bars) == Appended(780, 0, 0)
     assert store.months("minute", "AAA") == ("2025-10", "2025-11")
     assert store.sessions("minute", "AAA", "2025-10") == {LAST_OF_OCTOBER: 390}
@@ -58,7 +59,7 @@ def test_bars_are_read_back_from_files_by_month(tmp_path: Path) -> None:
 def test_what_is_there_stays_and_what_is_missing_comes_between(tmp_path: Path) -> None:
     store = BarStore.at(tmp_path)
     bars = day_of_bars(LAST_OF_OCTOBER)
-    store.append("minute", "AAA", Columns(*(column[::2] for column in bars)))
+    store.append("minute", "AAA", BarColumns(*(column[::2] for column in bars)))
     dearer = bars._replace(volume=bars.volume + 1)
     assert store.append("minute", "AAA", dearer) == Appended(195, 0, 195)
     merged = store.bars("minute", "AAA", LAST_OF_OCTOBER, LAST_OF_OCTOBER)
@@ -125,7 +126,7 @@ def test_the_replayed_market_is_that_of_the_directory_it_was_imported_from(folde
     for day in stored.session_dates():
         assert stored.symbols(day) == feed.symbols(day) == ("AAA",)
         ours, theirs = stored.tape("AAA", session(day)), feed.tape("AAA", session(day))
-        for name in (*Columns._fields, "point_s"):
+        for name in (*BarColumns._fields, "point_s"):
             assert np.array_equal(getattr(ours, name), getattr(theirs, name))
     after = date(2025, 11, 4)
     daily = stored.daily("AAA", after, date(2025, 10, 1))
@@ -139,7 +140,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "data"
     (path / "minute").mkdir(parents=True)
     source = BarStore.at(tmp_path / "made")
-    bars = join([day_of_bars(LAST_OF_OCTOBER), day_of_bars(FIRST_OF_NOVEMBER)])
+    bars = joined([day_of_bars(LAST_OF_OCTOBER), day_of_bars(FIRST_OF_NOVEMBER)])
     source.append("minute", "AAA", bars)
     tables = [pq.read_table(file) for file in sorted((tmp_path / "made/minute/AAA").iterdir())]
     with pq.ParquetWriter(path / "minute/AAA.parquet", tables[0].schema) as writer:
@@ -160,9 +161,9 @@ def test_check_counts_gaps_duplicates_bad_rows_and_what_lies_after_an_early_clos
     bars = day_of_bars(EARLY)
     late = session(EARLY).close_s
     rows = [*range(10), *range(15, 100), 99, *range(101, 210)]  # five missing, one twice, one missing
-    bars = Columns(*(column[rows] for column in bars))
+    bars = BarColumns(*(column[rows] for column in bars))
     bars.low[3] = bars.high[3] + 1
-    bars = join([bars, Columns(*(np.array([value]) for value in (late, 10**6, 10**6, 10**6, 10**6, 1)))])
+    bars = joined([bars, BarColumns(*(np.array([value]) for value in (late, 10**6, 10**6, 10**6, 10**6, 1)))])
     october = day_of_bars(date(2025, 11, 25))
     found = check_symbol("AAA", [october, bars], CALENDAR)
     assert (found.sessions, found.bars, found.early_closes) == (2, 390 + 204 + 1, 1)
@@ -248,4 +249,4 @@ def test_a_folder_that_is_no_store_is_not_made_one(tmp_path: Path, folder: Path)
 
 
 def test_merge_of_nothing_is_nothing() -> None:
-    assert merge(join([]), join([]))[1] == Appended(0, 0, 0)
+    assert merge(joined([]), joined([]))[1] == Appended(0, 0, 0)

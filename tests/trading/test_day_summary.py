@@ -20,7 +20,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 
 def lines_of(report: DayReport) -> list[str]:
-    return summary_lines(report, "logs/day.json", NEW_YORK)
+    return summary_lines(report, {"day log": "logs/day.json"}, NEW_YORK)
 
 
 def traded_day() -> SessionBook:

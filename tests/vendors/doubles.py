@@ -198,7 +198,21 @@ def sessions(query_first: str, query_last: str) -> list[date]:
     return [each.date for each in CALENDAR.sessions_between(first, last)]
 
 
+def minutes_of(symbol: str, day: date) -> list[tuple[datetime, float]]:
+    """Starts (New York) and opens of a day's minutes: three before the open, then to the close but for one."""
+    session = CALENDAR.session_on(day)
+    assert session is not None
+    first = session.open - timedelta(minutes=3)
+    count = 3 + (session.close_s - session.open_s) // 60
+    starts = [(first + timedelta(minutes=number)).astimezone(NEW_YORK) for number in range(count)]
+    return [(start, round(price_of(symbol) + 0.01 * number, 2)) for number, start in enumerate(starts) if number != 100]
+
+
 class FmpDouble(VendorDouble):
+    def _chart_bar(self, price: float) -> dict[str, Any]:
+        high, low = round(price + 0.02, 2), round(price - 0.01, 2)
+        return {"open": price, "high": high, "low": low, "close": round(price + 0.01, 2), "volume": 700}
+
     def rows(self, path: str, query: dict[str, str]) -> Any:
         name = path.removeprefix("/stable/")
         wanted = [each for each in query.get("symbols", query.get("symbol", "")).split(",") if each in self.symbols]
@@ -232,6 +246,13 @@ class FmpDouble(VendorDouble):
         if name == "historical-price-eod/full":
             days = reversed(sessions(query["from"], query["to"]))
             return [self._bar(symbol, day) for symbol in wanted for day in days]
+        if name == "historical-chart/1min":
+            return [
+                {"date": start.strftime("%Y-%m-%d %H:%M:%S"), **self._chart_bar(price)}
+                for symbol in wanted
+                for day in sessions(query["from"], query["to"])
+                for start, price in reversed(minutes_of(symbol, day))
+            ]
         if name == "earnings-calendar":
             return [
                 {
@@ -324,6 +345,10 @@ class PolygonDouble(VendorDouble):
     def rows(self, path: str, query: dict[str, str]) -> Any:
         parts = path.split("/")
         ok = {"status": "OK", "request_id": "d49f"}
+        if "/range/1/minute/" in path:
+            days = sessions(parts[-2], parts[-1]) if parts[4] in self.symbols else []
+            rows = [self._minute(start, price) for day in days for start, price in minutes_of(parts[4], day)]
+            return {**ok, "ticker": parts[4], "adjusted": False, **({"results": rows} if rows else {})}
         if "/range/" in path:
             bars = [self._bar(parts[4], day) for day in sessions(parts[-2], parts[-1]) if parts[4] in self.symbols]
             return {**ok, "ticker": parts[4], "resultsCount": len(bars), **({"results": bars} if bars else {})}
@@ -341,6 +366,10 @@ class PolygonDouble(VendorDouble):
                 "results": [self._news(symbol, mood) for symbol in self.symbols[3:4] for mood in ("negative",) * 3],
             }
         return {**ok, "results": []}
+
+    def _minute(self, start: datetime, price: float) -> dict[str, Any]:
+        at = int(start.timestamp() * 1000)
+        return {"o": price, "h": price + 0.02, "l": price - 0.01, "c": price + 0.01, "v": 700.5, "t": at, "n": 9}
 
     def _bar(self, symbol: str, day: date) -> dict[str, Any]:
         opened, high, low, close, volume = daily_prices(symbol, day)

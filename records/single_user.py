@@ -1,4 +1,4 @@
-"""One day trader at a time on a database: a second one would rename the file under the first, or trade beside it."""
+"""One program of a bot at a time on a database: a second one would rename the file under it, or trade beside it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from utils import HaltTrading
 
 
 @contextmanager
-def only_user(database: Path) -> Iterator[None]:
-    """Keep other day traders off the database. Raises HaltTrading while one is at it."""
+def only_user(database: Path, bot: str) -> Iterator[None]:
+    """Keep other programs of the same bot off the database. Raises HaltTrading while one is at it."""
     if database.is_dir() or not database.parent.is_dir():  # whoever opens the database says so
         yield
         return
-    lock = FileLock(database.with_name(f"{database.name}.day_trader.lock"))
+    lock = FileLock(database.with_name(f"{database.name}.{bot}.lock"))
     if not lock.acquire():
         raise HaltTrading(f"{database} is in use by {lock.holder()}: give this run a --db of its own, or wait")
     try:
