@@ -21,7 +21,7 @@ test: $(VENV)/.dev chromium ## the whole test suite, without the soak tests
 	$(BIN)/python -m pytest $(ARGS)
 
 verification: $(VENV)/.dev chromium ## the tests, and what they showed into Documentation/TESTING_VERIFICATION_REPORT.md
-	@$(BIN)/python -m pytest --junitxml=reports/tests.xml $(ARGS); ran=$$?; \
+	@rm -f reports/tests.xml; $(BIN)/python -m pytest --junitxml=reports/tests.xml $(ARGS); ran=$$?; \
 	  $(BIN)/python -m tests.verification_report reports/tests.xml && exit $$ran
 
 lint: $(VENV)/.dev ## ruff (rules, format) and mypy
