@@ -1,0 +1,145 @@
+"""An OpenAPI description: which requests it allows, and which bodies it calls valid, as examples and at random."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+Schema = dict[str, Any]
+INT64 = 2**63 - 1
+TEXT = st.text(st.characters(exclude_categories=()), max_size=20)  # lone surrogates as well: JSON can spell them
+SYMBOLS = st.from_regex(r"[A-Z]{1,5}", fullmatch=True)
+RANGE_SUFFIXES = ("", ".gt", ".gte", ".lt", ".lte")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What can be asked of one path, and what is answered."""
+
+    path: str  # with {names}
+    parameters: tuple[Schema, ...]
+    schema: Schema  # of the answer, without references
+    example: Any
+
+    def filled(self, path: str) -> dict[str, str] | None:
+        """What stands for the names in the path; None when it is another one."""
+        here, there = self.path.split("/"), path.split("/")
+        if len(here) != len(there) or any(a != b and not a.startswith("{") for a, b in zip(here, there, strict=True)):
+            return None
+        return {a[1:-1]: b for a, b in zip(here, there, strict=True) if a.startswith("{")}
+
+    def faults(self, path: str, query: dict[str, str]) -> list[str]:
+        """What of the request is not described."""
+        known = {name: each["schema"] for each in self.parameters for name in _names(each)}
+        given = (self.filled(path) or {}) | query
+        return [f"{self.path}: {name}={value}" for name, value in given.items() if not _fits(value, known.get(name))]
+
+
+def operations(file: Path) -> dict[str, Operation]:
+    """By path; those with the fewest names first, so that the first that matches a path is meant."""
+    content = json.loads(file.read_text())
+    schemas = content["components"]["schemas"]
+    found: list[Operation] = []
+    for path, methods in content["paths"].items():
+        answer = methods["get"]["responses"]["200"]["content"]["application/json"]
+        parameters, schema = tuple(methods["get"]["parameters"]), resolved(answer["schema"], schemas)
+        found.append(Operation(path=path, parameters=parameters, schema=schema, example=answer["example"]))
+    return {each.path: each for each in sorted(found, key=lambda each: each.path.count("{"))}
+
+
+def resolved(schema: Any, schemas: dict[str, Schema]) -> Any:
+    """The schema with references and `allOf` written out."""
+    if isinstance(schema, list):
+        return [resolved(each, schemas) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return resolved(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if "allOf" in schema:
+        return reduce(_merged, resolved(schema["allOf"], schemas))
+    return {key: resolved(value, schemas) for key, value in schema.items()}
+
+
+def _merged(one: Schema, other: Schema) -> Schema:
+    required = one.get("required", []) + other.get("required", [])
+    return {"type": "object", "properties": one["properties"] | other["properties"], "required": required}
+
+
+def bodies(schema: Schema, likely: Any = None, *, without: frozenset[str] = frozenset()) -> st.SearchStrategy[Any]:
+    """Valid values: fields that are not required may be absent, nullable ones null, unknown ones added.
+
+    `likely` is an example: its values come up often, so that rows get past their first field. `without`: names that no
+    added field has, and texts that no field is.
+    """
+    made = _by_type(schema, likely, without)
+    if likely is not None and not isinstance(likely, dict | list):
+        made = st.just(likely) | made
+    return st.none() | made if schema.get("nullable") else made
+
+
+def _by_type(schema: Schema, likely: Any, without: frozenset[str]) -> st.SearchStrategy[Any]:
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    match schema["type"]:
+        case "object":
+            return _objects(schema, likely if isinstance(likely, dict) else {}, without)
+        case "array":
+            first = likely[0] if likely else None
+            return st.lists(bodies(schema["items"], first, without=without), max_size=4)
+        case "boolean":
+            return st.booleans()
+        case "integer":
+            return st.integers(-INT64, INT64)
+        case "number":
+            return st.floats(allow_nan=False, allow_infinity=False) | st.integers(-INT64, INT64)
+    return _texts(schema).filter(lambda text: text.strip().upper() not in without)
+
+
+def _texts(schema: Schema) -> st.SearchStrategy[str]:
+    match schema.get("format"):
+        case "date":
+            return st.dates().map(date.isoformat)
+        case "date-time":
+            return st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+    return TEXT | SYMBOLS | TEXT.map("https://{}".format)
+
+
+def _objects(schema: Schema, likely: dict[str, Any], without: frozenset[str]) -> st.SearchStrategy[dict[str, Any]]:
+    known = schema["properties"]
+    fields = {name: bodies(each, likely.get(name), without=without) for name, each in known.items()}
+    required = {name: fields[name] for name in schema.get("required", [])}
+    optional = {name: each for name, each in fields.items() if name not in required}
+    described = st.fixed_dictionaries(required, optional=optional)
+    names = TEXT.filter(lambda name: name not in known and name.strip().upper() not in without)
+    added = st.dictionaries(names, st.none() | st.booleans() | st.integers(-INT64, INT64) | TEXT, max_size=2)
+    return st.builds(lambda extra, body: extra | body, added, described)
+
+
+def _names(parameter: Schema) -> list[str]:
+    ranged = parameter.get("x-polygon-filter-field", {}).get("range", False)
+    return [parameter["name"] + suffix for suffix in (RANGE_SUFFIXES if ranged else ("",))]
+
+
+def _fits(text: str, schema: Schema | None) -> bool:
+    """Whether a value in a URL is of the schema. A list is its elements with commas."""
+    if schema is None or text not in schema.get("enum", [text]):
+        return False
+    try:
+        match (schema["type"], schema.get("format")):
+            case ("boolean", _):
+                return text in ("true", "false")
+            case ("integer", _):
+                return schema.get("minimum", int(text)) <= int(text) <= schema.get("maximum", int(text))
+            case ("string", "date"):
+                date.fromisoformat(text)
+            case ("string", "date-time"):
+                return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+    return True
