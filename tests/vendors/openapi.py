@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
+from openapi_schema_validator import OAS30Validator
 
 Schema = dict[str, Any]
 INT64 = 2**63 - 1
@@ -71,6 +72,21 @@ def _merged(one: Schema, other: Schema) -> Schema:
     return {"type": "object", "properties": one["properties"] | other["properties"], "required": required}
 
 
+def is_valid(value: Any, schema: Schema) -> bool:
+    """By the schema, whatever the formats of texts. Some published examples are not."""
+    valid: bool = OAS30Validator(schema).is_valid(value)
+    return valid
+
+
+def with_nulls(schema: Schema) -> Schema:
+    """The schema with null allowed wherever a field may be absent: servers do not keep the two apart."""
+    if "items" in schema:
+        return schema | {"items": with_nulls(schema["items"])}
+    optional = schema.get("properties", {}).keys() - set(schema.get("required", []))
+    fields = {name: with_nulls(each) for name, each in schema.get("properties", {}).items()}
+    return schema | {"properties": fields | {name: fields[name] | {"nullable": True} for name in optional}}
+
+
 def bodies(schema: Schema, likely: Any = None, *, without: frozenset[str] = frozenset()) -> st.SearchStrategy[Any]:
     """Valid values: fields that are not required may be absent, nullable ones null, unknown ones added.
 
@@ -78,7 +94,7 @@ def bodies(schema: Schema, likely: Any = None, *, without: frozenset[str] = froz
     added field has, and texts that no field is.
     """
     made = _by_type(schema, likely, without)
-    if likely is not None and not isinstance(likely, dict | list):
+    if likely is not None and not isinstance(likely, dict | list) and is_valid(likely, schema):
         made = st.just(likely) | made
     return st.none() | made if schema.get("nullable") else made
 

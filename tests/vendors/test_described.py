@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from openapi_spec_validator import validate
 
 from tests.vendors.doubles import StillClock, VendorDouble, serving
 from tests.vendors.harness import client_of, rows_in
-from tests.vendors.openapi import Operation, bodies, operations
+from tests.vendors.openapi import Operation, bodies, is_valid, operations, with_nulls
 from vendors import polygon
 from vendors.client import Endpoint, Reply
 from vendors.facts import Screen
@@ -22,7 +24,8 @@ from vendors.failures import VendorError
 from vendors.from_polygon import PolygonSource
 from vendors.polygon import Polygon
 
-DESCRIBED = operations(Path(__file__).with_name("polygon_openapi.json"))
+EXCERPT = Path(__file__).with_name("polygon_openapi.json")
+DESCRIBED = operations(EXCERPT)
 UNDESCRIBED = {  # endpoints that the excerpt leaves out: no part of the program asks them
     *("unified snapshot", "ticker types", "exchanges", "dividends", "splits", "related companies", "sma"),
 }
@@ -109,6 +112,10 @@ def ask(double: DescribedPolygon, tmp_path_factory: pytest.TempPathFactory) -> C
     return run
 
 
+def test_the_excerpt_is_a_description() -> None:
+    validate(json.loads(EXCERPT.read_text()))
+
+
 def test_every_endpoint_is_described_or_known_not_to_be() -> None:
     assert set(polygon.ENDPOINTS) >= UNDESCRIBED
     assert all(described(each) for each in ENDPOINTS)
@@ -130,6 +137,7 @@ def test_of_any_valid_body_each_row_is_kept_or_counted(endpoint: Endpoint[Any], 
     @often
     @given(body=bodies(operation.schema, operation.example, without=REFUSALS))
     def holds(body: Any) -> None:
+        assert is_valid(body, operation.schema)
         reply: Reply[Any] = ask(lambda api: api.client.fetch(endpoint, path=PATHS), body)
         assert len(reply.rows) + reply.dropped == len(rows_in(body, endpoint))
 
@@ -137,13 +145,13 @@ def test_of_any_valid_body_each_row_is_kept_or_counted(endpoint: Endpoint[Any], 
 
 
 @pytest.mark.parametrize("need", QUESTIONS)
-def test_any_valid_body_is_an_answer_or_a_refusal_that_the_next_source_hears_of(need: str, ask: Any) -> None:
+def test_any_body_also_with_nulls_is_an_answer_or_a_refusal(need: str, ask: Any) -> None:
     endpoint, question = QUESTIONS[need]
     operation = described(endpoint)
     assert operation is not None
 
     @often
-    @given(body=bodies(operation.schema, operation.example, without=REFUSALS))
+    @given(body=bodies(with_nulls(operation.schema), operation.example, without=REFUSALS))
     def holds(body: Any) -> None:
         async def answer(api: Polygon) -> None:
             try:
