@@ -87,54 +87,82 @@ def with_nulls(schema: Schema) -> Schema:
     return schema | {"properties": fields | {name: fields[name] | {"nullable": True} for name in optional}}
 
 
-def bodies(schema: Schema, likely: Any = None, *, without: frozenset[str] = frozenset()) -> st.SearchStrategy[Any]:
-    """Valid values: fields that are not required may be absent, nullable ones null, unknown ones added.
+def bodies(schema: Schema, example: Any, *, without: frozenset[str]) -> st.SearchStrategy[Any]:
+    """Valid bodies: fields that are not required may be absent, nullable ones null, unknown ones added.
 
-    `likely` is an example: its values come up often, so that rows get past their first field. `without`: names that no
-    added field has, and texts that no field is.
+    Half of them are the example but for two fields of each object, so that rows are kept; the others have any values.
+    `without`: names that no added field has, and texts that no field is, in capitals.
     """
-    made = _by_type(schema, likely, without)
-    if likely is not None and not isinstance(likely, dict | list) and is_valid(likely, schema):
-        made = st.just(likely) | made
-    return st.none() | made if schema.get("nullable") else made
+    return _Maker(without, tame=True).make(schema, example) | _Maker(without, tame=False).make(schema, example)
 
 
-def _by_type(schema: Schema, likely: Any, without: frozenset[str]) -> st.SearchStrategy[Any]:
-    if "enum" in schema:
-        return st.sampled_from(schema["enum"])
-    match schema["type"]:
-        case "object":
-            return _objects(schema, likely if isinstance(likely, dict) else {}, without)
-        case "array":
-            first = likely[0] if likely else None
-            return st.lists(bodies(schema["items"], first, without=without), max_size=4)
-        case "boolean":
-            return st.booleans()
-        case "integer":
-            return st.integers(-INT64, INT64)
-        case "number":
-            return st.floats(allow_nan=False, allow_infinity=False) | st.integers(-INT64, INT64)
-    return _texts(schema).filter(lambda text: text.strip().upper() not in without)
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Values of a schema. `likely` is an example's; a tame maker stays close to it."""
 
+    without: frozenset[str]
+    tame: bool
 
-def _texts(schema: Schema) -> st.SearchStrategy[str]:
-    match schema.get("format"):
-        case "date":
-            return st.dates().map(date.isoformat)
-        case "date-time":
-            return st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
-    return TEXT | SYMBOLS | TEXT.map("https://{}".format)
+    def make(self, schema: Schema, likely: Any) -> st.SearchStrategy[Any]:
+        made = self._values(schema, likely)
+        return st.none() | made if schema.get("nullable") and not self.tame else made
 
+    def _values(self, schema: Schema, likely: Any) -> st.SearchStrategy[Any]:
+        if schema["type"] == "object":
+            return self._objects(schema, likely or {})
+        if schema["type"] == "array":
+            return st.lists(
+                self.make(schema["items"], likely[0] if likely else None), min_size=int(self.tame), max_size=4
+            )
+        if likely is None or not is_valid(likely, schema):
+            return self._any(schema)
+        return st.just(likely) if self.tame else st.just(likely) | self._any(schema)
 
-def _objects(schema: Schema, likely: dict[str, Any], without: frozenset[str]) -> st.SearchStrategy[dict[str, Any]]:
-    known = schema["properties"]
-    fields = {name: bodies(each, likely.get(name), without=without) for name, each in known.items()}
-    required = {name: fields[name] for name in schema.get("required", [])}
-    optional = {name: each for name, each in fields.items() if name not in required}
-    described = st.fixed_dictionaries(required, optional=optional)
-    names = TEXT.filter(lambda name: name not in known and name.strip().upper() not in without)
-    added = st.dictionaries(names, st.none() | st.booleans() | st.integers(-INT64, INT64) | TEXT, max_size=2)
-    return st.builds(lambda extra, body: extra | body, added, described)
+    def _objects(self, schema: Schema, likely: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+        known = schema["properties"]
+        names = TEXT.filter(lambda name: name not in known and name.strip().upper() not in self.without)
+        added = st.dictionaries(names, st.none() | st.booleans() | st.integers(-INT64, INT64) | TEXT, max_size=2)
+        described = self._near(schema, likely) if self.tame else self._far(schema, likely)
+        return st.builds(lambda extra, body: extra | body, added, described)
+
+    def _near(self, schema: Schema, likely: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+        known = schema["properties"]
+        whole = {name: self.make(known[name], value) for name, value in likely.items() if name in known}
+        optional = sorted(whole.keys() - set(schema.get("required", [])))
+        nulls = {name for name in optional if known[name].get("nullable")}
+
+        def depart(body: dict[str, Any], changes: dict[str, bool]) -> dict[str, Any]:
+            kept = {name: value for name, value in body.items() if name not in changes}
+            return kept | {name: None for name, is_null in changes.items() if is_null and name in nulls}
+
+        if not optional:
+            return st.fixed_dictionaries(whole)
+        changes = st.dictionaries(st.sampled_from(optional), st.booleans(), max_size=2)
+        return st.builds(depart, st.fixed_dictionaries(whole), changes)
+
+    def _far(self, schema: Schema, likely: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+        known = schema["properties"]
+        fields = {name: self.make(each, likely.get(name)) for name, each in known.items()}
+        required = {name: fields[name] for name in schema.get("required", [])}
+        optional = {name: each for name, each in fields.items() if name not in required}
+        return st.fixed_dictionaries(required, optional=optional)
+
+    def _any(self, schema: Schema) -> st.SearchStrategy[Any]:
+        if "enum" in schema:
+            return st.sampled_from(schema["enum"])
+        match schema["type"], schema.get("format"):
+            case "boolean", _:
+                return st.booleans()
+            case "integer", _:
+                return st.integers(-INT64, INT64)
+            case "number", _:
+                return st.floats(allow_nan=False, allow_infinity=False) | st.integers(-INT64, INT64)
+            case _, "date":
+                return st.dates().map(date.isoformat)
+            case _, "date-time":
+                return st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+        texts = TEXT | SYMBOLS | TEXT.map("https://{}".format)
+        return texts.filter(lambda text: text.strip().upper() not in self.without)
 
 
 def _names(parameter: Schema) -> list[str]:

@@ -35,7 +35,7 @@ DAY = date(2020, 1, 4)  # the first after the bars of the description's example
 AT = datetime(2020, 1, 4, 15, tzinfo=UTC)
 PATHS = {"ticker": "AAPL", "step": "1", "unit": "day", "first": "2020-01-01", "last": "2020-01-03", "day": "2020-01-03"}
 SCREEN = Screen(min_price_usd=1.0, min_volume=1000.0, min_market_cap_usd=0.0, most=50)
-often = settings(derandomize=True, deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+often = settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 
 METHODS: dict[str, Callable[[Polygon], Any]] = {
     "daily": lambda api: api.daily("AAPL", DAY - timedelta(days=9), DAY),
