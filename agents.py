@@ -92,10 +92,9 @@ class AnalystAgent:
         """Names fit to be weighed and what is expected of them, the model heard by as much as it has earned."""
         options, history = self._place.options, self._place.history
         fit = await self._thought.about(fit_names, snapshot, options, held, snapshot.session_date.toordinal())
-        asked = fit.symbols[: options.settings.weekly_llm_names or LEAST_ASKED]
         said = NOTHING_SAID
-        if self._opinions is not None and options.settings.weekly_llm_names and asked:
-            said = await self._opinions.ask(asked, snapshot)
+        if self._opinions is not None and options.settings.weekly_llm_names and fit.symbols:
+            said = await self._opinions.ask(self._asked(fit.symbols), snapshot)
         settled = history.settled_forecasts()
         skill = skill_of(settled, source_of(said)) if said.model else NO_SKILL
         return analysis_of(snapshot, fit, said, skill, skill_of(settled, FACTOR), options)
@@ -103,9 +102,8 @@ class AnalystAgent:
     def forecasts(self, cycle_id: str, analysis: Analysis) -> list[ForecastRow]:
         """What is to be on record before the plan."""
         place = self._place
-        asked = analysis.returns.symbols[: place.options.settings.weekly_llm_names or LEAST_ASKED]
         return forecasts_of(
-            asked,
+            self._asked(analysis.returns.symbols),
             {score.symbol: score.score for score in analysis.scores},
             analysis.said,
             cycle_id=cycle_id,
@@ -114,6 +112,10 @@ class AnalystAgent:
             horizon=place.options.monte_carlo_rules().horizon_days,
             now=place.clock.now(),
         )
+
+    def _asked(self, ranked: Sequence[str]) -> Sequence[str]:
+        """Names that forecasts are made of, the best first: a model's and the score's are of the same."""
+        return ranked[: self._place.options.settings.weekly_llm_names or LEAST_ASKED]
 
 
 class PortfolioManagerAgent:
@@ -279,16 +281,18 @@ class WeeklyCycle:
         if gathered is None:
             gathered = await DataAggregatorAgent(place, self._sources).gather(held, analyst.watched())
         snapshot = gathered.snapshot
-        settled = analyst.settle(snapshot)
+        settled = analyst.settle(snapshot) if self._evidence is None else 0
         analysis = await analyst.analyse(snapshot, held)
         cycle_id = next_id(place.session_date, past)
         is_first = not any(each.row.session_date == place.session_date for each in past)
         made = analyst.forecasts(cycle_id, analysis) if is_first and self._evidence is None else []
-        opened = opened_row(cycle_id, place.session_date, snapshot.taken_at, snapshot.digest, gathered.file)
+        opened = opened_row(cycle_id, place.session_date, place.clock.now(), snapshot.digest, gathered.file)
         await self._commit(opened, made)
         target = await manager.weigh(analysis, snapshot)
         plan, before = await manager.plan(cycle_id, target, snapshot)
         timing, why = manager.permission(past, before)
+        if snapshot.session_date != place.session.date:
+            timing, why = None, f"its evidence is that of {snapshot.session_date}: the plan is not sent"
         stage = Stage.PLANNED if timing is None else Stage.TRADING if timing is Timing.NOW else Stage.QUEUED
         row = planned_row(opened, stage, why, target, plan, before, place.clock.now())
         await self._commit(row)

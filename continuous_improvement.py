@@ -33,12 +33,12 @@ from improvement.remembering import memory_from_json
 from improvement.report import improvement_page, improvement_report
 from improvement.settings import ImprovementSettings
 from improvement.steps import STEPS, Outcome
-from observability import TradingHistory
+from observability import SIMULATED, TradingHistory
 from records.rows import ExperimentDayRow, ImprovementStep, ImprovementStepRow, ParameterChangeRow
 from records.tables import json_text
 from reporting.page import write_page
 from self_evaluation import DailyInsights, PerformanceAnalyzer, SessionFacts
-from utils import write_json_atomically
+from utils import read_json, write_json_atomically
 
 BASE_KEY, FROZEN_KEY = "improvement.base", "improvement.frozen"  # of `meta`
 LAST_DAY = "9999-12-31"
@@ -207,15 +207,15 @@ class ImprovementCycle:
         reports: Path,
     ) -> None:
         self._history = history
-        self._parameters = parameters
+        self.parameters = parameters
         self._desk = desk
         self._settings = settings
         self._reports = reports
 
     def begin_session(self, session_date: str, now: datetime) -> Assignment:
         """What a session trades with: the set in force, or the variant whose turn it is."""
-        notes = self._parameters.notice_base(session_date, now)
-        present = self._parameters.present()
+        notes = self.parameters.notice_base(session_date, now)
+        present = self.parameters.present()
         experiment = StrategyExperiment(self._history, present)
         if experiment.running is None or self._frozen() or not self._experiments:
             return Assignment(parameters=present, variant=BASELINE, notes=notes)
@@ -268,10 +268,10 @@ class ImprovementCycle:
             return steps.suggestions(decision)
         if step == "experiment":
             return steps.experiment(material, decision)
-        return steps.plan(material, decision, self._parameters.changes(), now, self._frozen())
+        return steps.plan(material, decision, self.parameters.changes(), now, self._frozen())
 
     def _decide(self, material: Material, regime: Regime | None) -> Decision:
-        present = self._parameters.present()
+        present = self.parameters.present()
         return decide(
             material.memory,
             session_date=material.session_date,
@@ -291,7 +291,7 @@ class ImprovementCycle:
 
     def _frozen(self) -> str:
         observes = "IMPROVEMENT_MODE=observe" if self._settings.improvement_mode == "observe" else ""
-        return observes or self._parameters.frozen
+        return observes or self.parameters.frozen
 
     def _measure(self, material: Material, now: datetime) -> None:
         """Measure and explain a session whose program died before it did, from what is on record."""
@@ -321,7 +321,12 @@ class ImprovementCycle:
         return page
 
     def _page(self, session_date: str) -> Path:
-        return self._reports / f"improvement_report_{session_date}.html"
+        """Where a session's page is; a simulated session never takes the place of a real one of the same date."""
+        page = self._reports / f"improvement_report_{session_date}.html"
+        told = page.with_suffix(".json")
+        if self._history.mode == SIMULATED and told.exists() and read_json(told).get("mode") != SIMULATED:
+            return page.with_stem(f"{page.stem}_{SIMULATED}")
+        return page
 
 
 def _regime(material: Material) -> RegimeReading | None:

@@ -159,7 +159,15 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
             watchers = (ServiceManager(environment.process), heartbeat)
             secrets = secrets_of(environment)
             with (
-                dashboard_beside(options, board, history, LOG_FILE, secrets, trader.health.stalled),
+                dashboard_beside(
+                    options,
+                    board,
+                    history,
+                    LOG_FILE,
+                    secrets,
+                    trader.health.stalled,
+                    parameters=cycle.parameters if cycle is not None else None,
+                ),
                 telegram_beside(options.telegram, board, history),
                 terminal_beside(options.shows, board, 1),
             ):
@@ -191,6 +199,7 @@ async def _simulate_sessions(
     loop: asyncio.AbstractEventLoop,
     secrets: Sequence[str],
 ) -> int:
+    from contextlib import ExitStack
     from dataclasses import replace
     from random import Random
     from uuid import UUID
@@ -242,13 +251,16 @@ async def _simulate_sessions(
         records = options.records.model_copy(update={"records_bar_store": str(bars) if options.improves else ""})
         options = replace(options, prices_from=world.prices_from, desk=desk, records=records)
         board = Board() if options.is_shown else None
-        with (
-            _open_history(database, "simulated", options) as history,
-            dashboard_beside(options, board, history, LOG_FILE, secrets, bars=str(args.market_data or "")),
-            telegram_beside(options.telegram, board, history),
-            terminal_beside(options.shows, board, len(sessions)) as done,
-        ):
+        with ExitStack() as beside:
+            history = beside.enter_context(_open_history(database, "simulated", options))
             cycle = _cycle(history, options, calendar, bars)
+            parameters = cycle.parameters if cycle is not None else None
+            replayed = str(args.market_data or "")
+            beside.enter_context(
+                dashboard_beside(options, board, history, LOG_FILE, secrets, parameters=parameters, bars=replayed)
+            )
+            beside.enter_context(telegram_beside(options.telegram, board, history))
+            done = beside.enter_context(terminal_beside(options.shows, board, len(sessions)))
             for session in sessions:
                 todays = await assigned(options, cycle, session, world.clock)
                 trader = IntradayTrader(todays, session, calendar, world.clock, history, new_id, board)

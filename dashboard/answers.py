@@ -93,7 +93,10 @@ class Variant(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """Two variants on the same sessions: mean daily difference and its always-valid 95 % interval, in percent."""
+    """Two variants replayed on the same sessions: mean daily difference and its always-valid interval, in percent.
+
+    `days_still_needed` would show the least effect at the present spread; None when that is not known.
+    """
 
     experiment: str
     variants: list[Variant]
@@ -101,6 +104,7 @@ class Experiment(NamedTuple):
     effect_pct: float | None
     low_pct: float | None
     high_pct: float | None
+    days_still_needed: int | None
     verdict: str
 
 

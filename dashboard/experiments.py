@@ -1,41 +1,41 @@
-"""Experiments as the record has them: what each variant made, and what can be said of their difference."""
+"""Experiments as the record has them: what each variant made, and where the improvement cycle found them to stand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-
-import numpy as np
+from typing import Any
 
 from dashboard.answers import Experiment, Variant
-from evidence.confidence_sequence import confidence_sequence, prior_days_for
 from records.browsing import ExperimentDay
 
-ALPHA = 0.05
 BASELINE = "baseline"  # the variant that the others are compared with
-HORIZON_DAYS = 60  # for which the interval is narrowest; it is valid at every length
+NOTHING_FOUND: Mapping[str, Any] = {"days": 0, "effect_bps": None, "interval_bps": None, "verdict": "inconclusive"}
+BPS_PER_PCT = 100.0
 
 
-def standings(days: Sequence[ExperimentDay]) -> list[Experiment]:
-    """Every experiment; the difference is candidate − baseline, on the sessions that both have."""
-    return [_standing(name, list(rows)) for name, rows in groupby(days, key=lambda day: day.experiment)]
+def standings(days: Sequence[ExperimentDay], found: Mapping[str, Mapping[str, Any]]) -> list[Experiment]:
+    """Every experiment. `found` is name -> the standing of the last cycle: one place judges."""
+    by_name = groupby(days, key=lambda day: day.experiment)
+    return [_standing(name, list(rows), found.get(name, NOTHING_FOUND)) for name, rows in by_name]
 
 
-def _standing(name: str, rows: list[ExperimentDay]) -> Experiment:
-    by_variant: dict[str, dict[str, ExperimentDay]] = {}  # variant -> session -> its day
+def _standing(name: str, rows: list[ExperimentDay], found: Mapping[str, Any]) -> Experiment:
+    by_variant: dict[str, list[ExperimentDay]] = {}
     for row in rows:
-        by_variant.setdefault(row.variant, {})[row.session_date] = row
+        by_variant.setdefault(row.variant, []).append(row)
     names = sorted(by_variant, key=lambda variant: variant != BASELINE)  # else in the order of their names
-    variants = [_variant(variant, list(by_variant[variant].values())) for variant in names]
-    differences = _differences([by_variant[variant] for variant in names])
-    if len(differences) < 2:
-        return Experiment(name, variants, len(differences), None, None, None, "inconclusive")
-    low, high = confidence_sequence(np.array(differences), ALPHA, prior_days_for(HORIZON_DAYS, ALPHA))
-    least, most = _finite(low[-1]), _finite(high[-1])
-    verdict = (
-        "better" if least is not None and least > 0 else "worse" if most is not None and most < 0 else "inconclusive"
+    low, high = [_in_pct(bound) for bound in (found["interval_bps"] or (None, None))[:2]]
+    return Experiment(
+        experiment=name,
+        variants=[_variant(variant, by_variant[variant]) for variant in names],
+        n_days=found["days"],
+        effect_pct=_in_pct(found["effect_bps"]),
+        low_pct=low,
+        high_pct=high,
+        days_still_needed=found.get("days_still_needed"),
+        verdict=found["verdict"],
     )
-    return Experiment(name, variants, len(differences), float(np.mean(differences)), least, most, verdict)
 
 
 def _variant(variant: str, days: list[ExperimentDay]) -> Variant:
@@ -44,19 +44,5 @@ def _variant(variant: str, days: list[ExperimentDay]) -> Variant:
     return Variant(variant, len(days), sum(day.pnl_usd for day in days), mean)
 
 
-def _differences(variants: list[dict[str, ExperimentDay]]) -> list[float]:
-    """Differences of the first two variants' returns, session by session."""
-    if len(variants) < 2:
-        return []
-    baseline, candidate = variants[:2]
-    return [
-        after - before
-        for day in baseline
-        if day in candidate
-        and (before := baseline[day].return_pct) is not None
-        and (after := candidate[day].return_pct) is not None
-    ]
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if np.isfinite(number) else None
+def _in_pct(bps: float | None) -> float | None:
+    return None if bps is None else bps / BPS_PER_PCT

@@ -198,7 +198,7 @@ def _parameters(asked: Asked) -> Parameters:
 
 
 def _experiments(asked: Asked) -> Rows[Experiment]:
-    return Rows(experiments.standings(asked.browsing.experiment_days()))
+    return Rows(experiments.standings(asked.browsing.experiment_days(), asked.browsing.experiment_standings()))
 
 
 def _insights(asked: Asked) -> Insights:

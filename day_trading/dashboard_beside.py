@@ -54,7 +54,9 @@ def dashboard_beside(
     from dashboard.server import DashboardThread
 
     now = LiveClock().now
-    beside: dict[CommandKind, Perform] = dict(parameter_commands(parameters, now)) if parameters is not None else {}
+    beside: dict[CommandKind, Perform] = {}
+    if parameters is not None:  # their record is in the session's time, which is not the wall's in a simulated one
+        beside |= parameter_commands(parameters, lambda: board.view.at if board.view is not None else now())
     if source := bars or options.records.records_bar_store:
         beside[CommandKind.RESEARCH] = ResearchRuns(source, RESEARCH_FOLDER, now)
     control = OperatorControl(board, history, now, beside)

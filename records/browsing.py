@@ -323,6 +323,15 @@ class Browsing:
         )
         return [ExperimentDay(*row) for row in found]
 
+    def experiment_standings(self) -> dict[str, dict[str, Any]]:
+        """experiment -> where the last improvement cycle found it to stand; see `evidence.experiments.Standing`."""
+        found = self._ask(
+            "SELECT detail FROM improvement_steps WHERE bot = ? AND mode = ? AND step = 'experiment' "
+            "AND json_extract(detail, '$.running') IS NOT NULL ORDER BY session_date"
+        )
+        details = [json.loads(detail) for (detail,) in found]
+        return {detail["running"]: detail["standing"] for detail in details if detail["standing"] is not None}
+
     def llm_days(self) -> list[LlmDayRow]:
         """Calls and cost by session and model, the latest session first."""
         return LLM_DAYS.rows(self._ask(SELECT_LLM_DAYS))

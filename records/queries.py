@@ -108,9 +108,11 @@ def selection(table: Table[Any], columns: Sequence[str], order: str) -> str:
 IN_ORDER_OF_TIME = "timestamp, trade_id"
 SELECT_EXECUTION = selection(TRADES, ("exec_id", "mode"), IN_ORDER_OF_TIME)
 SELECT_EXECUTIONS_OF_INTENT = selection(TRADES, ("intent_id", "mode"), IN_ORDER_OF_TIME)
-SELECT_UNBOOKED_INTENTS = (
-    "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date < ? AND filled_quantity > "
-    "(SELECT COALESCE(SUM(quantity), 0) FROM trades WHERE trades.intent_id = intent.intent_id) ORDER BY created_at"
+SELECT_UNBOOKED_INTENTS = (  # sums first: asked intent by intent, years of trades cost their square
+    "SELECT intent.* FROM order_intents AS intent LEFT JOIN "
+    "(SELECT intent_id, SUM(quantity) AS quantity FROM trades GROUP BY intent_id) AS booked USING (intent_id) "
+    "WHERE mode = ? AND bot = ? AND session_date < ? AND filled_quantity > COALESCE(booked.quantity, 0) "
+    "ORDER BY created_at"
 )
 SELECT_QUEUED_INTENTS = (
     "SELECT * FROM order_intents AS intent WHERE mode = ? AND bot = ? AND session_date >= ? AND session_date < ? "

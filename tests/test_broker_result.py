@@ -97,9 +97,9 @@ def test_broker_that_does_not_tell_leaves_the_ledger_alone(tmp_path: Path) -> No
     assert report.metrics["round_trips"] > 0
 
 
-@pytest.mark.parametrize("seed", ["1", "2", "3"])
+@pytest.mark.parametrize("seed", ["1", "2"])
 def test_whole_days_equal_the_brokers_figure_and_keep_it(tmp_path: Path, seed: str) -> None:
-    done = run(tmp_path, "--days", "2", "--seed", seed, settings={})
+    done = run(tmp_path, "--days", "2", "--seed", seed, settings={"IMPROVEMENT_MODE": "off"}, limit_s=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("USD, as in the ledger") == 2
     with TradingHistory(tmp_path / "history.db", bot="day_trader", mode="simulated") as history:

@@ -104,7 +104,8 @@ def test_a_simulation_leaves_the_files_of_real_trading_alone(two_days: TwoDays) 
     for name in REAL_FILES:
         assert (folder / name).read_text(encoding="utf-8") == f"{name} of real trading"
     kept = {path.name for path in folder.iterdir()}
-    assert kept == {*REAL_FILES, "simulated_history.db", "simulated_watchlist.json", "logs", "reports"}
+    simulated = {"simulated_history.db", "simulated_history_bars", "simulated_watchlist.json"}
+    assert kept == {*REAL_FILES, *simulated, "logs", "reports"}
     assert {path.stem.rpartition("_")[2] for path in folder.glob("reports/daily/*")} == {"simulated"}
 
 

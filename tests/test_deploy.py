@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-import main
 from day_trading.command_line import build_parser
 from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
 from utils import read_environment, unknown_variables
+from weekly import command_line as weekly
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
-PARSERS = {"day_trader.py": build_parser, "main.py": main.build_parser}
+PARSERS = {"day_trader.py": build_parser, "main.py": weekly.build_parser}
 
 
 def command_lines() -> list[tuple[str, str]]:

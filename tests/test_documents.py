@@ -93,6 +93,7 @@ WRITTEN_BY_THE_PROGRAM = {
     f"{day_trader.SIMULATED_DATABASE.stem}_bars/",
     "llm_budget.db",
     "llm_history.db",
+    "logs/weekly.log",
     "reports/weekly/snapshots/",
 }
 OF_THE_USER = ("DIR/", "minute/", "bars5s/", "daily/", "quotes/", "quotes5s/")  # folders of --market-data

@@ -118,6 +118,11 @@ def test_a_paced_day_is_watched_and_commanded_and_a_taken_port_only_costs_the_pa
         assert reader.found.wait(60)
         client = Client(reader.url)
         assert client.ask("/api/state").json["server"]["mode"] == "simulated"
+        frozen = client.command(kind="freeze").json["command_id"]
+        while client.ask(f"/api/commands/{frozen}").json["state"] == "waiting":
+            time.sleep(0.05)
+        words = "frozen by somebody through the dashboard from 127.0.0.1"
+        assert client.ask("/api/parameters").json["frozen"] == words
         confirmed = client.post("/api/confirmations", {"kind": "kill_flatten"}, token=TOKEN)
         for _ in range(200):  # until the trader shows its first view
             if confirmed.status == 201:
@@ -129,8 +134,9 @@ def test_a_paced_day_is_watched_and_commanded_and_a_taken_port_only_costs_the_pa
         assert process.wait(90) == 3  # stopped by a safety rule
         reader.join(10)
     with closing(sqlite3.connect(tmp_path / "days.db")) as connection:
-        (row,) = connection.execute("SELECT kind, state, who FROM control_actions").fetchall()
-    assert row == ("kill_flatten", "done", "somebody through the dashboard from 127.0.0.1")
+        rows = connection.execute("SELECT kind, state, who FROM control_actions").fetchall()
+    who = "somebody through the dashboard from 127.0.0.1"
+    assert rows == [("freeze", "done", who), ("kill_flatten", "done", who)]
     assert not (tmp_path / "KILL").exists()  # a simulated day leaves no switch behind
     with socket.create_server(("127.0.0.1", port)):
         done = run(tmp_path, *options, "100000", settings=settings)

@@ -175,21 +175,19 @@ def test_a_running_session_s_bars_come_from_the_board(database: Path) -> None:
         assert client.ask("/api/bars/AAA").json["why_none"] == "no bars of finished sessions are at hand"
 
 
-def test_experiments_compare_the_candidate_with_the_baseline_on_the_same_sessions() -> None:
+def test_experiments_stand_where_the_improvement_cycle_found_them() -> None:
     def day(session: int, variant: str, return_pct: float) -> ExperimentDay:
         return ExperimentDay("stop", f"2025-10-{session:02}", variant, 3, 10 * return_pct, return_pct)
 
-    differences = [0.11, 0.09, 0.10, 0.12, 0.08, 0.10, 0.11, 0.09, 0.10, 0.10]
-    days = [day(n, "baseline", 0.2) for n in range(1, 12)]  # the eleventh has no partner
-    days += [day(n, "atr=2", 0.2 + more) for n, more in enumerate(differences, start=1)]
-    (found,) = standings(sorted(days, key=lambda each: (each.session_date, each.variant)))
-    assert [(each.variant, each.days) for each in found.variants] == [("baseline", 11), ("atr=2", 10)]
-    assert (found.n_days, found.verdict) == (10, "better")
-    assert found.effect_pct == pytest.approx(0.1)
-    assert found.low_pct is not None
-    assert 0 < found.low_pct < 0.1
-    (too_few,) = standings([day(1, "baseline", 0.2), day(1, "atr=2", 0.9)])
-    assert (too_few.effect_pct, too_few.verdict) == (None, "inconclusive")
+    days = [day(n, variant, 0.2 + n) for n in range(1, 4) for variant in ("atr=2", "baseline")]
+    found = {"days": 3, "effect_bps": 10.0, "interval_bps": [4.0, 16.0, 0.975], "verdict": "better"}
+    (known,) = standings(days, {"stop": found | {"days_still_needed": 7}})
+    assert [(each.variant, each.days) for each in known.variants] == [("baseline", 3), ("atr=2", 3)]
+    assert known.variants[0].mean_return_pct == pytest.approx(2.2)
+    told = known.n_days, known.effect_pct, known.low_pct, known.high_pct, known.days_still_needed, known.verdict
+    assert told == (3, 0.1, 0.04, 0.16, 7, "better")
+    (unknown,) = standings(days, {})
+    assert (unknown.n_days, unknown.effect_pct, unknown.low_pct, unknown.verdict) == (0, None, None, "inconclusive")
 
 
 # Wrong questions

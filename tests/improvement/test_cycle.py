@@ -125,6 +125,14 @@ def test_the_same_database_and_bars_give_the_same_report_again(folder: Path, und
     assert (folder / REPORTS / f"improvement_report_{day(CHANGED_AT)}.html").read_text().count("<svg") > 3
 
 
+def test_a_simulated_session_leaves_the_report_of_a_real_one_alone(folder: Path) -> None:
+    real = folder / REPORTS / f"improvement_report_{day(CHANGED_AT)}.json"
+    real.write_text('{"mode": "live"}', encoding="utf-8")
+    run_cycle(folder)
+    assert real.read_text(encoding="utf-8") == '{"mode": "live"}'
+    assert real.with_stem(f"{real.stem}_simulated").exists()
+
+
 def test_adversarial_recommendations_on_record_change_nothing_and_are_told(folder: Path, undisturbed: Path) -> None:
     said = [
         {"parameter": "stop_loss_pct", "new_value": 1e9, "source": "llm", "reason": "all in", "priority": "high"},

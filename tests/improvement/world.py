@@ -21,7 +21,8 @@ from improvement.settings import ImprovementSettings
 from market_hours import Session, new_york_calendar
 from observability import TradingHistory
 from records.rows import DailyMetricsRow, EvaluationRow, SessionPlanRow
-from research.store import BarStore, Columns
+from research.store import BarStore
+from trading.bar_columns import BarColumns
 from trading.settings import RiskSettings
 
 CALENDAR = new_york_calendar(date(2026, 9, 30))
@@ -42,17 +43,19 @@ def make(
         for month in sorted({f"{session.date:%Y-%m}" for session in SESSIONS[:sessions]}):
             days = [day for day in range(sessions) if f"{SESSIONS[day].date:%Y-%m}" == month]
             parts = [_columns(SESSIONS[day], number, day, drift, noise) for day in days]
-            store.append("minute", symbol, Columns(*(np.concatenate(columns) for columns in zip(*parts, strict=True))))
+            store.append(
+                "minute", symbol, BarColumns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+            )
 
 
-def _columns(session: Session, symbol: int, day: int, drift: float, noise: float) -> Columns:
+def _columns(session: Session, symbol: int, day: int, drift: float, noise: float) -> BarColumns:
     minutes = (session.close_s - session.open_s) // 60
     rng = np.random.default_rng([symbol, day])
     path = 100.0 * np.exp(np.cumsum(rng.normal(drift / minutes, noise, minutes)))
     close = np.round(path * 100).astype(np.int64) * 100
     open_ = np.concatenate([[1_000_000], close[:-1]])
     wick = 100 * rng.integers(0, 6, size=(2, minutes))
-    return Columns(
+    return BarColumns(
         start_s=session.open_s + 60 * np.arange(minutes),
         open=open_,
         high=np.maximum(open_, close) + wick[0],

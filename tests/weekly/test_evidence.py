@@ -10,7 +10,7 @@ import pytest
 from tests.gateway_world import MONDAY
 from tests.vendors.doubles import Fault, FmpDouble, PolygonDouble, VendorDouble, price_of, serving
 from tests.vendors.harness import settings as vendor_settings
-from tests.weekly.world import NAMES, WeeklyWorld, in_weekly_world, market
+from tests.weekly.world import CALENDAR, NAMES, WeeklyWorld, in_weekly_world, market
 from utils import Misconfigured
 from weekly.results import CycleResult, Stage
 from weekly.snapshot import Snapshot, read_snapshot
@@ -40,6 +40,23 @@ def test_a_cycle_by_the_evidence_of_another_decides_the_same(tmp_path: Path) -> 
     assert again.plan == first.plan
     assert again.target == first.target
     assert again.forecasts_made == 0  # what is replayed is no forecast
+
+
+def test_orders_never_follow_from_the_evidence_of_another_session(tmp_path: Path) -> None:
+    (tmp_path / "monday").mkdir()
+    (tmp_path / "tuesday").mkdir()
+    dry_cycle(tmp_path / "monday")
+    evidence = read_snapshot(kept_snapshot(tmp_path / "monday"))
+    tuesday = CALENDAR.next_session(MONDAY.date)
+
+    async def main(world: WeeklyWorld) -> CycleResult:
+        return await world.cycle(tuesday, evidence=evidence)
+
+    result = in_weekly_world(main, tmp_path / "tuesday", feed=market(sessions=(tuesday,)), session=tuesday)
+    assert result.plan is not None
+    assert result.plan.orders
+    assert result.stage is Stage.PLANNED
+    assert result.why == "its evidence is that of 2026-09-28: the plan is not sent"
 
 
 def test_a_snapshot_that_was_changed_is_refused(tmp_path: Path) -> None:
