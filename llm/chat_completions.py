@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 NO_KEY = "none"  # local servers want a header, and take any
 LONGEST_READ_S = 600.0  # of one read; the caller's deadline is shorter and counts
 
-Format = Literal["json_object", "json_schema"]
+Format = Literal["json_object", "json_schema", "json_object_schema"]
 
 _importing = threading.Lock()  # two threads that import one package can see it half made
 
@@ -34,7 +34,8 @@ _importing = threading.Lock()  # two threads that import one package can see it 
 class ChatCompletions:
     """A model behind `base_url`. `model` None takes the first that the server lists.
 
-    `thinking` is only sent where it is understood (DeepSeek); None leaves it out.
+    `thinking` is only sent where it is understood (DeepSeek); None leaves it out. `json_object_schema` is the form of
+    llama-cpp-python's server, which refuses `json_schema`: the schema within `json_object`.
     """
 
     def __init__(
@@ -123,6 +124,8 @@ class ChatCompletions:
     def _response_format(self, schema: dict[str, Any]) -> dict[str, Any]:
         if self._format == "json_object":
             return {"type": "json_object"}
+        if self._format == "json_object_schema":
+            return {"type": "json_object", "schema": schema}
         return {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": schema}}
 
 

@@ -57,7 +57,7 @@ class LlmSettings(BaseModel):
         50.0, description="DeepSeek's price outside peak hours, percent", gt=0, le=100
     )
     llm_local_model: str | None = Field(None, description="name of the local model; empty is the server's first")
-    llm_local_format: Literal["json_schema", "json_object"] = Field(
+    llm_local_format: Literal["json_schema", "json_object", "json_object_schema"] = Field(
         "json_schema", description="how a local model is asked for JSON"
     )
     llm_gemini_model: str = Field("gemini-2.5-flash", description="Gemini's model", min_length=1)

@@ -52,7 +52,8 @@ def _read_json(text: str, *, cut: bool) -> Any:
     if "{" not in text:
         return Unusable(reason=Reason.REFUSED, detail="prose instead of JSON")
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        # grammars of local servers allow bare line breaks in texts: one reading only, and our texts lose them anyway
+        return json.loads(text, strict=False, object_pairs_hook=_unique, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         ended = error.pos >= len(text) or error.msg.startswith("Unterminated string")
         reason = Reason.TRUNCATED if cut or ended else Reason.NOT_JSON

@@ -11,11 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 NAMEABLE = re.compile(r"[A-Z0-9.^-]{1,12}")  # nothing else of a bad row is repeated in a log
+MIDNIGHT = re.compile(r"T00:00:00(\.0+)?Z$")  # the form of a day in the examples of Polygon's description
 MOST_NAMED = 20  # dropped rows that are named; all are counted
 
 
 def _day(value: Any) -> Any:
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    return date.fromisoformat(MIDNIGHT.sub("", value)) if isinstance(value, str) else value
 
 
 def _instant(value: Any) -> Any:

@@ -17,6 +17,7 @@ from llm.calling import Caller, Deadline
 from llm.opening import open_budget
 from llm.outcomes import Abstained, Answered, Completion, Reason
 from llm.pricing import Prices
+from llm.questions import schema_of
 from telemetry import tracing
 from telemetry.instruments import LLM_COST
 from tests.heard import listening
@@ -173,6 +174,27 @@ def test_local_server_gets_the_schema_its_first_model_and_no_key(tmp_path: Path)
     assert body["model"] == "qwen-local"
     assert KEY not in str(server.headers)
     assert log.rows[0].cost_usd == 0.0
+
+
+@pytest.mark.parametrize("form", ["json_object", "json_object_schema"])
+def test_local_server_gets_the_schema_in_the_form_that_it_takes(tmp_path: Path, form: str) -> None:
+    async def run() -> ChatServer:
+        async with serving(says(GOOD), models=("local",)) as server:
+            configuration = settings(tmp_path, local_llm_url=server.url, llm_local_format=form)
+            async with opened(configuration, CallLog(), CLOSED) as models:
+                assert isinstance(await models.ask("test v1", MESSAGES, REPLY_CLASS), Answered)
+        return server
+
+    sent = asyncio.run(run()).bodies[0]["response_format"]
+    assert sent["type"] == "json_object"
+    assert sent.get("schema") == (schema_of(REPLY_CLASS) if form == "json_object_schema" else None)
+
+
+def test_bare_line_break_in_a_text_is_read_and_taken_out(tmp_path: Path) -> None:
+    outcome, server, _ = ask(tmp_path, says(GOOD.replace("Good news.", "Good\nnews.")))
+    assert isinstance(outcome, Answered)
+    assert outcome.reply.views[0].thesis == "Good news."
+    assert len(server.bodies) == 1
 
 
 def test_unusable_reply_is_asked_for_once_more_without_repeating_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from market_hours import Clock
 from tests.vendors.doubles import KEY, VendorDouble
 from vendors import fmp, polygon
 from vendors.cache import DiskCache
-from vendors.client import VendorClient
+from vendors.client import Endpoint, VendorClient
 from vendors.failures import fmp_verdict, polygon_verdict
 from vendors.ledger import DayLedger
 from vendors.pacing import Rate
@@ -58,3 +58,12 @@ def probe(double: VendorDouble) -> Any:
         return fmp.DAILY, {"params": {"symbol": "S000", "from": "2026-11-01", "to": "2026-11-19"}, "symbol": "S000"}
     path = {"ticker": "S000", "step": "1", "unit": "day", "first": "2026-11-01", "last": "2026-11-19"}
     return polygon.BARS, {"path": path, "symbol": "S000"}
+
+
+def rows_in(body: Any, endpoint: Endpoint[Any]) -> list[Any]:
+    """The raw rows of a body; none of a text."""
+    if isinstance(body, str):
+        return []
+    for key in endpoint.rows_in.split(".") if endpoint.rows_in not in ("", ".") else ():
+        body = body.get(key, [])
+    return body if isinstance(body, list) else [body]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.vendors.doubles import FmpDouble, PolygonDouble, StillClock, VendorDouble, serving
-from tests.vendors.harness import client_of
+from tests.vendors.harness import client_of, rows_in
 from vendors import fmp, polygon
 from vendors.client import Endpoint, Reply
 from vendors.failures import Failure, VendorError
@@ -70,14 +70,6 @@ def ask(file: Path, folder: Path, change: Any = None) -> tuple[Reply[Any] | Vend
 
     with serving(double):
         return asyncio.run(run()), rows_in(body, endpoint), double
-
-
-def rows_in(body: Any, endpoint: Endpoint[Any]) -> list[Any]:
-    if isinstance(body, str):
-        return []
-    for key in endpoint.rows_in.split(".") if endpoint.rows_in not in ("", ".") else ():
-        body = body.get(key, [])
-    return body if isinstance(body, list) else [body]
 
 
 def key_of(file: Path) -> str:
