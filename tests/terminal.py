@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,13 @@ SHIFTED_PROGRAM = ("-m", "tests.shifted_time", "trader")
 SHIFTED_GATEWAY = ("-m", "tests.shifted_time", "gateway")
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def start(
     folder: Path,
     *arguments: str,
@@ -27,7 +35,7 @@ def start(
     return subprocess.Popen(
         [sys.executable, *program, *arguments],
         cwd=folder,
-        env={**inherited, "PYTHONPATH": str(ROOT), "TZ": "UTC", **settings},
+        env={**inherited, "PYTHONPATH": str(ROOT), "TZ": "UTC", "DASHBOARD_PORT": str(free_port()), **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -226,8 +226,8 @@ def test_idle_workers_fail_their_check(simulated: Path, monkeypatch: pytest.Monk
 def test_a_simulated_day_passes_every_check(simulated: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--verify", "--db", str(simulated)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum("  ok  " in line for line in lines) == 14
-    assert lines[-1] == "14 of 14 checks hold"
+    assert sum("  ok  " in line for line in lines) == 18
+    assert lines[-1] == "18 of 18 checks hold"
 
 
 def test_a_lost_index_or_another_setting_fails_its_check(

@@ -228,7 +228,9 @@ def test_a_plain_run_draws_nothing(tmp_path: Path) -> None:
 
 def test_json_is_one_line_a_session_and_nothing_else(tmp_path: Path) -> None:
     done = run(tmp_path, *SIMULATE, "2025-10-06", "--days", "2", "--json", settings=SMALL)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    report = "Improvement report: reports/improvement/improvement_report_{}.html"
+    assert done.stderr.splitlines() == [report.format(day) for day in ("2025-10-06", "2025-10-07")]
     reports = [json.loads(line) for line in done.stdout.splitlines()]
     assert [report["session_date"] for report in reports] == ["2025-10-06", "2025-10-07"]
     logs = sorted((tmp_path / "logs").glob("*.json"))

@@ -22,7 +22,7 @@ export function parametersPanel(command) {
       rollback.disabled = !kinds.includes("rollback");
     },
     load({ current, frozen, changes }) {
-      isFrozen = frozen === true;
+      isFrozen = Boolean(frozen); // why, or nothing
       setText(freeze, isFrozen ? "Unfreeze" : "Freeze");
       freeze.classList.toggle("active", isFrozen);
       fill(byId("parameter-list"), Object.entries(current), inUse);
