@@ -34,7 +34,8 @@ export function experimentsPanel(command) {
 
 function experiment(row, reach) {
   const { experiment: name, n_days: days, effect_pct: effect, low_pct: low, high_pct: high, verdict, variants } = row;
-  const needed = row.days_still_needed;
+  const needed = isKnown(row.days_still_needed) ? `, ${number(row.days_still_needed)} more needed` : "";
+  const length = `${counted(days, "session")}${needed}`;
   const isKnownEffect = isKnown(low) && isKnown(high);
   const interval = isKnownEffect
     ? `between ${signedPercent(low, 3)} and ${signedPercent(high, 3)} a session`
@@ -46,7 +47,7 @@ function experiment(row, reach) {
     h(
       "p",
       { class: "aside" },
-      `${isKnown(effect) ? `${signedPercent(effect, 3)}, ` : ""}${interval}; ${counted(days, "session")}${isKnown(needed) ? `, ${number(needed)} more needed` : ""}`,
+      `${isKnown(effect) ? `${signedPercent(effect, 3)}, ` : ""}${interval}; ${length}`,
     ),
     isKnownEffect ? whiskers(low, effect, high, reach) : null,
     h(
