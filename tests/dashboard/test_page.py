@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -182,7 +184,7 @@ def test_round_trips_are_filtered_sorted_paged_and_downloaded(page: Page, day: S
     page.get_by_role("columnheader", name="Closed").get_by_role("button").click()
 
 
-CONTROLS = ("#pause", "#flatten", "#kill", ".position .button")
+CONTROLS = ("#pause", "#flatten", "#kill", ".position .button", "#freeze", "#rollback", "#research")
 
 
 @pytest.mark.parametrize("control", CONTROLS)
@@ -250,12 +252,40 @@ def test_only_what_the_program_offers_can_be_pressed(page: Page, day: Served) ->
 
 
 def test_parameters_are_frozen_and_unfrozen(page: Page, day: Served) -> None:
-    if "freeze" not in day.state()["server"]["kinds"]:
-        pytest.skip("this program does not change parameters by itself: there is nothing to freeze")
     command(page, "#freeze")
     expect(page.locator("#freeze")).to_have_text("Unfreeze")
     command(page, "#freeze")
     expect(page.locator("#freeze")).to_have_text("Freeze")
+
+
+CHANGE = """
+INSERT INTO parameter_changes
+    (timestamp, session_date, bot, mode, parameter, old_value, new_value, source, reason, evidence, applied)
+SELECT timestamp, session_date, bot, mode, 'profit_target_pct', 1.4, 1.5, 'rule', 'for this test', '{}', 1
+FROM trades ORDER BY trade_id LIMIT 1
+"""
+LAST_CHANGE = "SELECT old_value, new_value, source FROM parameter_changes ORDER BY change_id DESC LIMIT 1"
+
+
+def test_the_last_change_of_a_parameter_is_taken_back(page: Page, day: Served) -> None:
+    with closing(sqlite3.connect(day.database, timeout=10)) as connection, connection:
+        connection.execute(CHANGE)
+    command(page, "#rollback")
+    assert day.rows(LAST_CHANGE) == [(1.5, 1.4, "rollback")]
+    expect(page.locator("#parameter-history")).to_contain_text("rollback")
+
+
+def test_a_research_run_is_started_in_a_process_of_its_own(page: Page, day: Served) -> None:
+    page.click("#research")
+    page.get_by_label("What to run").fill("backtest")
+    if page.get_by_label("Your name").is_visible():
+        page.get_by_label("Your name").fill("a tester")
+    page.locator("#confirm-go").click()
+    expect(page.locator("#confirm-go")).not_to_have_text("Continue")
+    page.locator("#confirm-go").click()
+    expect(page.locator("#confirm-outcome")).to_contain_text("Done")
+    page.locator("#confirm-cancel").click()
+    assert len(list((day.database.parent / "reports" / "research").glob("backtest_*.txt"))) == 1
 
 
 def test_every_command_is_on_record_with_who_asked(page: Page, day: Served) -> None:
