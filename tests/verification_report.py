@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-REPORT = Path(__file__).resolve().parents[1] / "Documentation" / "TESTING_VERIFICATION_REPORT.md"
+ROOT = Path(__file__).resolve().parents[1]
+REPORT = ROOT / "Documentation" / "TESTING_VERIFICATION_REPORT.md"
 BEGIN, END = "<!-- run -->", "<!-- end -->"
 WHOLE_PROGRAM = "the whole program"  # files directly in tests/
 
@@ -34,7 +35,7 @@ class Case:
     def room(self) -> str:
         """The room whose tests these are."""
         parts = self.module.split(".")
-        return f"`{parts[1]}/`" if len(parts) > 2 else WHOLE_PROGRAM
+        return f"`{parts[1]}/`" if len(parts) > 2 and not parts[1].startswith("test_") else WHOLE_PROGRAM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ def _case(element: ElementTree.Element) -> Case:
         name=element.get("name", ""),
         outcome=outcome,
         took_s=float(element.get("time", "0")),
-        words=" ".join(words.split()),
+        words=" ".join(words.split()).replace(f"{ROOT}/", ""),
     )
 
 
