@@ -19,6 +19,7 @@ from utils import (
     Misconfigured,
     Redaction,
     Retryable,
+    load_settings,
     read_environment,
     setup_logging,
     unknown_variables,
@@ -54,18 +55,23 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
     blank: Callable[[str], str] = str
     try:
         environment = read_environment()
-        from telemetry.settings import header_secrets
-        from weekly.settings import SETTINGS_CLASSES
+        from day_trading.settings import secrets_of  # one `.env` serves both bots
+        from notifications.settings import NotificationSettings
 
-        secrets = (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment))
+        secrets = secrets_of(environment)
         blank = Redaction(secrets)
         level, unseen = loudness(args.verbose)
         setup_logging(LOG_DIR / "weekly.log", level, secrets=secrets, file_only=unseen)
-        from market_hours import LiveClock
+        from market_hours import NEW_YORK, LiveClock
+        from notifications.run import Notifications
         from observability import Telemetry
 
+        telling = load_settings(NotificationSettings, environment)
         mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
-        with Telemetry.of(environment, bot=BOT, mode=mode, secrets=secrets):
+        with (
+            Telemetry.of(environment, bot=BOT, mode=mode, secrets=secrets),
+            Notifications.of(telling, bot="Weekly bot", mode=mode, zone=NEW_YORK, blank=blank),
+        ):
             run = _trade if args.simulate is None else _simulate
             return run(args, environment, clock or LiveClock())
     except KeyboardInterrupt:  # the cycles take the signals over when they begin
@@ -210,6 +216,7 @@ class Cycles:
         from agents import WeeklyCycle
         from broker.portfolio_desk import PortfolioDesk, PortfolioDeskOptions
         from market_hours import new_york_calendar, new_york_date
+        from notifications.notices import Kind, Notice, notify
         from tools import open_sources
         from weekly.context import CycleContext
         from weekly.cycles import latest_cycles
@@ -246,6 +253,7 @@ class Cycles:
         self._history.end_session(session.date.isoformat(), clock.now())
         page = write_report((result,), REPORTS, latest_cycles(self._history, REPORTED_CYCLES))
         print(f"report        {page}\n{notice(result)}")
+        notify(Notice(kind=Kind.WEEKLY_REPORT, words=notice(result), at=clock.now()))
 
     def _options(self) -> CycleOptions:
         from weekly.options import CycleOptions

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.notifications.web import web
 from tests.terminal import ROOT, run, start
 from weekly.command_line import parse_arguments
 
@@ -63,6 +64,17 @@ def test_what_cannot_run_is_told_in_one_line(
     assert words in done.stderr
     assert done.stderr.startswith("main.py: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_run_that_fails_is_told_by_notification_and_the_address_is_in_no_log(tmp_path: Path) -> None:
+    with web() as server:
+        url = f"json://{server.address}/a-token-of-the-address"
+        done = run(tmp_path, settings=NO_GATEWAY | {"NOTIFY_URLS": url}, program=PROGRAM)
+        (told,) = server.wait_for(1)
+    assert done.returncode == 1
+    assert "connection refused at 127.0.0.1:1" in told.json()["message"]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in files if b"a-token-of-the-address" in path.read_bytes()] == []
 
 
 def test_a_kill_switch_that_is_thrown_ends_with_3(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import main
+from notifications.notices import Kind, Notice, listen
 from observability import TradingHistory
 from tests.gateway_world import MONDAY, World, at, in_world, rows
 from tests.weekly.world import CALENDAR, NAMES, market
@@ -48,7 +49,15 @@ def stayed(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str, until: 
 
 
 def test_each_session_trades_once_and_later_cycles_only_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = stayed(tmp_path, monkeypatch, "--interval", "360", until="10:00")
+    heard: list[Notice] = []
+    listen(heard.append)
+    try:
+        told = stayed(tmp_path, monkeypatch, "--interval", "360", until="10:00")
+    finally:
+        listen(None)
+    reports = [notice.words for notice in heard if notice.kind is Kind.WEEKLY_REPORT]
+    assert len(reports) == len(told)
+    assert all("\n" not in words for words in reports)
     assert told[0] == "2026-09-28-1 done"
     assert told[1].startswith("2026-09-28-2 planned 2026-09-28 has had its trading cycle")  # 15:40
     assert told[2].startswith("2026-09-29-1 planned the exchange is closed")  # 21:40, for the next session
