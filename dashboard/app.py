@@ -65,6 +65,7 @@ class Dashboard:
         self._stream = Stream(program.live)
         control = program.control
         self._commanding = Commanding(control, program.now, self._stream.told) if control is not None else None
+        self._faults = 0  # requests that ended with an error of this program
         self._files = static_files()
         self._description = to_json(description())
         self.application = self._application()
@@ -116,7 +117,8 @@ class Dashboard:
         except TradingError as error:  # the database cannot be read now
             return self._refused(Refusal(503, str(error)))
         except Exception:
-            log.exception("a request of the dashboard failed; trading is not affected")
+            self._faults += 1
+            log.exception("a request of the dashboard failed, %d by now; trading is not affected", self._faults)
             return self._refused(Refusal(500, "a fault of the program; its log says more"))
 
     def _refused(self, refusal: Refusal) -> web.Response:

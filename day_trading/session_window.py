@@ -50,6 +50,7 @@ class SessionWindow:
         self._closing: dict[str, None] = {}  # symbols that an operator wants closed, until they are
         self._flattens = False  # everything is to be closed, also what an entry on its way still buys
         self._shown_s = -SHOWN_EVERY_S
+        self._failures = 0  # commands that ended with an error of this program
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -87,7 +88,8 @@ class SessionWindow:
             try:
                 result = self._perform(command)
             except Exception as error:
-                log.exception("a command failed; the session goes on")
+                self._failures += 1
+                log.exception("a command failed, %d by now; the session goes on and obeys the next one", self._failures)
                 result = Outcome(done=False, words=f"it failed: {error}")
             log.info("%s: %s %s: %s", command.who, command.kind, command.symbol, result.words)
             outcome.set_result(result)

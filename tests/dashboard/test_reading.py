@@ -190,6 +190,18 @@ def test_experiments_stand_where_the_improvement_cycle_found_them() -> None:
     assert (unknown.n_days, unknown.effect_pct, unknown.low_pct, unknown.verdict) == (0, None, None, "inconclusive")
 
 
+def test_a_fault_of_the_program_is_told_logged_and_counted_and_the_next_question_is_answered(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("dashboard.experiments.standings", lambda *_: 1 / 0)
+        answers = [client.ask("/api/experiments") for _ in range(2)]
+    assert [(each.status, each.error) for each in answers] == [(500, "a fault of the program; its log says more")] * 2
+    told = [record.getMessage() for record in caplog.records if record.name == "dashboard.app"]
+    assert told == [f"a request of the dashboard failed, {n} by now; trading is not affected" for n in (1, 2)]
+    assert client.ask("/api/experiments").status == 200
+
+
 # Wrong questions
 
 
