@@ -175,7 +175,9 @@ class Writer:
         try:
             while rows and self._unavailable is None:
                 if not taken:
-                    self._begin("NORMAL")
+                    self._check_file()
+                    self._synchronise("NORMAL")
+                    self._connection.execute("BEGIN IMMEDIATE")
                 taken += rows
                 refused += perform_all(self._connection, rows)
                 rows = self._queue.next_rows() if len(taken) < ROWS_PER_TRANSACTION else []
@@ -183,6 +185,8 @@ class Writer:
                 self._connection.execute("COMMIT")
                 self.rows_written += len(taken) - len(refused)
                 self._tell(taken, refused, start_ns)
+                taken = []
+                self._synchronise("FULL")  # now, and not while an order waits
         except STATEMENT_ERRORS as error:
             self._give_up(error)
             rows, refused = taken or rows, []
@@ -214,9 +218,9 @@ class Writer:
         if self._unavailable is None:
             start_ns = tracing.now_ns()
             try:
-                self._begin("FULL")
+                self._check_file()
+                self._synchronise("FULL")
                 perform_together(self._connection, commit.statements)
-                self._connection.execute("COMMIT")
             except STATEMENT_ERRORS as error:
                 if unavailability(error) is None:
                     self._roll_back()
@@ -276,12 +280,11 @@ class Writer:
     def _may_recover(self) -> bool:
         return self._unavailable is not None and self._unavailable.may_pass
 
-    def _begin(self, synchronous: Literal["NORMAL", "FULL"]) -> None:
-        self._check_file()
+    def _synchronise(self, synchronous: Literal["NORMAL", "FULL"]) -> None:
+        """What the next commit waits for; never inside a transaction."""
         if synchronous != self._synchronous:
             self._connection.execute(f"PRAGMA synchronous = {synchronous}")
             self._synchronous = synchronous
-        self._connection.execute("BEGIN IMMEDIATE")
 
     def _check_file(self) -> None:
         try:
