@@ -93,6 +93,7 @@ class TradingHistory(HistoryReader):
         mode: str,
         cache_mb: int = CACHE_MB,
         mmap_mb: int = 0,
+        log_mb: int = 0,
         settings: RecordsSettings | None = None,
     ) -> None:
         self._settings = settings or RecordsSettings()
@@ -103,7 +104,7 @@ class TradingHistory(HistoryReader):
             reading = opened.enter_context(closing(open_for_reading(path, cache_mb=cache_mb, mmap_mb=mmap_mb)))
             super().__init__(reading, path, bot=bot, mode=mode)
             self._limits_active = limits_of(writing)._replace(mmap_mb=limits_of(reading).mmap_mb)
-            self._writer = Writer(writing, path, journal)
+            self._writer = Writer(writing, path, journal, log_mb=log_mb)
             opened.pop_all()
 
     @property

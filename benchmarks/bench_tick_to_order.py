@@ -238,6 +238,8 @@ async def _measure(rounds: int, folder: Path, collector: str) -> dict[str, list[
                         took.setdefault(name, []).append(result)
                     await asyncio.sleep(SETTLE_S)
                     quiet()
+                    while history._writer._folding.is_due:  # noqa: ASYNC110 (in a session seconds pass here)
+                        await asyncio.sleep(SETTLE_S)
         trader.stop("measured")
 
     with _history(folder) as history:
@@ -310,8 +312,9 @@ def _answer_nothing(gateway: Gateway) -> None:
 
 def _history(folder: Path) -> Any:
     from observability import TradingHistory
+    from records.log_file import LOG_MB
 
-    return TradingHistory(folder / "history.db", bot="day_trader", mode="simulated")
+    return TradingHistory(folder / "history.db", bot="day_trader", mode="simulated", log_mb=LOG_MB)
 
 
 def _trader(history: Any, clock: Any, port: int, folder: Path) -> IntradayTrader:
