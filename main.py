@@ -214,7 +214,8 @@ class Cycles:
         from uuid import uuid4
 
         from agents import WeeklyCycle
-        from broker.portfolio_desk import PortfolioDesk, PortfolioDeskOptions
+        from broker.held_account import AccountOptions
+        from broker.portfolio_desk import PortfolioDesk
         from market_hours import new_york_calendar, new_york_date
         from notifications.notices import Kind, Notice, notify
         from tools import open_sources
@@ -229,7 +230,7 @@ class Cycles:
         session = calendar.session_on(today)
         if session is None or clock.now() >= session.close:
             session = calendar.next_session(today)
-        wanted = PortfolioDeskOptions(client_id=self._args.client_id, live=self._args.live, broker=settings.broker)
+        wanted = AccountOptions(client_id=self._args.client_id, live=self._args.live, broker=settings.broker)
         desk = PortfolioDesk(wanted, session, clock, self._history, lambda: str(uuid4()))
         place = CycleContext(
             options=self._options(),
