@@ -22,7 +22,6 @@ from utils import (
     load_settings,
     read_environment,
     setup_logging,
-    unknown_variables,
 )
 from weekly.command_line import parse_arguments
 
@@ -136,12 +135,11 @@ def _configuration(environment: Environment) -> WeeklyConfiguration:
     """All settings, checked before anything is read or connected."""
     from importlib.util import find_spec
 
-    from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER  # one `.env` serves both bots
-    from weekly.settings import SETTINGS_CLASSES, WeeklyConfiguration
+    from configuration import read_configuration
+    from day_trading.settings import DayTraderConfiguration
+    from weekly.settings import WeeklyConfiguration
 
-    for line in unknown_variables(environment, tuple(dict.fromkeys([*SETTINGS_CLASSES, *OF_DAY_TRADER]))):
-        log.warning(line)
-    configuration = WeeklyConfiguration.load(environment)
+    configuration = read_configuration(environment, WeeklyConfiguration, DayTraderConfiguration)
     configuration.refuse_contradictions()
     if missing := [name for name in LIBRARIES if find_spec(name) is None]:
         raise Misconfigured(f"not installed: {', '.join(missing)}; the weekly bot needs the packages of {PACKAGES}")
