@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         secrets = secrets_of(environment)
         blank = Redaction(secrets)
         setup_logging(LOG_FILE, level, secrets=secrets, file_only=unseen)
+        from endings import ending_together
         from market_hours import NEW_YORK, LiveClock
         from notifications.run import Notifications
         from observability import Telemetry
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         args.json_to = sys.stdout if args.json else None
         with (
             redirect_stdout(sys.stderr) if args.json else nullcontext(),
+            ending_together(),
             Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets),
             Notifications.of(telling, bot="Day trader", mode=mode, zone=NEW_YORK, blank=blank),
             quiet_collection(),

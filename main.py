@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         blank = Redaction(secrets)
         level, unseen = loudness(args.verbose)
         setup_logging(LOG_DIR / "weekly.log", level, secrets=secrets, file_only=unseen)
+        from endings import ending_together
         from market_hours import NEW_YORK, LiveClock
         from notifications.run import Notifications
         from observability import Telemetry
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         telling = load_settings(NotificationSettings, environment)
         mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
         with (
+            ending_together(),
             Telemetry.of(environment, bot=BOT, mode=mode, secrets=secrets),
             Notifications.of(telling, bot="Weekly bot", mode=mode, zone=NEW_YORK, blank=blank),
         ):

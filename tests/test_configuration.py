@@ -59,7 +59,7 @@ def test_each_program_loads_its_own_classes_and_names_what_is_read_beside_them()
 
 
 def test_the_first_faulty_class_is_told() -> None:
-    with pytest.raises(Misconfigured, match="^BAKERY_OVENS=0 "):
+    with pytest.raises(Misconfigured, match=r"^BAKERY_OVENS=0 "):
         Bakery.load(variables(MILL_SAILS="60", BAKERY_OVENS="0"))
 
 

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
+import endings
 from market_hours import NEW_YORK
-from notifications import courier, run
+from notifications import courier
 from notifications.notices import Kind, Notice, notify
 from notifications.run import Notifications
 from notifications.settings import NotificationSettings, url_secrets
@@ -131,7 +132,7 @@ def test_an_address_that_is_away_is_named_once_and_costs_the_others_nothing(
 def test_a_server_that_hangs_holds_up_neither_who_tells_nor_who_ends(
     server: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(run, "END_LIMIT_S", 0.05)
+    monkeypatch.setattr(endings, "LIMIT_S", 0.05)
     server.held.clear()  # it would answer in 20 s, if ever
     with notifications(server.address):
         say("one")
