@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from notifications.notices import Kind, Notice, notify
 from notifications.run import Notifications
 from notifications.settings import NotificationSettings, url_secrets
 from tests.notifications.web import Web, until, web
+from tests.ports import free_port
 from utils import HaltTrading, Misconfigured, Redaction
 
 AT = datetime(2025, 10, 7, 13, 35, 5, tzinfo=UTC)
@@ -46,12 +46,6 @@ def notifications(*addresses: str, **settings: object) -> Notifications:
 def say(*words: str, kind: Kind = Kind.FILL) -> None:
     for each in words:
         notify(Notice(kind=kind, words=each, at=AT))
-
-
-def closed_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def lines(server: Web) -> list[str]:
@@ -119,7 +113,7 @@ def test_a_server_that_refuses_is_tried_again_and_what_happened_meanwhile_comes_
 def test_an_address_that_is_away_is_named_once_and_costs_the_others_nothing(
     server: Web, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with notifications(closed_port(), server.address) as running:
+    with notifications(f"127.0.0.1:{free_port()}", server.address) as running:
         say("one")
         server.wait_for(1)
         until(lambda: running._couriers[0]._failures >= 3)
@@ -168,7 +162,7 @@ def test_a_kind_beyond_its_hourly_limit_is_counted_at_the_end(server: Web) -> No
 def test_nothing_of_an_address_is_logged(server: Web, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     server.status = 404
-    with notifications(closed_port(), server.address) as running:
+    with notifications(f"127.0.0.1:{free_port()}", server.address) as running:
         say("one")
         until(lambda: all(each._failures >= 2 for each in running._couriers))
     mine = [record for record in caplog.records if not record.name.startswith("urllib3")]  # silent from INFO on
