@@ -19,7 +19,6 @@ from utils import (
     load_settings,
     read_environment,
     setup_logging,
-    unknown_variables,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +58,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         secrets = secrets_of(environment)
         blank = Redaction(secrets)
         setup_logging(LOG_FILE, level, secrets=secrets, file_only=unseen)
+        from endings import ending_together
         from market_hours import NEW_YORK, LiveClock
         from notifications.run import Notifications
         from observability import Telemetry
@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         args.json_to = sys.stdout if args.json else None
         with (
             redirect_stdout(sys.stderr) if args.json else nullcontext(),
+            ending_together(),
             Telemetry.of(environment, bot="day_trader", mode=mode, secrets=secrets),
             Notifications.of(telling, bot="Day trader", mode=mode, zone=NEW_YORK, blank=blank),
             quiet_collection(),
@@ -314,19 +315,18 @@ def _options(args: argparse.Namespace, environment: Environment, telling: Notifi
     from importlib.metadata import version
     from platform import python_version
 
-    from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
+    from configuration import read_configuration
+    from day_trading.settings import DayTraderConfiguration
     from performance_config import read_hardware, tuned
-    from weekly.settings import WeeklySettings  # one `.env` serves both bots
+    from weekly.settings import WeeklyConfiguration
 
-    for line in unknown_variables(environment, (*SETTINGS_CLASSES, WeeklySettings)):
-        log.warning(line)
+    settings = read_configuration(environment, DayTraderConfiguration, WeeklyConfiguration)
     if args.watchlist is not None and not args.watchlist.exists():
         raise Misconfigured(f"{args.watchlist}: no such file")
     if args.llm_replay is not None:
         from llm.replay import RecordedReplies
 
         RecordedReplies(args.llm_replay)  # a bad recording is refused before anything is connected
-    settings = DayTraderConfiguration.load(environment)
     consents = dict(args.adopt or ())
     settings.refuse_contradictions(args.allocation, consents)
     simulated = args.simulate is not None

@@ -22,7 +22,6 @@ from utils import (
     load_settings,
     read_environment,
     setup_logging,
-    unknown_variables,
 )
 from weekly.command_line import parse_arguments
 
@@ -62,6 +61,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         blank = Redaction(secrets)
         level, unseen = loudness(args.verbose)
         setup_logging(LOG_DIR / "weekly.log", level, secrets=secrets, file_only=unseen)
+        from endings import ending_together
         from market_hours import NEW_YORK, LiveClock
         from notifications.run import Notifications
         from observability import Telemetry
@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
         telling = load_settings(NotificationSettings, environment)
         mode = "simulated" if args.simulate is not None else "live" if args.live else "paper"
         with (
+            ending_together(),
             Telemetry.of(environment, bot=BOT, mode=mode, secrets=secrets),
             Notifications.of(telling, bot="Weekly bot", mode=mode, zone=NEW_YORK, blank=blank),
         ):
@@ -136,12 +137,11 @@ def _configuration(environment: Environment) -> WeeklyConfiguration:
     """All settings, checked before anything is read or connected."""
     from importlib.util import find_spec
 
-    from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER  # one `.env` serves both bots
-    from weekly.settings import SETTINGS_CLASSES, WeeklyConfiguration
+    from configuration import read_configuration
+    from day_trading.settings import DayTraderConfiguration
+    from weekly.settings import WeeklyConfiguration
 
-    for line in unknown_variables(environment, tuple(dict.fromkeys([*SETTINGS_CLASSES, *OF_DAY_TRADER]))):
-        log.warning(line)
-    configuration = WeeklyConfiguration.load(environment)
+    configuration = read_configuration(environment, WeeklyConfiguration, DayTraderConfiguration)
     configuration.refuse_contradictions()
     if missing := [name for name in LIBRARIES if find_spec(name) is None]:
         raise Misconfigured(f"not installed: {', '.join(missing)}; the weekly bot needs the packages of {PACKAGES}")
@@ -214,7 +214,8 @@ class Cycles:
         from uuid import uuid4
 
         from agents import WeeklyCycle
-        from broker.portfolio_desk import PortfolioDesk, PortfolioDeskOptions
+        from broker.held_account import AccountOptions
+        from broker.portfolio_desk import PortfolioDesk
         from market_hours import new_york_calendar, new_york_date
         from notifications.notices import Kind, Notice, notify
         from tools import open_sources
@@ -229,7 +230,7 @@ class Cycles:
         session = calendar.session_on(today)
         if session is None or clock.now() >= session.close:
             session = calendar.next_session(today)
-        wanted = PortfolioDeskOptions(client_id=self._args.client_id, live=self._args.live, broker=settings.broker)
+        wanted = AccountOptions(client_id=self._args.client_id, live=self._args.live, broker=settings.broker)
         desk = PortfolioDesk(wanted, session, clock, self._history, lambda: str(uuid4()))
         place = CycleContext(
             options=self._options(),

@@ -33,7 +33,6 @@ class FundsDesk:
         self._warn = warn
         self._refuse = refuse
         self._asked: dict[str, int] = {}  # symbol -> value of the order that was asked about, 1e-6 USD
-        broker.on_account = self.on_account
 
     def on_account(self, account: AccountState) -> None:
         """The account's figures as they came in."""

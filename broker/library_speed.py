@@ -64,7 +64,10 @@ def place_new(ib: IB, contract: Contract, order: Order) -> Trade:
 
 
 def order_message(client: Client, contract: Contract, order: Order) -> str:
-    """What the library writes of a stock order that sets nothing but `FILLED_IN`: written once, then filled in."""
+    """What the library writes of a stock order that sets nothing but `FILLED_IN`: written once, then filled in.
+
+    Not for pegged orders, of which it writes more fields.
+    """
     key = client.serverVersion(), *_CONTRACT_FIELDS(contract), *_SECURITY_ID(contract)
     template = _templates.get(key)
     if template is None:

@@ -5,29 +5,17 @@ It protects nothing and closes nothing: what it owns is held for weeks, and only
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
-from random import Random
 
-from broker.account_lock import hold_account
-from broker.bookkeeper import Bookkeeper
-from broker.broker import Broker
 from broker.delisting_desk import DelistingDesk
+from broker.held_account import AccountOptions, HeldAccount
 from broker.market_data import NO_QUOTE
-from broker.reconcile import Reconciler
-from broker.settings import BrokerSettings
-from broker.split_desk import SplitDesk
-from broker.supervisor import Supervisor
 from broker.values import AccountState, Quote
 from market_hours import Clock, Session
-from observability import SIMULATED, TradingHistory
-from operating_system import FileLock
-from records.intent_log import IntentLog
+from observability import TradingHistory
 from trading.bars import Bar
 from trading.book import SessionBook
 from trading.errors import BrokerUnavailable, HistoryUnavailable
@@ -35,7 +23,7 @@ from trading.ledger import Position
 from trading.orders import OrderIntent
 from trading.risk import RiskLimits
 from trading.strategy import Parameters
-from utils import Misconfigured, TradingError
+from utils import TradingError
 
 log = logging.getLogger(__name__)
 
@@ -47,63 +35,32 @@ SETTLE_LIMIT = timedelta(minutes=2)
 SETTLE_EVERY = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortfolioDeskOptions:
-    """How the weekly bot appears at the broker."""
-
-    client_id: int
-    live: bool
-    broker: BrokerSettings
-
-
 class PortfolioDesk:
     """The weekly bot's side of the broker. Use `running()` as a context: inside it everything is kept in step."""
 
     def __init__(
         self,
-        options: PortfolioDeskOptions,
+        options: AccountOptions,
         session: Session,
         clock: Clock,
         history: TradingHistory,
         new_id: Callable[[], str],
     ) -> None:
-        self._options = options
         self._clock = clock
-        self._history = history
-        self._is_restored = False
-        self._lock: FileLock | None = None
-        self.account = AccountState("", 0, 0)
-        self.fault: TradingError | None = None  # of the connection, such as another account after a reconnect
-        day = session.date.isoformat()
-        self.intents = IntentLog(history, now=clock.now, await_off_loop=clock.off_loop, session_date=lambda: day)
-        self.keeper = Bookkeeper(
-            history=history,
-            intents=self.intents,
-            session_date=day,
+        self._held = held = HeldAccount(
+            self,
+            options,
+            session,
+            clock,
+            history,
+            new_id,
             book=SessionBook(0, 0, session.close_s, NO_LIMITS),
             parameters=Parameters(),
             market_of=lambda _symbol: None,
-            new_id=new_id,
         )
-        self.broker = Broker(
-            options.broker, clock, self.intents, self.keeper, options.client_id, live_allowed=options.live
-        )
-        self.keeper.orders = self.broker.orders
-        self.broker.on_row = self.keeper.shares.on_row
-        self.broker.on_account = self._on_account
+        self.broker, self.keeper, self.supervisor = held.broker, held.keeper, held.supervisor
         self.keeper.on_doubt = lambda _intent_id, _why: self.supervisor.ask_for_sync()
-        self._splits = SplitDesk(self.broker, history, session, clock, new_id)
         self._delistings = DelistingDesk(self.broker, history, session, clock, new_id)
-        self._reconciler = Reconciler(self.broker, self.keeper, self.intents, clock)
-        self.supervisor = Supervisor(
-            self.broker,
-            clock,
-            session,
-            self._synchronise,
-            self.keeper.warn,
-            Random(session.date.toordinal()),
-            options.broker.ib_restart_time,
-        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -112,53 +69,32 @@ class PortfolioDesk:
         Raises BrokerUnavailable, Misconfigured or HaltTrading when the first connection cannot be used, and inside
         the block what the connection cannot get over.
         """
-        try:
-            await self.supervisor.open_first()
-            async with asyncio.TaskGroup() as group:
-                supervising = group.create_task(self._supervise(), name="connection supervisor")
-                try:
-                    yield
-                finally:
-                    supervising.cancel()
-        finally:
-            self.broker.disconnect()
-            if self._lock is not None:
-                self._lock.release()
+        async with self._held.running():
+            yield
 
-    async def _supervise(self) -> None:
-        try:
-            await self.supervisor.run()
-        except TradingError as error:
-            self.fault = error
-            raise
+    def on_account(self, account: AccountState) -> None:
+        """Nothing: funds are read when a plan is made."""
 
-    async def _synchronise(self) -> None:
-        """After every connection: the broker's truth into the ledger."""
-        self.account = self.broker.account()
-        if not self._is_restored:
-            if self._options.live and self.account.is_paper:
-                raise Misconfigured(f"--live was given but {self.account.account_id} is a paper account: leave it out")
-            self._hold_account()
-            self._history.bind_account(self.account.account_id)
-            for words in [*(await self._splits.adjust()).values(), *await self._delistings.write_off()]:
-                self.keeper.warn(words)
-            self.keeper.restore()
-            self._is_restored = True
-        self.broker.raise_order_ids(self._history.highest_order_id(self._options.client_id))
-        await self._reconciler.run()
-        if not self.broker.is_watching:
-            await self.broker.data.resubscribe()
+    async def take_up(self, splits: Mapping[str, str]) -> None:
+        """Let go of stocks that exist no more, then read the ledger. Raises BrokerUnavailable."""
+        for words in await self._delistings.write_off():
+            self.keeper.warn(words)
+        self.keeper.restore()
 
-    def _hold_account(self) -> None:
-        """Keep other programs off the account. A simulated gateway lives inside this one. Raises HaltTrading."""
-        if self._history.mode != SIMULATED and self._lock is None:
-            folder = self._options.broker.ib_lock_folder
-            self._lock = hold_account(self.account.account_id, self._history.bot, Path(folder) if folder else None)
-
-    def _on_account(self, account: AccountState) -> None:
-        self.account = account
+    async def resume(self) -> None:
+        """Nothing: what works at the broker goes on working."""
 
     # What there is
+
+    @property
+    def account(self) -> AccountState:
+        """The account's figures as they last came in."""
+        return self._held.state
+
+    @property
+    def fault(self) -> TradingError | None:
+        """What the connection could not get over, such as another account after a reconnect."""
+        return self._held.fault
 
     @property
     def owned(self) -> dict[str, Position]:

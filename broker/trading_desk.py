@@ -8,27 +8,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from random import Random
 from typing import Any
 
-from broker.account_lock import hold_account
-from broker.bookkeeper import Bookkeeper
-from broker.broker import Broker
 from broker.funds_desk import FundsDesk
+from broker.held_account import AccountOptions, HeldAccount
 from broker.market_view import MarketView
 from broker.notices import tell_latches
 from broker.position_desk import PositionDesk
-from broker.reconcile import Reconciler
-from broker.settings import BrokerSettings
-from broker.split_desk import SplitDesk
-from broker.supervisor import Supervisor
 from broker.values import AccountState
 from market_hours import Clock, Session
 from notifications.notices import Kind
-from observability import SIMULATED, TradingHistory
-from operating_system import FileLock
-from records.intent_log import IntentLog
+from observability import TradingHistory
 from trading.book import DayMarks, SessionBook
 from trading.broker_result import compared, comparison_words
 from trading.errors import BrokerUnavailable
@@ -38,7 +28,7 @@ from trading.risk import SymbolState
 from trading.settings import SafetySettings
 from trading.strategy import Market, Parameters
 from trading.sync import SyncPolicy, bound_shares
-from utils import Misconfigured, TradingError
+from utils import TradingError
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +41,10 @@ SETTLE_LIMIT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeskOptions:
-    """How a bot appears at the broker."""
+class DeskOptions(AccountOptions):
+    """How the day trader appears at the broker, and what it may do there."""
 
-    client_id: int
-    live: bool
     dry_run: bool
-    broker: BrokerSettings
     safety: SafetySettings
     consents: Mapping[str, int]  # symbol -> external shares that the user hands over
     daily_atr: bool
@@ -84,33 +71,25 @@ class TradingDesk:
         self._clock = clock
         self._history = history
         self._asked_s = 0  # when a doubt last led to a synchronisation
-        self._is_restored = False  # from the record, once per run
         self._session_date = session.date.isoformat()
         self._marks: DayMarks | None = None  # of this session, as on record; None before its open
         self._asked_about_s: dict[str, int] = {}  # intent_id -> when its state last led to a synchronisation
         self._doubts = 0  # instants in a row at which the broker held fewer shares than the ledger
-        self.fault: TradingError | None = None  # of the connection, such as another account after a reconnect
-        self._lock: FileLock | None = None  # of the account, once connected
-        self.account = AccountState("", 0, 0)
-        day = self._session_date
-        self.intents = IntentLog(history, now=clock.now, await_off_loop=clock.off_loop, session_date=lambda: day)
-        self.keeper = Bookkeeper(
-            history=history,
-            intents=self.intents,
-            session_date=day,
+        self._held = held = HeldAccount(
+            self,
+            options,
+            session,
+            clock,
+            history,
+            new_id,
             book=book,
             parameters=parameters,
             market_of=self.market,
-            new_id=new_id,
         )
-        self.broker = Broker(
-            options.broker, clock, self.intents, self.keeper, options.client_id, live_allowed=options.live
-        )
-        self.keeper.orders = self.broker.orders
-        self.broker.on_row = self.keeper.shares.on_row
+        self.broker, self.keeper, self.supervisor = held.broker, held.keeper, held.supervisor
+        self.intents = held.intents
         self.keeper.on_refused = self.refuse
         self._funds = FundsDesk(self.broker, book, self.keeper.warn, self.refuse)
-        self._splits = SplitDesk(self.broker, history, session, clock, new_id)
         self.keeper.on_doubt = self._on_doubt
         self.view = MarketView(self.broker.data, session.date, session.open_s, daily_atr=options.daily_atr)
         self.positions = PositionDesk(
@@ -124,16 +103,6 @@ class TradingDesk:
         )
         self._entry_over = asyncio.Event()
         self.keeper.on_entry_over = self._entry_over.set
-        self._reconciler = Reconciler(self.broker, self.keeper, self.intents, clock)
-        self.supervisor = Supervisor(
-            self.broker,
-            clock,
-            session,
-            self._synchronise,
-            self.keeper.warn,
-            Random(session.date.toordinal()),
-            options.broker.ib_restart_time,
-        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -141,53 +110,29 @@ class TradingDesk:
 
         Raises BrokerUnavailable, Misconfigured or HaltTrading when the first connection cannot be used.
         """
-        try:
-            await self.supervisor.open_first()
-            async with asyncio.TaskGroup() as group:
-                beside = (
-                    group.create_task(self._supervise(), name="connection supervisor"),
-                    group.create_task(self._confirm_exits(), name="confirmation of exits"),
-                )
-                try:
-                    yield
-                finally:
-                    for task in beside:
-                        task.cancel()
-        finally:
-            self.broker.disconnect()
-            if self._lock is not None:
-                self._lock.release()
+        async with self._held.running() as group:
+            confirming = group.create_task(self._confirm_exits(), name="confirmation of exits")
+            try:
+                yield
+            finally:
+                confirming.cancel()
 
-    async def _supervise(self) -> None:
-        """Until cancelled. What the connection cannot get over is kept in `fault` and ends the block of `running`."""
-        try:
-            await self.supervisor.run()
-        except TradingError as error:
-            self.fault = error
-            raise
+    @property
+    def account(self) -> AccountState:
+        """The account's figures as they last came in."""
+        return self._held.state
 
-    async def _synchronise(self) -> None:
-        """After every connection: the broker's truth into the ledger, subscriptions renewed, positions protected."""
-        self.refresh_account()
-        if not self._is_restored:
-            if self._options.live and self.account.is_paper:
-                raise Misconfigured(f"--live was given but {self.account.account_id} is a paper account: leave it out")
-            self._hold_account()
-            self._history.bind_account(self.account.account_id)
-            await self._restore()
-            self._is_restored = True
-        self.broker.raise_order_ids(self._history.highest_order_id(self._options.client_id))
-        await self._reconciler.run()
-        if self.broker.is_watching:
-            return  # nothing may be sent
-        await self.broker.data.resubscribe()
-        await self._protect()
+    @property
+    def fault(self) -> TradingError | None:
+        """What the connection could not get over, such as another account after a reconnect."""
+        return self._held.fault
 
-    async def _restore(self) -> None:
-        """Take up what earlier runs left: splits since then, the ledger, and what this session was like so far."""
-        splits = await self._splits.adjust()
-        for words in splits.values():
-            self.keeper.warn(words)
+    def on_account(self, account: AccountState) -> None:
+        """Buying power into the book."""
+        self._funds.on_account(account)
+
+    async def take_up(self, splits: Mapping[str, str]) -> None:
+        """Read the ledger and what this session was like so far; exits of split shares are rebuilt from it."""
         self.keeper.restore()
         book, day = self.keeper.book, self._session_date
         known = self._history.day_marks(day)
@@ -200,18 +145,9 @@ class TradingDesk:
             if (bracket := self.keeper.brackets.get(symbol)) is not None:
                 bracket.restate(book.symbol_state(symbol).quantity, book.price_paid(symbol))
 
-    def _hold_account(self) -> None:
-        """Keep other programs off the account. A simulated gateway lives inside this one. Raises HaltTrading."""
-        if self._history.mode != SIMULATED and self._lock is None:
-            folder = self._options.broker.ib_lock_folder
-            account_id = self.account.account_id
-            self._lock = hold_account(account_id, self._history.bot, Path(folder) if folder else None)
-
-    def refresh_account(self) -> AccountState:
-        """The account's values as last reported."""
-        self.account = self.broker.account()
-        self._funds.on_account(self.account)
-        return self.account
+    async def resume(self) -> None:
+        """Positions protected. Raises BrokerUnavailable."""
+        await self._protect()
 
     def equity_before(self) -> int:
         """Net liquidation without this bot's results of the session, so that both together are the account's now.
@@ -220,7 +156,7 @@ class TradingDesk:
         """
         if self._marks is not None:
             return self._marks.equity_at_open
-        account, book, prices = self.refresh_account(), self.keeper.book, self.broker.market_prices()
+        account, book, prices = self._held.refresh(), self.keeper.book, self.broker.market_prices()
         open_pnl = sum(
             notional(prices[symbol], position.quantity) - position.cost
             for symbol, position in book.positions.items()

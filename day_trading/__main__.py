@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands import DONE, CommandParser, fail
-from utils import Misconfigured, TradingError, read_environment, setup_logging, unknown_variables
+from utils import Misconfigured, TradingError, read_environment, setup_logging
 
 if TYPE_CHECKING:
     from datetime import date
@@ -75,14 +75,14 @@ def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> 
 def _analyse(args: argparse.Namespace, clock: Clock | None) -> int:
     import asyncio
 
-    from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
+    from configuration import read_configuration
+    from day_trading.settings import DayTraderConfiguration, secrets_of
     from market_hours import LiveClock
+    from weekly.settings import WeeklyConfiguration
 
     environment = read_environment()
-    setup_logging(LOG_FILE, secrets=environment.secrets(SETTINGS_CLASSES))
-    for line in unknown_variables(environment, SETTINGS_CLASSES):
-        log.warning(line)
-    settings = DayTraderConfiguration.load(environment)
+    setup_logging(LOG_FILE, secrets=secrets_of(environment))
+    settings = read_configuration(environment, DayTraderConfiguration, WeeklyConfiguration)
     clock = clock or LiveClock()
     if args.simulate is None:
         with asyncio.Runner() as runner:

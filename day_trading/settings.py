@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from broker.settings import BrokerSettings
+from configuration import Configuration
 from dashboard.settings import DashboardSettings
 from day_trading.telegram_settings import TelegramSettings
 from health.kill_switch import KillSwitch
@@ -21,34 +20,14 @@ from telemetry.settings import TelemetrySettings, header_secrets
 from tools import VendorSettings
 from trading.contradictions import contradictions
 from trading.settings import AllocationSettings, RiskSettings, SafetySettings, StrategySettings
-from utils import Environment, Misconfigured, load_settings
-
-SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields are variables of `.env`
-    StrategySettings,
-    RiskSettings,
-    SafetySettings,
-    BrokerSettings,
-    VendorSettings,
-    LlmSettings,
-    PerformanceSettings,
-    TelemetrySettings,
-    RecordsSettings,
-    AllocationSettings,
-    ImprovementSettings,
-    NotificationSettings,
-    TelegramSettings,
-    DashboardSettings,
-)
-
-
-def secrets_of(environment: Environment) -> tuple[str, ...]:
-    """Everything that must never be shown: keys and tokens, headers of collectors, parts of addresses."""
-    return (*environment.secrets(SETTINGS_CLASSES), *header_secrets(environment), *url_secrets(environment))
+from utils import Environment, Misconfigured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DayTraderConfiguration:
+class DayTraderConfiguration(Configuration):
     """One checked value of each class that the day trader reads."""
+
+    READ_BESIDE = (TelemetrySettings, NotificationSettings)
 
     strategy: StrategySettings
     risk: RiskSettings
@@ -63,24 +42,6 @@ class DayTraderConfiguration:
     dashboard: DashboardSettings
     telegram: TelegramSettings
 
-    @classmethod
-    def load(cls, environment: Environment) -> DayTraderConfiguration:
-        """Raises Misconfigured with the first fault, in one line."""
-        return cls(
-            strategy=load_settings(StrategySettings, environment),
-            risk=load_settings(RiskSettings, environment),
-            safety=load_settings(SafetySettings, environment),
-            broker=load_settings(BrokerSettings, environment),
-            performance=load_settings(PerformanceSettings, environment),
-            records=load_settings(RecordsSettings, environment),
-            llm=load_settings(LlmSettings, environment),
-            vendors=load_settings(VendorSettings, environment),
-            allocation=load_settings(AllocationSettings, environment),
-            improvement=load_settings(ImprovementSettings, environment),
-            dashboard=load_settings(DashboardSettings, environment),
-            telegram=load_settings(TelegramSettings, environment),
-        )
-
     def refuse_contradictions(self, allocation: float, consents: Mapping[str, int]) -> None:
         """What is wrong with the settings together and with the command line. Raises Misconfigured, in one line."""
         KillSwitch(Path(self.safety.kill_switch_file)).refuse_nonsense()
@@ -90,3 +51,12 @@ class DayTraderConfiguration:
         ]
         if faults:
             raise Misconfigured(" | ".join(faults))
+
+
+def secrets_of(environment: Environment) -> tuple[str, ...]:
+    """Everything that must never be shown: keys and tokens, headers of collectors, parts of addresses."""
+    return (
+        *environment.secrets(DayTraderConfiguration.settings_classes()),
+        *header_secrets(environment),
+        *url_secrets(environment),
+    )

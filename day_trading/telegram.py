@@ -10,11 +10,11 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from secrets import choice, randbelow
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
@@ -39,6 +39,7 @@ OLDEST_S = 120.0  # messages of before that, such as from while the program was 
 CONFIRM_WITHIN_S = 60.0
 FRESH_WITHIN_S = 6.0  # a view of the next instant of the session, which comes every 5 s
 OUTCOME_LIMIT_S = 30.0
+T = TypeVar("T")
 KINDS = {
     "/pause": CommandKind.PAUSE,
     "/resume": CommandKind.RESUME,
@@ -177,10 +178,31 @@ def telegram_beside(settings: TelegramSettings | None, board: Board | None, hist
         control.close()
 
 
+class DaemonThreads(ThreadPoolExecutor):
+    """Each job in a daemon thread of its own: Python waits for others, and a name server may take its time."""
+
+    def submit(self, job: Callable[..., T], /, *args: Any, **named: Any) -> Future[T]:
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = job(*args, **named)
+            except Exception as error:  # noqa: BLE001 (handed on to whoever awaits the future)
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=run, name="Telegram bot, names", daemon=True).start()
+        return future
+
+
 @contextmanager
 def running_bot(bot: TelegramBot) -> Iterator[None]:
     """The bot in a thread and a loop of its own. Leaving takes 2 s at most."""
     loop = asyncio.new_event_loop()  # never the current one: the client library of the broker has that
+    loop.set_default_executor(DaemonThreads())
     running = loop.create_task(bot.run())
     thread = threading.Thread(target=_turn, args=(loop, running), name="Telegram bot", daemon=True)
     thread.start()

@@ -11,12 +11,12 @@ from queue import Empty, SimpleQueue
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from endings import wait_at_end
 from notifications.settings import NotificationSettings
 
 log = logging.getLogger(__name__)
 
 PING_LIMIT_S = 10.0  # of wall time for one ping
-END_LIMIT_S = 1.5  # what the last ping may cost a program that ends
 TELL_AGAIN_S = 3_600.0  # a switch that stays away is named this often
 START, FAIL, LIFE = "/start", "/fail", ""  # behind the address, https://healthchecks.io/docs/http_api/
 
@@ -58,12 +58,12 @@ class Heartbeat:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """The last ping tells how it ended. Takes 2 s at most."""
+        """The last ping tells how it ended. What it may cost: see `endings`."""
         if not self.is_there:
             return
         self._ends = True
         self._owed.put(LIFE if error is None or isinstance(error, KeyboardInterrupt) else FAIL)
-        self._thread.join(END_LIMIT_S)
+        wait_at_end(self._thread.join)
 
     # What the watchdog of the trading loop says (`health.watchdog`).
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from typing import Self
 
+from endings import wait_at_end
 from notifications.courier import Courier, Service
 from notifications.notices import Kind, Notice, listen, notify
 from notifications.settings import NotificationSettings
-
-END_LIMIT_S = 1.5  # what the last notices may cost a program that ends
 
 
 class Notifications:
     """While the block runs, notices of the chosen kinds go to every address; one thread each.
 
-    An error that ends the block is told as a fault. Leaving takes at most 2 s, whatever the addresses do.
+    An error that ends the block is told as a fault. What the last notices may cost: see `endings`.
     Raises Misconfigured for an address that cannot be used.
     """
 
@@ -64,9 +62,8 @@ class Notifications:
             listen(None)
         for courier in self._couriers:
             courier.close()
-        end_s = time.monotonic() + END_LIMIT_S
         for courier in self._couriers:
-            courier.join(max(end_s - time.monotonic(), 0.0))
+            wait_at_end(courier.join)
 
     def _courier(self, service: Service) -> Courier:
         pause_s, per_hour = self._settings.notify_pause_s, self._settings.notify_per_hour

@@ -19,7 +19,7 @@ from research.indicators import SHARES as SUM_OF_SHARES
 from research.sessions import (
     Account,
     Log,
-    session_limits,
+    account_limits,
     session_rates,
 )
 from research.tapes import (
@@ -79,7 +79,7 @@ class Day(NamedTuple):
 def day_of(tapes: Tapes, session: int, equity: int, account: Account, parameters: Parameters, marks: bool) -> Day:
     """A session that begins with `equity`."""
     row = tapes.sessions[session]
-    limits = session_limits(account, equity)
+    limits = account_limits(account, equity)
     symbols = row[END_TAPE] - row[FIRST_TAPE]
     return Day(
         row[FIRST_TAPE],

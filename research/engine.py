@@ -84,10 +84,8 @@ def plan(equity_usd: float, allocation: float, risk: RiskSettings, *, minute_atr
         raise Misconfigured(f"an equity of {equity_usd:,.0f} USD is not within 1 … {most:,} USD")
     account = Account(
         allocation_ppm=ppm,
-        max_daily_loss_pct=float(risk.risk_max_daily_loss_pct),
-        max_drawdown_pct=float(risk.risk_max_drawdown_pct),
-        max_position_pct=float(risk.risk_max_position_pct or 0.0),
-        limits=risk.model_copy(update={"risk_max_position_pct": None}).limits(0),
+        limits=risk.fixed_limits(),
+        shares=risk.money_shares(),
         minute_atr=minute_atr,
     )
     return Plan(equity, account)

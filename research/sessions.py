@@ -53,7 +53,7 @@ from trading.judgement import judge_entry
 from trading.ledger import Position, bought, sold, with_fee
 from trading.matching import ask_at, bid_at
 from trading.money import notional
-from trading.risk import NO_LIMIT, PPM, BookState, RiskLimits, SymbolState, money_share
+from trading.risk import NO_LIMIT, PPM, BookState, MoneyShares, RiskLimits, SymbolState, session_limits
 from trading.rules import Rule
 from trading.sizing import symbol_budget
 from trading.strategy import Market, Parameters
@@ -72,16 +72,11 @@ DAY_COLUMNS = 8
 
 
 class Account(NamedTuple):
-    """What the day trader may do with the account.
-
-    `limits` holds 0 for both loss limits: they follow the capital. `max_position_pct` is 0 where it is not limited.
-    """
+    """What the day trader may do with the account."""
 
     allocation_ppm: int
-    max_daily_loss_pct: float
-    max_drawdown_pct: float
-    max_position_pct: float
-    limits: RiskLimits
+    limits: RiskLimits  # before the money of a session is known
+    shares: MoneyShares
     minute_atr: bool
 
 
@@ -106,31 +101,10 @@ class Counts(NamedTuple):
     trips: int
 
 
-def session_limits(account: Account, equity: int) -> RiskLimits:
+def account_limits(account: Account, equity: int) -> RiskLimits:
     """The limits of a session that begins with `equity` (1e-6 USD)."""
     capital = equity * account.allocation_ppm // 1_000_000
-    fixed = account.limits
-    largest = fixed.max_order_value
-    if account.max_position_pct > 0.0:
-        largest = min(largest, money_share(equity, account.max_position_pct))
-    return RiskLimits(
-        money_share(capital, account.max_daily_loss_pct),
-        money_share(capital, account.max_drawdown_pct),
-        largest,
-        fixed.max_open_positions,
-        fixed.max_entries_per_session,
-        fixed.max_entries_per_symbol,
-        fixed.max_entries_per_tick,
-        fixed.cool_down_s,
-        fixed.loss_streak,
-        fixed.loss_streak_pause_s,
-        fixed.last_entry_s,
-        fixed.max_quote_age_s,
-        fixed.max_spread_bps,
-        fixed.max_cost_pct_of_target,
-        fixed.volume_share_bps,
-        fixed.collar_bps,
-    )
+    return session_limits(account.limits, account.shares, capital, equity)
 
 
 def session_rates(tapes: Tapes, session: int) -> FeeSchedule:
@@ -276,7 +250,7 @@ def play_session(
         tapes.sessions[session, EOD_S],
         tapes.sessions[session, CLOSE_S],
     )
-    limits, rates = session_limits(account, equity), session_rates(tapes, session)
+    limits, rates = account_limits(account, equity), session_rates(tapes, session)
     budget = symbol_budget(equity, account.allocation_ppm, symbols, parameters.position_bps)
     desk = new_desk(symbols)
     money = Marked(0, 0, 0, False, False)

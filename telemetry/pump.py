@@ -61,9 +61,12 @@ class Pump:
             return
         self._waiting.append(item)
 
-    def close(self, limit_s: float) -> None:
-        """Deliver what waits, for `limit_s` seconds of wall time at most; then what hangs is given up."""
+    def close(self) -> None:
+        """Deliver what waits, and end. Returns immediately; see `join`."""
         self._closing.set()
+
+    def join(self, limit_s: float) -> None:
+        """Wait for the end for `limit_s` seconds of wall time at most; then what hangs is given up."""
         self._thread.join(limit_s)
         if self._thread.is_alive():
             self._backend.abandon()

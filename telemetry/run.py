@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Self
 
+from endings import wait_at_end
 from telemetry import tracing
 from telemetry.log_lines import correlate
 from telemetry.settings import TelemetrySettings, header_secrets, is_disabled, push_of
 from utils import STANDARDS, Environment, Redaction, load_settings
 
 _exposition: Callable[[], bytes] | None = None  # of the run that serves Prometheus
-END_LIMIT_S = 1.8  # what the last spans may cost a program that ends
 
 
 class Telemetry:
     """Traces and metrics of a run, told to whoever collects them while the block runs.
 
     Without an endpoint nothing of OpenTelemetry is even imported. With one, a thread of its own hands on what the
-    program tells; a collector that is away costs spans, never time, and ends the program at most 2 s later.
+    program tells; a collector that is away costs spans, never time, and at the end no more than `endings` allows.
     Raises Misconfigured for `OTEL_...` variables or an address that cannot be used.
     """
 
@@ -77,7 +77,8 @@ class Telemetry:
             tracing.tell(None)
             _serve_elsewhere(None)
             uncorrelate()
-            pump.close(END_LIMIT_S)
+            pump.close()
+            wait_at_end(pump.join)
 
         self._stop = stop
 

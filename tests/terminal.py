@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"WATCHLIST_UNIVERSE": "AAPL,MSFT", "WATCHLIST_SIZE": "2"}  # a synthetic market that plays in a second
@@ -15,13 +16,6 @@ INHERITED = ("PATH", "HOME", "SYSTEMROOT", "LANG")  # nothing that could be a se
 PROGRAM = (str(ROOT / "day_trader.py"),)
 SHIFTED_PROGRAM = ("-m", "tests.shifted_time", "trader")
 SHIFTED_GATEWAY = ("-m", "tests.shifted_time", "gateway")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 import pytest
 from pydantic.fields import FieldInfo
 
-from day_trading.settings import SETTINGS_CLASSES
+from day_trading.settings import DayTraderConfiguration
 from tests.terminal import INHERITED, ROOT
 from tools import VendorSettings
 
@@ -47,7 +47,7 @@ def bad_values(info: FieldInfo) -> Iterator[str]:
 
 CASES = [
     (name.upper(), value)
-    for settings_class in SETTINGS_CLASSES
+    for settings_class in DayTraderConfiguration.settings_classes()
     if settings_class is not VendorSettings  # keys of vendors are read by whoever asks them
     for name, info in settings_class.model_fields.items()
     for value in bad_values(info)
@@ -93,7 +93,7 @@ def test_with_good_settings_the_same_start_connects(starts: dict[tuple[str, str]
 def test_every_number_of_risk_and_strategy_is_bounded_on_both_sides() -> None:
     limits = [
         (name, {sign for rule in info.metadata for sign in ("ge", "gt", "le", "lt") if hasattr(rule, sign)})
-        for settings_class in SETTINGS_CLASSES
+        for settings_class in DayTraderConfiguration.settings_classes()
         for name, info in settings_class.model_fields.items()
         if name.startswith(("risk_", "strategy_"))
     ]

@@ -288,7 +288,7 @@ def test_an_unknown_variable_is_a_warning_that_the_user_sees(folder: Path) -> No
     assert done.returncode == 2  # the last run's database is no database
     warning, line = done.stderr.splitlines()
     assert warning.endswith(
-        "WARNING day_trader: WATCHLIST_SIZ (from .env) is not a setting; did you mean WATCHLIST_SIZE?"
+        "WARNING configuration: WATCHLIST_SIZ (from .env) is not a setting; did you mean WATCHLIST_SIZE?"
     )
     assert line == "day_trader.py: simulated_history.db: is not a database"
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from day_trading.command_line import build_parser
-from day_trading.settings import SETTINGS_CLASSES, DayTraderConfiguration
+from day_trading.settings import DayTraderConfiguration
 from utils import read_environment, unknown_variables
 from weekly import command_line as weekly
 
@@ -43,7 +43,7 @@ def test_commands_are_understood(file: str, line: str) -> None:
 def test_settings_for_a_beginning_on_paper_are_valid(tmp_path: Path) -> None:
     environment = read_environment(DEPLOY / "paper.env", process={})
     assert environment["IB_PORT"] == "4002"
-    assert list(unknown_variables(environment, SETTINGS_CLASSES)) == []
+    assert list(unknown_variables(environment, DayTraderConfiguration.settings_classes())) == []
     DayTraderConfiguration.load(environment).refuse_contradictions(0.25, {})
 
 

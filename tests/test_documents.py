@@ -29,7 +29,7 @@ from commands import DONE, FAULT, STOPPED_BY_RULE, WRONG_USAGE
 from dashboard import __main__ as dashboard
 from day_trading import __main__ as analysis
 from day_trading.command_line import build_parser
-from day_trading.settings import SETTINGS_CLASSES as OF_DAY_TRADER
+from day_trading.settings import DayTraderConfiguration
 from ib_simulator import __main__ as simulator
 from improvement import __main__ as improvement
 from llm import __main__ as llm
@@ -43,7 +43,7 @@ from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings
 from utils import load_settings, read_environment, unknown_variables
 from weekly import command_line as weekly
-from weekly.settings import SETTINGS_CLASSES as OF_WEEKLY_BOT
+from weekly.settings import WeeklyConfiguration
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -51,7 +51,9 @@ ENV_EXAMPLE = ROOT / ".env.example"
 HOOKS = ROOT / ".pre-commit-config.yaml"
 RISK_RULES = ROOT / "Documentation" / "RISK_RULES.md"
 CONFIGURATION = [ROOT / "Documentation" / name for name in ("DAY_TRADER_CONFIGURATION.md", "WEEKLY_BOT.md")]
-SETTINGS_CLASSES = tuple(dict.fromkeys([*OF_DAY_TRADER, *OF_WEEKLY_BOT]))
+SETTINGS_CLASSES = tuple(
+    dict.fromkeys([*DayTraderConfiguration.settings_classes(), *WeeklyConfiguration.settings_classes()])
+)
 GATEWAY = ROOT / "Documentation" / "SIMULATED_GATEWAY.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "Documentation").glob("*.md"))]
 

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {  # top-level module or package -> floor; imports go down only
     "utils": 0,
     "operating_system": 0,
+    "endings": 0,
     "commands": 1,
+    "configuration": 1,
     "trading": 1,
     "evidence": 1,
     "market_hours": 1,

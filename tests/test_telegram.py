@@ -269,3 +269,22 @@ def test_a_running_day_is_paused_from_a_chat_and_that_is_on_record(tmp_path: Pat
     recorded = rows(database, "SELECT kind, who, state FROM control_actions")
     assert recorded == [("pause", "telegram 99 in chat 4711", "done")]
     assert TOKEN not in done.stdout + (tmp_path / "logs" / "day_trader.log").read_text()
+
+
+def test_a_name_server_that_hangs_does_not_keep_a_program_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, release = threading.Event(), threading.Event()
+    kept: list[bool] = []
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        kept.append(not threading.current_thread().daemon)
+        asked.set()
+        release.wait(20)
+        raise OSError("no such name")
+
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+    settings = TelegramSettings(telegram_token=SecretStr(TOKEN), telegram_chats=(CHAT,))
+    with running_bot(TelegramBot(settings, Desk(), Desk(), Clock())):
+        assert asked.wait(20)
+    assert "Telegram bot" not in {thread.name for thread in threading.enumerate()}
+    assert kept == [False]
+    release.set()

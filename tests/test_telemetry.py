@@ -26,6 +26,7 @@ from telemetry.metering import measure
 from telemetry.run import exposition
 from telemetry.settings import TelemetrySettings
 from tests.otlp_receiver import Received, grpc_receiver, http_receiver, values_of
+from tests.ports import free_port
 from tests.simulated_runs import ROOT, files, records, rows, run
 from utils import Misconfigured, read_environment
 
@@ -316,13 +317,6 @@ def test_sampling_keeps_or_leaves_out_whole_traces(tmp_path: Path, monkeypatch: 
 
 
 # Prometheus
-
-
-def free_port() -> int:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port: int = reserved.getsockname()[1]
-        return port
 
 
 def scraped(port: int) -> str:

@@ -16,7 +16,7 @@ THREE_USD, THREE_QUARTERS_USD = 30_000, 7_500  # 1e-4 USD
 
 
 class RiskLimits(NamedTuple):
-    """Limits of one session. Money in 1e-6 USD."""
+    """Limits of one session. Money in 1e-6 USD. The first three follow its capital: see `session_limits`."""
 
     max_daily_loss: int
     max_drawdown: int
@@ -34,6 +34,27 @@ class RiskLimits(NamedTuple):
     max_cost_pct_of_target: int = 20
     volume_share_bps: int = 1_000
     collar_bps: int = 10
+
+
+class MoneyShares(NamedTuple):
+    """What money limits are percent of something: 0 is none of it."""
+
+    max_daily_loss_pct: float  # of the capital
+    max_drawdown_pct: float  # of the capital
+    max_position_pct: float  # of the account; 0: an order is limited by its value alone
+
+
+def session_limits(fixed: RiskLimits, shares: MoneyShares, capital: int, equity: int) -> RiskLimits:
+    """`fixed` with the money limits of a session that may use `capital` of an account worth `equity` (1e-6 USD).
+
+    What follows the three is taken over as it is: a new limit needs no word here.
+    """
+    largest = fixed.max_order_value
+    if shares.max_position_pct > 0.0:
+        largest = min(largest, money_share(equity, shares.max_position_pct))
+    max_daily_loss = money_share(capital, shares.max_daily_loss_pct)
+    max_drawdown = money_share(capital, shares.max_drawdown_pct)
+    return RiskLimits(max_daily_loss, max_drawdown, largest, *fixed[3:])
 
 
 def money_share(capital: int, pct: float) -> int:

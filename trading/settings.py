@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from trading.money import BPS, MONEY_UNITS_PER_USD
-from trading.risk import RiskLimits, money_share
+from trading.risk import MoneyShares, RiskLimits, session_limits
 from trading.strategy import Parameters
 from trading.watchlist import SYMBOL
 
@@ -113,13 +113,22 @@ class RiskSettings(BaseModel):
 
     def limits(self, capital: int, equity: int = 0) -> RiskLimits:
         """The limits of a session that may use `capital` of an account worth `equity` (1e-6 USD)."""
-        largest = round(self.risk_max_order_value_usd * MONEY_UNITS_PER_USD)
-        if self.risk_max_position_pct is not None:
-            largest = min(largest, round(equity * self.risk_max_position_pct / 100))
+        return session_limits(self.fixed_limits(), self.money_shares(), capital, equity)
+
+    def money_shares(self) -> MoneyShares:
+        """What follows the capital and the account of a session."""
+        return MoneyShares(
+            max_daily_loss_pct=self.risk_max_daily_loss_pct,
+            max_drawdown_pct=self.risk_max_drawdown_pct,
+            max_position_pct=self.risk_max_position_pct or 0.0,
+        )
+
+    def fixed_limits(self) -> RiskLimits:
+        """What is the same in every session; without capital both loss limits are 0."""
         return RiskLimits(
-            max_daily_loss=money_share(capital, self.risk_max_daily_loss_pct),
-            max_drawdown=money_share(capital, self.risk_max_drawdown_pct),
-            max_order_value=largest,
+            max_daily_loss=0,
+            max_drawdown=0,
+            max_order_value=round(self.risk_max_order_value_usd * MONEY_UNITS_PER_USD),
             max_open_positions=self.risk_max_open_positions,
             max_entries_per_session=self.risk_max_entries_per_session,
             max_entries_per_symbol=self.risk_max_entries_per_symbol,

@@ -18,7 +18,7 @@ from utils import HaltTrading
 from weekly.universe import SECTOR_OF
 
 if TYPE_CHECKING:
-    from broker.portfolio_desk import PortfolioDeskOptions
+    from broker.held_account import AccountOptions
     from ib_simulator.embedded import SimulatedWorld
     from ib_simulator.feeds.daily_markets import DailyMarket
     from ib_simulator.gateway import Gateway
@@ -172,12 +172,12 @@ class Simulation:
             await years.run(self._span, timedelta(minutes=minutes) if minutes is not None else None)
         return years
 
-    def _desk(self, port: int) -> PortfolioDeskOptions:
-        from broker.portfolio_desk import PortfolioDeskOptions
+    def _desk(self, port: int) -> AccountOptions:
+        from broker.held_account import AccountOptions
 
         here = {"ib_port": port, "ib_host": "127.0.0.1", "ib_account": BOT_ACCOUNT}  # the user's are for the real one
         broker = self._configuration.broker.model_copy(update=here)
-        return PortfolioDeskOptions(client_id=self._args.client_id, live=False, broker=broker)
+        return AccountOptions(client_id=self._args.client_id, live=False, broker=broker)
 
     def _buy_and_hold(self, gateway: Gateway) -> None:
         """The other account puts as much to work as the bot may."""
@@ -282,7 +282,7 @@ class _Cycle:
     def __init__(
         self,
         options: CycleOptions,
-        desk: PortfolioDeskOptions,
+        desk: AccountOptions,
         market: DailyMarket,
         world: SimulatedWorld,
         history: TradingHistory,

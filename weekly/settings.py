@@ -8,14 +8,16 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from broker.settings import BrokerSettings
+from configuration import Configuration
 from llm.settings import LlmSettings
+from notifications.settings import NotificationSettings
 from performance_config import PerformanceSettings
 from portfolio.screening import ScreeningRules
 from records.settings import RecordsSettings
 from telemetry.settings import TelemetrySettings
 from tools import VendorSettings
 from trading.settings import AllocationSettings, SafetySettings, unique_symbols
-from utils import Environment, Misconfigured, load_settings
+from utils import Misconfigured
 
 SCREEN = ScreeningRules()
 
@@ -73,22 +75,11 @@ class WeeklySettings(BaseModel):
         return unique_symbols(symbols)
 
 
-SETTINGS_CLASSES: tuple[type[BaseModel], ...] = (  # every class whose fields are variables of `.env` for this bot
-    WeeklySettings,
-    AllocationSettings,
-    SafetySettings,
-    BrokerSettings,
-    VendorSettings,
-    LlmSettings,
-    PerformanceSettings,
-    TelemetrySettings,
-    RecordsSettings,
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeeklyConfiguration:
+class WeeklyConfiguration(Configuration):
     """One checked value of each class that the weekly bot reads."""
+
+    READ_BESIDE = (TelemetrySettings, NotificationSettings)
 
     weekly: WeeklySettings
     allocation: AllocationSettings
@@ -98,20 +89,6 @@ class WeeklyConfiguration:
     llm: LlmSettings
     performance: PerformanceSettings
     records: RecordsSettings
-
-    @classmethod
-    def load(cls, environment: Environment) -> WeeklyConfiguration:
-        """Raises Misconfigured with the first fault, in one line."""
-        return cls(
-            weekly=load_settings(WeeklySettings, environment),
-            allocation=load_settings(AllocationSettings, environment),
-            safety=load_settings(SafetySettings, environment),
-            broker=load_settings(BrokerSettings, environment),
-            vendors=load_settings(VendorSettings, environment),
-            llm=load_settings(LlmSettings, environment),
-            performance=load_settings(PerformanceSettings, environment),
-            records=load_settings(RecordsSettings, environment),
-        )
 
     def refuse_contradictions(self) -> None:
         """What is wrong with the settings together. Raises Misconfigured, in one line."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,17 +17,11 @@ from ib_simulator import replies
 from ib_simulator.client import ClientConnection
 from ib_simulator.request_types import ReqAccountUpdates, ReqAccountUpdatesMulti, ReqPositions
 from tests.gateway_world import LIVE, PAPER, USD, HandMadeFeed, Listener, World, in_world, warm_up
+from tests.ports import free_port
 from trading.errors import BrokerUnavailable
 from utils import HaltTrading, Misconfigured
 
 FEED = HandMadeFeed({"AAA": warm_up()})
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_a_connected_broker_knows_the_account(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PACED_PROGRAM = ROOT / "tests" / "paced_day_trader.py"
@@ -90,13 +91,6 @@ def _serving(folder: Path, arguments: list[str], database: Path, port: int | Non
 
 def _inherited() -> Mapping[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:

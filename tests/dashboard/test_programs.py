@@ -17,15 +17,11 @@ from typing import Any
 import pytest
 
 from tests.dashboard.served import Client, fill
+from tests.ports import free_port
 from tests.terminal import SMALL, ended, run, start
 
 DASHBOARD = ("-m", "dashboard")
 TOKEN = "a-token-that-nobody-guesses-0123456789"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def first_line(process: subprocess.Popen[str]) -> str:

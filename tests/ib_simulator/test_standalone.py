@@ -20,6 +20,7 @@ from ib_simulator.__main__ import main
 from ib_simulator.shifted_clock import ShiftedClock
 from ib_simulator.standalone import StandaloneOptions, serve
 from tests.ib_simulator.wire_client import DAY, WireClient
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -100,7 +101,7 @@ def test_several_accounts_are_named_with_spaces_or_commas(monkeypatch: pytest.Mo
 
 def test_the_control_port_fires_faults_and_tells_the_log() -> None:
     async def scenario() -> None:
-        async with _served(symbols=("AAA",), control_port=0 or _free_port()) as (port, screen):
+        async with _served(symbols=("AAA",), control_port=free_port()) as (port, screen):
             control_port = int(next(line for line in screen if line.startswith("control")).split(":")[1].split(",")[0])
             reader, writer = await asyncio.open_connection("127.0.0.1", control_port)
 
@@ -141,14 +142,6 @@ def test_a_recorded_session_is_replayed_from_the_command_line(tmp_path: Path) ->
             await asyncio.sleep(0.05)
 
     asyncio.run(scenario())
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from time import sleep
 
 import pytest
 
+import endings
 from health.watchdog import under_watch
-from notifications import heartbeat
 from notifications.heartbeat import Heartbeat
 from tests.notifications.web import Web, until, web
 from utils import HaltTrading
@@ -99,7 +99,7 @@ def test_a_switch_that_refuses_is_named_once_and_without_its_address(
 
 
 def test_a_switch_that_hangs_does_not_hold_up_the_end(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "END_LIMIT_S", 0.05)
+    monkeypatch.setattr(endings, "LIMIT_S", 0.05)
     server.held.clear()
     with beating(server) as heart:
         server.wait_for(1)

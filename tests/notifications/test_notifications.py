@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,12 +10,14 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
+import endings
 from market_hours import NEW_YORK
-from notifications import courier, run
+from notifications import courier
 from notifications.notices import Kind, Notice, notify
 from notifications.run import Notifications
 from notifications.settings import NotificationSettings, url_secrets
 from tests.notifications.web import Web, until, web
+from tests.ports import free_port
 from utils import HaltTrading, Misconfigured, Redaction
 
 AT = datetime(2025, 10, 7, 13, 35, 5, tzinfo=UTC)
@@ -45,12 +46,6 @@ def notifications(*addresses: str, **settings: object) -> Notifications:
 def say(*words: str, kind: Kind = Kind.FILL) -> None:
     for each in words:
         notify(Notice(kind=kind, words=each, at=AT))
-
-
-def closed_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def lines(server: Web) -> list[str]:
@@ -118,7 +113,7 @@ def test_a_server_that_refuses_is_tried_again_and_what_happened_meanwhile_comes_
 def test_an_address_that_is_away_is_named_once_and_costs_the_others_nothing(
     server: Web, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with notifications(closed_port(), server.address) as running:
+    with notifications(f"127.0.0.1:{free_port()}", server.address) as running:
         say("one")
         server.wait_for(1)
         until(lambda: running._couriers[0]._failures >= 3)
@@ -131,7 +126,7 @@ def test_an_address_that_is_away_is_named_once_and_costs_the_others_nothing(
 def test_a_server_that_hangs_holds_up_neither_who_tells_nor_who_ends(
     server: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(run, "END_LIMIT_S", 0.05)
+    monkeypatch.setattr(endings, "LIMIT_S", 0.05)
     server.held.clear()  # it would answer in 20 s, if ever
     with notifications(server.address):
         say("one")
@@ -167,7 +162,7 @@ def test_a_kind_beyond_its_hourly_limit_is_counted_at_the_end(server: Web) -> No
 def test_nothing_of_an_address_is_logged(server: Web, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     server.status = 404
-    with notifications(closed_port(), server.address) as running:
+    with notifications(f"127.0.0.1:{free_port()}", server.address) as running:
         say("one")
         until(lambda: all(each._failures >= 2 for each in running._couriers))
     mine = [record for record in caplog.records if not record.name.startswith("urllib3")]  # silent from INFO on

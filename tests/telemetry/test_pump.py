@@ -51,7 +51,8 @@ def test_everything_told_before_the_end_arrives_in_order_and_in_small_batches() 
     for number in range(1, 2 * MOST_AT_ONCE + 2):
         pump.put(span(number))
     pump.put(Measurement(ORDERS, 1, {}))
-    pump.close(20)
+    pump.close()
+    pump.join(20)
     assert [len(batch) for batch in backend.batches] == [MOST_AT_ONCE, MOST_AT_ONCE, 1]
     assert [each.link.span_id for batch in backend.batches for each in batch] == list(range(1, 2 * MOST_AT_ONCE + 2))
     assert backend.measured == [Measurement(ORDERS, 1, {})]
@@ -63,7 +64,8 @@ def test_a_full_queue_loses_the_newest_and_counts_them() -> None:
     pump = Pump(backend, where="here", interval_s=60, most_waiting=10)
     for number in range(1, 15):
         pump.put(span(number))
-    pump.close(20)
+    pump.close()
+    pump.join(20)
     assert [each.link.span_id for batch in backend.batches for each in batch] == list(range(1, 11))
     assert lost(backend) == 4
 
@@ -81,7 +83,8 @@ def test_an_exporter_that_hangs_is_left_behind() -> None:
     assert hanging.wait(20)
     for number in range(2, 1_000):
         pump.put(span(number))
-    pump.close(0.01)  # returns: the test would last a minute otherwise
+    pump.close()
+    pump.join(0.01)  # returns: the test would last a minute otherwise
     assert pump._thread.is_alive()
     assert pump._thread.daemon
     assert backend.abandoned
@@ -93,7 +96,8 @@ def test_a_collector_that_was_away_a_moment_ago_is_not_waited_for_at_the_end() -
     pump = Pump(backend, where="here", interval_s=60)
     for number in range(1, 3 * MOST_AT_ONCE + 1):
         pump.put(span(number))
-    pump.close(20)
+    pump.close()
+    pump.join(20)
     assert len(backend.batches) == 1
     assert backend.delivered_at_the_end == [False]
     assert pump.lost == 3 * MOST_AT_ONCE
@@ -112,7 +116,8 @@ def test_an_absent_collector_is_named_once_and_so_is_its_return(caplog: pytest.L
         for number in range(1, 6):
             pump.put(span(number))
             assert seen.acquire(timeout=20)
-        pump.close(20)
+        pump.close()
+        pump.join(20)
     assert [record.getMessage() for record in caplog.records] == [
         "telemetry: the collector at here:1 takes no spans; trading is not affected, they are lost",
         "telemetry: the collector at here:1 takes spans again, 3 were lost",
@@ -125,7 +130,8 @@ def test_a_fault_of_the_backend_ends_telemetry_loudly_and_nothing_else(caplog: p
 
     pump = Pump(Backend(fail), where="here", interval_s=60)
     pump.put(span(1))
-    pump.close(20)
+    pump.close()
+    pump.join(20)
     pump.put(span(2))
     assert "nothing is told any more, trading goes on" in caplog.text
     assert len(pump._waiting) == 0

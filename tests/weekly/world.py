@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from agents import WeeklyCycle
-from broker.portfolio_desk import PortfolioDesk, PortfolioDeskOptions
+from broker.held_account import AccountOptions
+from broker.portfolio_desk import PortfolioDesk
 from llm.opening import open_adviser, open_models
 from llm.settings import LlmSettings
 from market_hours import Session, TradingCalendar
@@ -119,7 +120,7 @@ class WeeklyWorld:
         return TradingHistory(self.world.database, bot="weekly", mode=mode)
 
     def desk(self, session: Session, history: TradingHistory) -> PortfolioDesk:
-        options = PortfolioDeskOptions(client_id=CLIENT_ID, live=False, broker=self.world.settings())
+        options = AccountOptions(client_id=CLIENT_ID, live=False, broker=self.world.settings())
         return PortfolioDesk(options, session, self.world.clock, history, self.world.new_id)
 
     async def cycle(
