@@ -20,7 +20,8 @@ HASH_FUNCTION = "llm_call_hash"
 FIRST = ""  # stands before the first call
 
 _COLUMNS = ", ".join(LLM_CALLS.columns)
-_GIVEN = ", ".join(f"? AS {column}" for column in LLM_CALLS.columns)  # rows of VALUES would be joined, and share one `previous`
+# not VALUES: neighbours with VALUES become one statement, whose rows would all follow the same call
+_GIVEN = ", ".join(f"? AS {column}" for column in LLM_CALLS.columns)
 INSERT_LLM_CALL = f"""
 INSERT INTO llm_calls ({_COLUMNS}, previous_hash, hash)
 SELECT {_COLUMNS}, previous, {HASH_FUNCTION}(previous, {_COLUMNS})
