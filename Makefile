@@ -8,11 +8,11 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help simulate test verification lint bench soak parity format chromium ib_async stoqey clean
+.PHONY: help simulate test verification lint audit bench soak parity format chromium ib_async stoqey clean
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 simulate: $(VENV)/.day-trader ## one full simulated trading day and its summary
 	$(BIN)/python day_trader.py --allocation 0.25 --simulate $(ARGS)
@@ -28,6 +28,14 @@ lint: $(VENV)/.dev ## ruff (rules, format) and mypy
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+# --strict: a package that the service does not know, or does not tell about, is no clean one
+audit: $(VENV)/.dev ## known vulnerabilities of all that is installed, asked of the package index (ARGS='-s osv': of OSV)
+	@for folder in "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(VENV)/clients/ib_async; do \
+	  echo "packages in $$folder"; \
+	  $(BIN)/python -m pip_audit --strict --progress-spinner off --path "$$folder" $(ARGS) || { \
+	    echo "not clean: a vulnerability is named above, or the service did not tell about every package" >&2; exit 1; }; \
+	done
 
 bench: $(VENV)/.dev ## each benchmarks/bench_*.py
 	@set -e; for bench in benchmarks/bench_*.py; do \

@@ -144,7 +144,7 @@ class TradingHistory(HistoryReader):
         """`trade` takes the place of as many shares of the row `stand_in`, which goes when nothing of it is left."""
         removal = Statement(queries.REMOVE_TRADE, (stand_in.exec_id,))
         if trade.quantity < stand_in.quantity:
-            removal = Statement(queries.SHRINK_TRADE, (trade.quantity, stand_in.exec_id))
+            removal = Statement(queries.SHRINK_TRADE, (trade.quantity, trade.quantity, stand_in.exec_id))
         self._writer.submit_durable([removal, Statement(queries.UPSERT_TRADE, self._values(TRADES, trade))])
 
     def commit_intents(self, intents: Sequence[IntentRow]) -> Future[None]:

@@ -260,7 +260,7 @@ def _month() -> bool:
 
 
 def _resident_mib() -> float:
-    with contextlib.suppress(OSError), open("/proc/self/statm") as statm:  # noqa: PTH123
+    with contextlib.suppress(OSError), open("/proc/self/statm", encoding="utf-8") as statm:  # noqa: PTH123
         return int(statm.read().split()[1]) * resource.getpagesize() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 

@@ -102,7 +102,7 @@ def peak_of_tree(root: psutil.Process) -> int:
 def high_water_mark(pid: int) -> int:
     """The kernel's own peak of one process in bytes, which no sample can miss; 0 where there is none to read."""
     status = Path(f"/proc/{pid}/status")
-    lines = status.read_text().splitlines() if status.exists() else []
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 

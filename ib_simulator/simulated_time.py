@@ -135,7 +135,8 @@ class SimulatedTimeLoop(EmbeddingLoop):
         else:
             future.set_exception(exc)
 
-    async def shutdown_default_executor(self) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (as in asyncio)
+        """Wait for the executor's threads without a limit: `timeout` (Python 3.12) would be simulated time."""
         async with self.holds.call(math.inf):  # its thread reports past the tickets
             await super().shutdown_default_executor()
 

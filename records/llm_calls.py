@@ -19,13 +19,16 @@ LLM_CALLS = Table("llm_calls", LlmCallRow)
 HASH_FUNCTION = "llm_call_hash"
 FIRST = ""  # stands before the first call
 
-_NUMBERED = [f"?{number}" for number in range(1, len(LLM_CALLS.columns) + 1)]
+_COLUMNS = ", ".join(LLM_CALLS.columns)
+# not VALUES: neighbours with VALUES become one statement, whose rows would all follow the same call
+_GIVEN = ", ".join(f"? AS {column}" for column in LLM_CALLS.columns)
 INSERT_LLM_CALL = f"""
-INSERT INTO llm_calls ({", ".join(LLM_CALLS.columns)}, previous_hash, hash)
-SELECT {", ".join(_NUMBERED)}, previous, {HASH_FUNCTION}(previous, {", ".join(_NUMBERED)})
-FROM (SELECT COALESCE((SELECT hash FROM llm_calls ORDER BY rowid DESC LIMIT 1), '{FIRST}') AS previous)
+INSERT INTO llm_calls ({_COLUMNS}, previous_hash, hash)
+SELECT {_COLUMNS}, previous, {HASH_FUNCTION}(previous, {_COLUMNS})
+FROM (SELECT {_GIVEN}),
+  (SELECT COALESCE((SELECT hash FROM llm_calls ORDER BY rowid DESC LIMIT 1), '{FIRST}') AS previous)
 """.strip()
-SELECT_CHAIN = f"SELECT previous_hash, hash, {', '.join(LLM_CALLS.columns)} FROM llm_calls ORDER BY rowid"
+SELECT_CHAIN = f"SELECT previous_hash, hash, {_COLUMNS} FROM llm_calls ORDER BY rowid"
 SELECT_LLM_CALLS = "SELECT * FROM llm_calls WHERE mode = ? AND session_date = COALESCE(?, session_date) ORDER BY rowid"
 
 

@@ -77,7 +77,7 @@ REPLACE_EQUITY = EQUITY_MINUTES.insert.replace("INSERT", "INSERT OR REPLACE", 1)
 REPORT_COMMISSION = "UPDATE trades SET commission = ?, pnl = ?, pnl_pct = ? WHERE exec_id = ?"
 REMOVE_TRADE = "DELETE FROM trades WHERE exec_id = ?"
 SHRINK_TRADE = (  # the part of it that another row tells from now on goes with its share of the result
-    "UPDATE trades SET pnl = pnl * (quantity - ?1) / quantity, quantity = quantity - ?1 WHERE exec_id = ?2"
+    "UPDATE trades SET pnl = pnl * (quantity - ?) / quantity, quantity = quantity - ? WHERE exec_id = ?"
 )
 SET_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 SET_META_ONCE = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"

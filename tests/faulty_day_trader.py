@@ -37,5 +37,5 @@ Gateway.start = start_with_faults  # type: ignore[method-assign,assignment]
 Gateway.on_request = note_request  # type: ignore[method-assign]
 
 code = day_trader.main(sys.argv[2:])
-Path("requests.txt").write_text("\n".join(requests))
+Path("requests.txt").write_text("\n".join(requests), encoding="utf-8")
 sys.exit(code)

@@ -71,7 +71,7 @@ def main() -> None:
 def _load_slow_libraries() -> None:
     """Before children are forked: each would take seconds to do so."""
     import arch.bootstrap  # noqa: F401
-    import skfolio.optimization
+    import skfolio.optimization  # noqa: F401
     import skfolio.prior  # noqa: F401
 
     import agents  # noqa: F401

@@ -61,5 +61,5 @@ found = {
     for day, counts in wall.items()
     if counts.total() > 1_000  # a session, and not the rest of a day
 }
-Path("lag.json").write_text(json.dumps(found))
+Path("lag.json").write_text(json.dumps(found), encoding="utf-8")
 sys.exit(code)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from uuid import uuid4
 from xml.etree import ElementTree
 
 import pytest
 
+from commands import DONE, WRONG_USAGE
 from day_trading.command_line import build_parser
 from day_trading.settings import DayTraderConfiguration
 from utils import read_environment, unknown_variables
 from weekly import command_line as weekly
 
-DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = ROOT / "deploy"
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 PARSERS = {"day_trader.py": build_parser, "main.py": weekly.build_parser}
 
@@ -47,11 +53,59 @@ def test_settings_for_a_beginning_on_paper_are_valid(tmp_path: Path) -> None:
     DayTraderConfiguration.load(environment).refuse_contradictions(0.25, {})
 
 
+# The image
+
+
 def test_files_that_the_image_copies_are_there() -> None:
     text = (DEPLOY / "Containerfile").read_text()
     copied = [word for line in text.splitlines() if line.startswith("COPY") for word in line.split()[1:-1]]
     assert "requirements.txt" in copied
-    assert [name for name in copied if not (DEPLOY.parent / name).exists()] == []
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_image_gets_every_room_and_nothing_else() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    named = {line[1:] for line in lines if line.startswith("!")}
+    rooms = {path.parent.name for path in ROOT.glob("[!.]*/__init__.py")} - {"tests", "benchmarks"}
+    assert "*" in lines
+    assert named == rooms | {"*.py", "*requirements*.txt", "Documentation/PROMPT_*.md"}
+
+
+@pytest.fixture
+def container() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Runs a command in the image that TRADERS_IMAGE names, with podman or docker; its container goes afterwards."""
+    image, tool = os.environ.get("TRADERS_IMAGE"), shutil.which("podman") or shutil.which("docker")
+    if image is None or tool is None:
+        pytest.skip("no TRADERS_IMAGE, or neither podman nor docker")
+    name = f"traders-{uuid4()}"
+
+    def run(*words: str, settings: Mapping[str, str] = MappingProxyType({})) -> subprocess.CompletedProcess[str]:
+        given = [f"--env={key}={value}" for key, value in settings.items()]
+        create = [tool, "run", "--name", name, "--network", "none", "--read-only", *given, image, *words]
+        return subprocess.run(create, capture_output=True, text=True, timeout=240, check=False)
+
+    yield run
+    subprocess.run([tool, "rm", "--force", "--volumes", name], capture_output=True, timeout=60, check=False)
+
+
+def test_image_trades_a_simulated_day_without_a_network_as_an_ordinary_user(
+    container: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    small = {"WATCHLIST_UNIVERSE": "AMZN,CRM,MSFT"}
+    done = container("day_trader", "--allocation", "0.25", "--simulate", "2025-10-07", settings=small)
+    assert done.returncode == DONE, done.stderr
+    assert "at broker     flat, no resting orders" in done.stdout
+
+
+def test_image_tells_wrong_usage_in_one_line(container: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = container("day_trader", "--simulate")
+    assert done.returncode == WRONG_USAGE
+    assert done.stderr == (
+        "day_trader.py: the following arguments are required: --allocation (--help shows all options)\n"
+    )
+
+
+# systemd
 
 
 @pytest.mark.parametrize(

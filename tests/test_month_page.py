@@ -40,7 +40,8 @@ def test_a_month_has_its_sessions_and_their_numbers_and_no_others(
     sessions = [row for row in content.rows if re.match(r"(Wed|Thu) 2025-10-0[12]$", row[0])]
     assert [(row[0][4:], row[1]) for row in sessions] == [(day, f"{pnl:+,.2f}") for day, pnl in sorted(known.items())]
     assert content.facts()["Sharpe"] == "too few days: 3 of 20"
-    assert Path(index).read_text().count("<a href=") == 7  # three days, what was learned from each, and the month
+    # three days, what was learned from each, and the month
+    assert Path(index).read_text(encoding="utf-8").count("<a href=") == 7
 
 
 @pytest.mark.parametrize(

@@ -58,11 +58,11 @@ def local_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _address(server: subprocess.Popen[bytes], told: Path) -> str:
     for _ in range(600):  # a minute on a busy machine
-        if (found := READY.search(told.read_text())) is not None:
+        if (found := READY.search(told.read_text(encoding="utf-8"))) is not None:
             return found[1]
-        assert server.poll() is None, told.read_text()
+        assert server.poll() is None, told.read_text(encoding="utf-8")
         time.sleep(0.1)
-    raise TimeoutError(told.read_text())
+    raise TimeoutError(told.read_text(encoding="utf-8"))
 
 
 def ask(

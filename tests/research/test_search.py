@@ -165,7 +165,7 @@ def test_bad_input_is_one_line(
     from tests.research.test_store import LAST_OF_OCTOBER, day_of_bars
 
     monkeypatch.chdir(tmp_path)
-    Path("letter.txt").write_text("dear " * 100)
+    Path("letter.txt").write_text("dear " * 100, encoding="utf-8")
     BarStore.at(tmp_path / "bars").append("minute", "AAA", day_of_bars(LAST_OF_OCTOBER))
     try:
         code = main(["sweep", "--market-data", "bars", "--symbols", "AAA", *options])
@@ -174,4 +174,4 @@ def test_bad_input_is_one_line(
     told = capsys.readouterr()
     assert (code, told.out, len(told.err.splitlines())) == (2, "", 1)
     assert words in told.err
-    assert Path("letter.txt").read_text() == "dear " * 100
+    assert Path("letter.txt").read_text(encoding="utf-8") == "dear " * 100

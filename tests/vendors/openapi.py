@@ -44,7 +44,7 @@ class Operation:
 
 def operations(file: Path) -> dict[str, Operation]:
     """By path; those with the fewest names first, so that the first that matches a path is meant."""
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     schemas = content["components"]["schemas"]
     found: list[Operation] = []
     for path, methods in content["paths"].items():

@@ -48,7 +48,7 @@ def endpoint_of(vendor: str, path: str) -> tuple[Endpoint[Any], dict[str, str]]:
 
 def ask(file: Path, folder: Path, change: Any = None) -> tuple[Reply[Any] | VendorError, Any, VendorDouble]:
     """What a client makes of the recorded reply, and the reply's raw rows."""
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     vendor = file.parent.name
     endpoint, path = endpoint_of(vendor, content["path"])
     body = content.get("body", content.get("body_text"))
