@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.terminal import ROOT, free_port, inherited_environment
+
 PACED_PROGRAM = ROOT / "tests" / "paced_day_trader.py"
 TOKEN = "the token of these tests, and of nothing else"
 SESSION = "2026-11-20"
@@ -74,7 +73,7 @@ def _serving(folder: Path, arguments: list[str], database: Path, port: int | Non
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
-            env={**_inherited(), **settings, "PYTHONPATH": str(ROOT)},
+            env={**inherited_environment(), **settings, "PYTHONPATH": str(ROOT)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -86,17 +85,6 @@ def _serving(folder: Path, arguments: list[str], database: Path, port: int | Non
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait()
-
-
-def _inherited() -> Mapping[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
