@@ -166,6 +166,7 @@ def contract_details_end(req_id: int) -> bytes:
 
 
 def symbol_samples(version: int, req_id: int, rows: Sequence[SymbolRow]) -> bytes:
+    """What was found for a pattern, for clients of `version`."""
     fields: list[Field] = [79, req_id, len(rows)]
     for row in rows:
         fields += [row.con_id, row.symbol, row.sec_type, row.primary_exchange, row.currency]

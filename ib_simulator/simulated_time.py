@@ -136,7 +136,8 @@ class SimulatedTimeLoop(EmbeddingLoop):
             future.set_exception(exc)
 
     async def shutdown_default_executor(self) -> None:
-        async with self.holds.call(math.inf):  # its thread reports past the tickets
+        """Held: its thread reports past the tickets."""
+        async with self.holds.call(math.inf):
             await super().shutdown_default_executor()
 
     # Waiting.

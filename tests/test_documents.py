@@ -38,7 +38,7 @@ from records import __main__ as records
 from records.trade_rows import MONEY_RULES, PRICE_RULES
 from reporting import __main__ as reporting
 from research import command_line as research
-from tests.test_floors import product_sources
+from tests.house import product_sources
 from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings
 from utils import load_settings, read_environment, unknown_variables
