@@ -190,18 +190,12 @@ class TradingHistory(HistoryReader):
     def record_health(self, health: HealthRow) -> None:
         self._writer.submit(AGENT_HEALTH.insert, AGENT_HEALTH.values(self._mine(health)))
 
-    def record_parameter_change(self, change: ParameterChangeRow) -> None:
-        self._writer.submit(PARAMETER_CHANGES.insert, PARAMETER_CHANGES.values(self._mine(change)))
-
-    def record_evaluation(self, evaluation: EvaluationRow) -> None:
-        self._writer.submit(EVALUATIONS.insert, EVALUATIONS.values(self._mine(evaluation)))
-
     def record_llm_call(self, call: LlmCallRow) -> None:
         """The database adds the hash that chains it to the call before."""
         self._writer.submit(INSERT_LLM_CALL, LLM_CALLS.values(self._mine(call)))
 
     def replace_evaluation(self, evaluation: EvaluationRow) -> None:
-        """The same, in place of what its source said about the session before."""
+        """What is said about a session, in place of what its source said before."""
         row = self._mine(evaluation)
         key = (row.session_date, row.bot, row.mode, row.source)
         self._writer.submit_durable(

@@ -95,9 +95,10 @@ def product_sources(root: Path = ROOT) -> Iterable[Source]:
         yield Source(relative.as_posix(), path.read_text(encoding="utf-8"))
 
 
-def imports_of(source: Source) -> list[Import]:
-    """Every import of the file: in functions, under TYPE_CHECKING, relative, and importlib with a fixed name."""
-    return list(_imports_below(source.tree, PurePosixPath(source.path).parts[:-1], at_start=True))
+@cache
+def imports_of(source: Source) -> tuple[Import, ...]:
+    """Every import of the file: in functions, under TYPE_CHECKING, relative, and by a fixed name of a function."""
+    return tuple(_imports_below(source.tree, PurePosixPath(source.path).parts[:-1], at_start=True))
 
 
 def _imports_below(node: ast.AST, package: tuple[str, ...], at_start: bool) -> Iterator[Import]:
@@ -111,7 +112,7 @@ def _imports_below(node: ast.AST, package: tuple[str, ...], at_start: bool) -> I
                 yield Import(child.lineno, module, at_start)
             else:  # `from . import x` in the root
                 yield from (Import(child.lineno, alias.name, at_start) for alias in child.names)
-        elif isinstance(child, ast.Call) and last_name(child.func) in {"import_module", "__import__"}:
+        elif isinstance(child, ast.Call) and last_name(child.func) in {"import_module", "__import__", "importorskip"}:
             fixed = [each.value for each in child.args[:1] if isinstance(each, ast.Constant)]
             yield from (Import(child.lineno, name, at_start) for name in fixed if isinstance(name, str))
         lazy = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or (
