@@ -8,17 +8,23 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help simulate test verification lint audit bench soak parity format chromium ib_async stoqey clean
+.PHONY: help simulate test coverage verification lint audit bench soak parity format chromium ib_async stoqey clean
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
-	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9_-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 simulate: $(VENV)/.day-trader ## one full simulated trading day and its summary
 	$(BIN)/python day_trader.py --allocation 0.25 --simulate $(ARGS)
 
 test: $(VENV)/.dev chromium ## the whole test suite, without the soak tests
 	$(BIN)/python -m pytest $(ARGS)
+
+coverage: $(VENV)/.dev chromium ## the tests again, and which branches of the rooms of money they take; fails below 95 %
+	@rm -f .coverage .coverage.*
+	$(BIN)/python -m coverage run -m pytest $(ARGS)
+	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage json -q -o reports/coverage.json
+	@$(BIN)/python -m tests.branch_coverage reports/coverage.json
 
 verification: $(VENV)/.dev chromium ## the tests, and what they showed into Documentation/TESTING_VERIFICATION_REPORT.md
 	@rm -f reports/tests.xml; $(BIN)/python -m pytest --junitxml=reports/tests.xml $(ARGS); ran=$$?; \
@@ -71,7 +77,7 @@ stoqey: ## install the npm client that the gateway simulator is also tested with
 	npm install --prefix $(VENV)/clients/stoqey --no-save --no-package-lock --no-audit --no-fund @stoqey/ib@1.6.10
 
 clean: ## remove caches; .venv, databases, logs and reports stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 # pip is made last, so an interrupted or refused venv (Debian without python3-venv) is made again

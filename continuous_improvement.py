@@ -58,11 +58,6 @@ class MarketRegimeDetector:
         self._intraday = RegimeTracker(intraday)
 
     @property
-    def daily_reading(self) -> RegimeReading | None:
-        """The regime after the last close that was told."""
-        return self._daily.reading
-
-    @property
     def intraday_reading(self) -> RegimeReading | None:
         """The regime after the last minute that was told."""
         return self._intraday.reading

@@ -169,18 +169,12 @@ class TradingHistory(HistoryReader):
     def record_health(self, health: HealthRow) -> None:
         self._writer.submit(AGENT_HEALTH.insert, self._values(AGENT_HEALTH, health))
 
-    def record_parameter_change(self, change: ParameterChangeRow) -> None:
-        self._writer.submit(PARAMETER_CHANGES.insert, self._values(PARAMETER_CHANGES, change))
-
-    def record_evaluation(self, evaluation: EvaluationRow) -> None:
-        self._writer.submit(EVALUATIONS.insert, self._values(EVALUATIONS, evaluation))
-
     def record_llm_call(self, call: LlmCallRow) -> None:
         """The database adds the hash that chains it to the call before."""
         self._writer.submit(INSERT_LLM_CALL, self._values(LLM_CALLS, call))
 
     def replace_evaluation(self, evaluation: EvaluationRow) -> None:
-        """The same, in place of what its source said about the session before."""
+        """What is said about a session, in place of what its source said before."""
         key = (evaluation.session_date, evaluation.bot or self.bot, evaluation.mode or self.mode, evaluation.source)
         row = self._values(EVALUATIONS, evaluation)
         self._writer.submit_durable([Statement(queries.REMOVE_EVALUATIONS, key), Statement(EVALUATIONS.insert, row)])

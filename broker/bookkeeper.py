@@ -310,6 +310,7 @@ class Bookkeeper:
         self._believe_late_fill(known)
 
     def on_fee(self, exec_id: str, fee: int) -> None:
+        """Commission and fees (1e-6 USD) of an execution, whichever session it is of."""
         if self.earlier.knows(exec_id):
             self.earlier.on_fee(exec_id, fee)
         elif self.book.knows(exec_id):

@@ -58,7 +58,7 @@ class MarketView:
         return ""
 
     def reference_price(self, symbol: str) -> int:
-        """The last price, before the first one the last session's close; 0 while nothing is known."""
+        """The last price (1e-4 USD), before the first one the last session's close; 0 while nothing is known."""
         return self._data.quote(symbol).last or self._closes.get(symbol, 0)
 
     @property

@@ -1,4 +1,4 @@
-"""Between the client library's objects and our values."""
+"""Between the client library's objects, where money is a float of USD, and our values: 1e-4 USD and 1e-6 USD."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def to_json(value: Any) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """`value` in the types of JSON."""
+    """`value` in the types of JSON. Raises TypeError when it holds something that has no form there."""
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value

@@ -43,6 +43,8 @@ MIB = 2**20
 
 
 class Verdict(StrEnum):
+    """How a check ended. With one that FAILED the session could not be traded, or not safely."""
+
     OK = "ok"
     WARNING = "warning"
     FAILED = "FAILED"

@@ -15,6 +15,7 @@ from market_hours import Session
 from trading.book import SessionBook
 from trading.brackets import Leg, LiveBracket
 from trading.funnel import DecisionFunnel
+from trading.indicators import vwap_value
 from trading.live_view import (
     Account,
     Finding,
@@ -164,7 +165,7 @@ class SessionViews:
 
     def _watched(self, rank: int, symbol: str, now_s: int) -> Watched:
         market, book = self._desk.view.market(symbol, now_s), self._book
-        vwap, position, pending = market.vwap, book.positions.get(symbol), book.pending.get(symbol)
+        position, pending = book.positions.get(symbol), book.pending.get(symbol)
         rule = self._funnel.last(symbol)
         return Watched(
             rank,
@@ -172,7 +173,7 @@ class SessionViews:
             _usd(market.last),
             _usd(market.bid),
             _usd(market.ask),
-            vwap.sum_pv3 / (3 * vwap.sum_volume * PRICE_UNITS_PER_USD) if vwap.sum_volume else None,
+            known(vwap_value(market.vwap) / PRICE_UNITS_PER_USD),
             known(market.rsi),
             known(market.atr_pct),
             market.bars,

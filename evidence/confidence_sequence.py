@@ -15,8 +15,6 @@ import numpy as np
 
 from evidence.bootstrap import Floats
 
-LEAST_SPREAD_SHARE = 1e-12  # a sum of squares below this share of the total is rounding
-
 
 @lru_cache(1_024)
 def prior_days_for(horizon_days: int, alpha: float) -> float:

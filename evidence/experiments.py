@@ -70,6 +70,7 @@ def standing(registration: Registration, differences_bps: Floats) -> Standing:
     """Judge the paired `differences_bps` (n_days,), in the order of the sessions.
 
     The first day that shows something decides; what follows cannot take it back. Days beyond the horizon do not count.
+    Raises ValueError when a difference is not a finite number.
     """
     if not np.isfinite(differences_bps).all():
         raise ValueError(f"{registration.name}: a difference is not a number")

@@ -33,11 +33,6 @@ class Skill:
     calibration: float
     resolution: float
 
-    @property
-    def is_proven(self) -> bool:
-        """Whether the source beat climatology beyond doubt, by both scores."""
-        return self.brier_gain.low > 0 and self.log_gain.low > 0
-
 
 def brier_scores(probabilities: Floats, outcomes: Floats) -> Floats:
     """Squared error of each forecast (n,), 0 to 1. Source: Brier (1950)."""

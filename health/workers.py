@@ -57,7 +57,6 @@ class WorkerPool:
     def __init__(self, size: int, name: str, clock: Clock) -> None:
         self.size = size
         self.name = name
-        self.restarts = 0
         self._clock = clock
         self._executor = self._new_executor()
         self._slots = asyncio.Semaphore(size)
@@ -131,7 +130,6 @@ class WorkerPool:
         given_up = [turn for turn, begun_s in self._turns.items() if now_s - begun_s >= stuck_s and not turn.done()]
         self._executor.shutdown(wait=False)
         self._executor = self._new_executor()
-        self.restarts += 1
         for turn in given_up:
             with suppress(InvalidStateError):  # it said something in this moment
                 turn.set_exception(WorkerLost(f"a {self.name} worker did not answer and was replaced"))

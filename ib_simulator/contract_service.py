@@ -26,6 +26,7 @@ class ContractService:
         self._hours: dict[date, tuple[str, str]] = {}  # session -> trading and liquid hours texts
 
     def tell_contract(self, client: ClientConnection, request: ReqContractDetails) -> None:
+        """The one contract that fits, or code 200."""
         contract = request.contract
         stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
         if stock is None:
@@ -47,6 +48,7 @@ class ContractService:
         )
 
     def tell_symbols(self, client: ClientConnection, request: ReqMatchingSymbols) -> None:
+        """Stocks whose symbol begins so, perhaps none."""
         rows = [
             replies.SymbolRow(
                 con_id=stock.con_id,
@@ -61,6 +63,7 @@ class ContractService:
         client.send(replies.symbol_samples(client.version, request.req_id, rows))
 
     def tell_market_rule(self, client: ClientConnection, request: ReqMarketRule) -> None:
+        """Price increments in USD by price; code 321 for a rule other than that of US stocks."""
         if request.market_rule_id != US_STOCK_RULE:
             cause = f"Unknown market rule {request.market_rule_id}"
             client.error(-1, 321, f"Error validating request.-'cl' : cause - {cause}")

@@ -20,6 +20,7 @@ class ExtendedMarket(SymbolMarket):
 
     @property
     def last_published_volume(self) -> int:
+        """Shares of the last published minute, 0 when that belongs to another phase of the day."""
         bar = self.published[-1] if self.published else None
         if bar is None or self._hours.phase_of(bar.start_s) != self._hours.phase_of(self.last_at_s):
             return 0
@@ -29,6 +30,7 @@ class ExtendedMarket(SymbolMarket):
         return self._hours.is_regular(second)
 
     def step(self) -> PathPoint:
+        """The next point of the path; outside the regular session it leaves open, high and low as they are."""
         open_, high, low = self.open, self.high, self.low
         point = super().step()
         if not self._hours.is_regular(point.second):

@@ -93,6 +93,7 @@ class HistoryService:
     # Requests
 
     def tell(self, client: ClientConnection, request: ReqHistoricalData) -> None:
+        """Bars at once and, where it is asked for, as they come; else the error code that a gateway gives."""
         contract = request.contract
         stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
         if stock is None:
@@ -129,6 +130,7 @@ class HistoryService:
             self._follow(client, request, stock.symbol)
 
     def cancel(self, client: ClientConnection, request: CancelHistoricalData) -> None:
+        """End a subscription, told by code 162; 366 where there is none."""
         for line in self._all():
             if line.client is client and line.req_id == request.req_id:
                 self._lines[line.symbol].remove(line)

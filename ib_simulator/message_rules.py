@@ -66,6 +66,7 @@ class MessageRules:
         self._overtaken: list[tuple[Direction, ClientConnection, Message]] = []
 
     def add(self, rule: MessageRule) -> MessageRule:
+        """Put a rule in force, behind those that are."""
         self._rules[rule.direction].append(rule)
         return rule
 

@@ -111,6 +111,7 @@ class QuoteService:
     # Requests
 
     def follow(self, client: ClientConnection, request: ReqMktData) -> None:
+        """Begin a line, or answer a snapshot; else the error code that a gateway gives."""
         contract = request.contract
         stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
         if stock is None:
@@ -135,6 +136,7 @@ class QuoteService:
             self._index()
 
     def unfollow(self, client: ClientConnection, request: CancelMktData) -> None:
+        """End a line; code 300 where there is none."""
         if self._lines.pop((client, request.req_id), None) is None:
             client.error(request.req_id, 300, f"Can't find EId with tickerId:{request.req_id}")
         self._index()

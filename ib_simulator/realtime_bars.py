@@ -32,6 +32,7 @@ class RealTimeBarService(LineService[RealTimeLine]):
     """All real-time bar subscriptions. Like market data lines, they count towards the gateway's limit."""
 
     def follow(self, client: ClientConnection, request: ReqRealTimeBars) -> None:
+        """Begin a subscription, or refuse it with the error code that a gateway gives."""
         contract = request.contract
         stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
         if stock is None:

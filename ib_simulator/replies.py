@@ -27,8 +27,6 @@ ISSUER_ID_VERSION = 176
 EXCHANGE_ZONE_TEXT = "US/Eastern"
 EPOCH_FORMAT = 2  # formatDate of a request: epoch seconds instead of text
 
-TICK_BY_TICK_LAST, TICK_BY_TICK_ALL_LAST, TICK_BY_TICK_BID_ASK, TICK_BY_TICK_MIDPOINT = 1, 2, 3, 4
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarRow:
@@ -166,6 +164,7 @@ def contract_details_end(req_id: int) -> bytes:
 
 
 def symbol_samples(version: int, req_id: int, rows: Sequence[SymbolRow]) -> bytes:
+    """What was found for a pattern, for clients of `version`."""
     fields: list[Field] = [79, req_id, len(rows)]
     for row in rows:
         fields += [row.con_id, row.symbol, row.sec_type, row.primary_exchange, row.currency]
@@ -230,7 +229,7 @@ def tick_by_tick_last(
     attribs: int = 0,
     conditions: str = "",
 ) -> bytes:
-    """A trade. `kind` is TICK_BY_TICK_LAST or _ALL_LAST; `attribs`: bit 0 past limit, bit 1 unreported."""
+    """A trade. `kind` is 1 for Last, 2 for AllLast; `attribs`: bit 0 past limit, bit 1 unreported."""
     return frame_text(
         f"99\x00{req_id}\x00{kind}\x00{epoch_s}\x00{price_usd}\x00{size}\x00{attribs}\x00{exchange}\x00{conditions}\x00"
     )

@@ -50,6 +50,7 @@ class TickByTickService(LineService[TickLine]):
     """All tick-by-tick subscriptions."""
 
     def follow(self, client: ClientConnection, request: ReqTickByTick) -> None:
+        """Begin a subscription, past ticks first, or refuse it with the error code that a gateway gives."""
         contract = request.contract
         stock = self._stocks.find(contract.con_id, contract.symbol, contract.sec_type, contract.currency)
         if stock is None:

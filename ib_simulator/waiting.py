@@ -54,5 +54,6 @@ class Waiting:
         self.conditional.pop(order.perm_id, None)
 
     def clear(self) -> None:
+        """Forget every order, as at the begin of a session."""
         self.conditional.clear()
         self._times.clear()

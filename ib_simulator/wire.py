@@ -78,7 +78,7 @@ def field_text(field: Field) -> str:
 
 
 def float_text(number: float) -> str:
-    """The shortest text that reads back as `number`; whole numbers keep their point (`5.0`)."""
+    """The shortest text that reads back as `number`; whole numbers keep their point (`5.0`). NaN raises ValueError."""
     if number == UNSET_DOUBLE:
         return UNSET_DOUBLE_TEXT
     if math.isnan(number):
@@ -89,7 +89,7 @@ def float_text(number: float) -> str:
 
 
 def ascii_text(text: str) -> str:
-    """`text` with every UTF-16 unit outside ASCII as `\\uXXXX`, the form clients unescape."""
+    """`text` with every UTF-16 unit outside ASCII as `\\uXXXX`, the form clients unescape. A NUL raises ValueError."""
     if "\0" in text:
         raise ValueError(f"text with a NUL would end its field early: {text!r}")
     if text.isascii():

@@ -48,7 +48,7 @@ class Replayed:
 
 
 class NoBars:
-    """The source of those who keep no bars."""
+    """The source of those who keep no bars: `tape` raises LookupError."""
 
     name = "no bars"
 

@@ -72,7 +72,10 @@ class Budget:
         self.now = now
 
     def reserve(self, micros: int, provider: str) -> int | OverBudget:
-        """Set `micros` aside, on disk: the reservation's id, or which limit refuses it. Atomic between programs."""
+        """Set `micros` aside, on disk: the reservation's id, or which limit refuses it. Atomic between programs.
+
+        Raises sqlite3.DatabaseError when it cannot be written.
+        """
         now = self.now()
         with closing(self._open()) as connection:
             connection.execute("BEGIN IMMEDIATE")

@@ -60,7 +60,10 @@ class ChatCompletions:
         self._model_is_checked = False
 
     async def prepare(self) -> str:
-        """Load the library in a thread (over a second of imports), look for the model in `/models` once."""
+        """Load the library in a thread (over a second of imports), look for the model in `/models` once.
+
+        Raises WrongModel when the server does not have it.
+        """
         if self._chat is None:
             self._chat = await asyncio.to_thread(self._load)
         if not self._model_is_checked:

@@ -35,7 +35,10 @@ SHARE_OF: Mapping[str, float] = {"low": 0.25, "medium": 0.6, "high": 1.0}  # con
 
 
 def one_line(text: str) -> str:
-    """`text` without control and invisible characters, on one line: it is shown in terminals and pages."""
+    """`text` without control and invisible characters, on one line: it is shown in terminals and pages.
+
+    Raises ValueError when nothing is left.
+    """
     shown = "".join(" " if unicodedata.category(char)[0] in "ZC" else char for char in text)
     if not (line := " ".join(shown.split())):
         raise ValueError("says nothing")

@@ -24,7 +24,7 @@ def shrunk(values: Sequence[float], folds: int) -> Stable:
     """The view from `values`, one of each fold that had one; a fold without counts as neutral.
 
     agreement = 1 - standard deviation / |mean|, not below 0: folds that all say 0.6 keep it, folds of which the
-    sign is uncertain (a deviation as large as the mean) leave nothing.
+    sign is uncertain (a deviation as large as the mean) leave nothing. Raises ValueError for more values than folds.
     """
     if len(values) > folds or folds < 1:
         raise ValueError(f"{len(values)} values of {folds} folds")

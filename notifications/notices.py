@@ -44,11 +44,6 @@ def notify(notice: Notice) -> None:
         _listener(notice)
 
 
-def is_anybody_listening() -> bool:
-    """Whether a notice would be heard: words that are costly to make need not be made otherwise."""
-    return _listener is not None
-
-
 def listen(listener: Listener | None) -> None:
     """From now on `listener` hears every notice; None: nobody does. It must not wait and must not raise."""
     global _listener

@@ -26,11 +26,6 @@ class CalibrationRow:
     came_low: float
     came_high: float
 
-    @property
-    def is_off(self) -> bool:
-        """Whether what was said lies outside the interval of what came."""
-        return not self.came_low <= self.said <= self.came_high
-
 
 def calibration_table(forecasts: Sequence[SettledForecast], bins: int = 5) -> tuple[CalibrationRow, ...]:
     """Rows of equal width from 0 to 1, without those that nothing fell into."""

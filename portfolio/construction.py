@@ -74,7 +74,7 @@ def construct(
 
     A holding in `untradable` is locked at its weight; one without believable returns is sold, as far as the turnover
     limit goes; an untradable name that is not held is left alone. Raises `ValueError` for previous weights that are
-    negative or not finite.
+    negative or not finite, ArithmeticError should the weights found break a limit.
     """
     bounds = _bounds(returns, previous, sectors, rules.limits, untradable)
     chosen = [i for i, symbol in enumerate(bounds.symbols) if symbol in returns.symbols and not bounds.locked[i]]

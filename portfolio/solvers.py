@@ -72,7 +72,10 @@ def _prior(expected: Floats) -> Any:
 
 
 def hierarchical_risk_parity(problem: Problem) -> Floats:
-    """Shares of risk by clusters of correlated names, without expected returns. Source: López de Prado (2016)."""
+    """Shares of risk by clusters of correlated names, without expected returns. Source: López de Prado (2016).
+
+    Raises ValueError for fewer than two names.
+    """
     from skfolio.optimization import HierarchicalRiskParity
 
     if len(problem.previous) < 2:

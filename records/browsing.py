@@ -233,16 +233,6 @@ class Browsing:
         page = known[start : start + limit]
         return Page(page, str(start + limit) if start + limit < len(known) else None)
 
-    def all_round_trips(self, wanted: TripFilter) -> Iterator[list[RoundTripRow]]:
-        """Every one, newest first, some hundreds at a time."""
-        after = ""
-        while True:
-            closings = self._closings(wanted, BATCH, after)
-            if not closings:
-                return
-            yield [row for row, _ in self._trips(closings) if _has_result(row, wanted.result)]
-            after = _cursor(closings[-1])
-
     def _closings(self, wanted: TripFilter, limit: int, after: str = "") -> list[Key]:
         """Executions that ended a round trip, newest first. Sessions become instants: those have an index."""
         conditions, values = ["bot = ?", "mode = ?", "owned = 0"], [*self._who]

@@ -128,8 +128,6 @@ SELECT_BACKWARDS = (
 )
 SELECT_SYMBOLS = "SELECT DISTINCT symbol FROM trades WHERE mode = ? AND session_date = ? AND bot = ?"
 SELECT_HELD = "SELECT symbol FROM holdings WHERE mode = ? AND bot = ? AND quantity <> 0"
-SELECT_POSITIONS = selection(OPEN_POSITIONS, ("mode", "bot"), "symbol")
-SELECT_ROUND_TRIPS = selection(ROUND_TRIPS, ("mode", "session_date", "bot"), "closed_at, opened_at, symbol")
 SELECT_HEALTH = (
     "SELECT * FROM agent_health WHERE timestamp >= ? AND timestamp < ? AND mode = ? ORDER BY timestamp, health_id"
 )

@@ -70,6 +70,7 @@ class WriteQueue:
             return not (self._working or self._rows or self._commits)
 
     def add_row(self, row: Statement) -> None:
+        """Take a row. Raises RecordsFailed when MOST_WAITING rows wait, and when nobody empties the queue any more."""
         with self._gate:
             if len(self._rows) >= MOST_WAITING:
                 self.turned_away += 1
@@ -81,12 +82,14 @@ class WriteQueue:
         log.warning("%s: %d rows wait to be written; no entries until they are fewer", self.name, PRESSED_FROM)
 
     def add_commit(self, statements: tuple[Statement, ...]) -> Future[None]:
+        """Take a transaction, done before all rows that wait; its future ends on disk. Raises RecordsFailed."""
         commit = Commit(statements, _running(), tracing.current())
         with self._gate:
             self._add(self._commits, commit)
         return commit.future
 
     def add_errand(self, work: Callable[[sqlite3.Connection], Any] | None) -> Future[Any]:
+        """Take work for the writer's connection, in its turn among the rows. Raises RecordsFailed."""
         errand = Errand(work, _running())
         with self._gate:
             self._add(self._rows, errand)
@@ -128,6 +131,7 @@ class WriteQueue:
         return True
 
     def next_commit(self) -> Commit | None:
+        """The transaction that waits longest; transactions come before rows."""
         with self._gate:
             if not self._commits:
                 return None
@@ -150,6 +154,7 @@ class WriteQueue:
         return rows
 
     def next_errand(self) -> Errand | None:
+        """The errand at the front of the rows, where there is one and no transaction waits."""
         with self._gate:
             first = self._rows[0] if self._rows and not self._commits else None
             if not isinstance(first, Errand):

@@ -37,7 +37,7 @@ class Refused(NamedTuple):
 
 
 def perform(connection: sqlite3.Connection, statement: Statement) -> None:
-    """One statement; raises what STATEMENT_ERRORS names."""
+    """One statement; raises what STATEMENT_ERRORS names, ValueError for an UPDATE that finds no row."""
     cursor = connection.execute(statement.sql, statement.parameters)
     if cursor.rowcount == 0 and statement.sql.startswith("UPDATE"):
         raise ValueError("no such row")

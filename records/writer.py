@@ -51,7 +51,6 @@ class Writer:
     ) -> None:
         self.name = str(path)
         self.rows_written = 0  # ordinary statements in the database, since the start
-        self.rows_in_journal = 0  # statements that went to the journal, since the start
         self.first_error: RecordsFailed | None = None  # of an ordinary row; a durable one tells its own future
         self._queue = WriteQueue(self.name)
         self._lost = 0
@@ -232,7 +231,6 @@ class Writer:
                 self._write_to_journal([row])
             return
         self._journal_fails = False
-        self.rows_in_journal += len(rows)
 
     def _write_durable(self, commit: Commit) -> None:
         if self._unavailable is None:
@@ -260,7 +258,6 @@ class Writer:
             self._fail(commit, f"{self._unavailable}, and the journal fails: {error}", error)
         else:
             self._journal_fails = False
-            self.rows_in_journal += len(commit.statements)
             commit.future.set_result(None)
 
     def _do(self, errand: Errand) -> None:

@@ -40,7 +40,10 @@ def sweep_command(
 def walk_forward_command(
     args: argparse.Namespace, bars: Bars, on: Plan, strategy: StrategySettings, now: datetime, play: Play | None = None
 ) -> tuple[Found, list[Step]]:
-    """Choose on past sessions, play the next, again and again; record, tell."""
+    """Choose on past sessions, play the next, again and again; record, tell.
+
+    Raises Misconfigured for the method tpe.
+    """
     chosen = windows(len(bars.dates), args.train, args.test, args.purge, anchored=args.anchored)
     record = TrialRecord(Path(args.record))
     market = _market_name(args, bars, on)

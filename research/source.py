@@ -158,7 +158,10 @@ def load(source: BarSource, sessions: Iterable[Session], choose: Choice) -> Bars
 def stretches(
     source: BarSource, sessions: Iterable[Session], choose: Choice, most_bars: int = STRETCH_BARS
 ) -> Iterator[Bars]:
-    """The same, as many sessions at a time as have up to `most_bars` minutes; a longer session comes alone."""
+    """The same, as many sessions at a time as have up to `most_bars` minutes; a longer session comes alone.
+
+    Raises Misconfigured when no session has a symbol.
+    """
     chosen, minutes, found = list[Chosen](), 0, False
     for session in sessions:
         symbols = tuple(choose(session, source))

@@ -74,6 +74,7 @@ class StoreSource:
         return self._traded.get(session_date, ())
 
     def tape(self, symbol: str, session: Session) -> MinuteTape:
+        """The minutes of a session. Raises LookupError when there are none."""
         bars = self._minutes(symbol, _month_of(session.date)).between(session.open_s, session.close_s)
         if not len(bars.start_s):
             raise LookupError(f"{symbol} has no minute bar on {session.date} in {self._store.where}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.terminal import ROOT, inherited_environment
+
 PROGRAM = ROOT / "day_trader.py"
 JITTERY_PROGRAM = ROOT / "tests" / "jittery_day_trader.py"
 FAULTY_PROGRAM = ROOT / "tests" / "faulty_day_trader.py"
@@ -43,11 +43,10 @@ def run(
     if faults:
         (folder / "faults.toml").write_text(faults, encoding="utf-8")
         program = (str(FAULTY_PROGRAM), "faults.toml")
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in os.environ}
     return subprocess.run(
         [sys.executable, *program, "--allocation", "0.25", "--db", DATABASE, "--simulate", *options],
         cwd=folder,
-        env={**inherited, **settings, "PYTHONHASHSEED": hash_seed},
+        env={**inherited_environment(), **settings, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
         timeout=limit_s,

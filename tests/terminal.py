@@ -12,10 +12,16 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"WATCHLIST_UNIVERSE": "AAPL,MSFT", "WATCHLIST_SIZE": "2"}  # a synthetic market that plays in a second
-INHERITED = ("PATH", "HOME", "SYSTEMROOT", "LANG")  # nothing that could be a setting
+# nothing that could be a setting; the last is how `make coverage` measures started programs too
+INHERITED = ("PATH", "HOME", "SYSTEMROOT", "LANG", "COVERAGE_PROCESS_CONFIG")
 PROGRAM = (str(ROOT / "day_trader.py"),)
 SHIFTED_PROGRAM = ("-m", "tests.shifted_time", "trader")
 SHIFTED_GATEWAY = ("-m", "tests.shifted_time", "gateway")
+
+
+def inherited_environment() -> dict[str, str]:
+    """What a started program gets of our environment."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 
 def start(
@@ -25,11 +31,16 @@ def start(
     program: tuple[str, ...] = PROGRAM,
 ) -> subprocess.Popen[str]:
     """Start a program in `folder`; `settings` are all that it has in its environment."""
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return subprocess.Popen(
         [sys.executable, *program, *arguments],
         cwd=folder,
-        env={**inherited, "PYTHONPATH": str(ROOT), "TZ": "UTC", "DASHBOARD_PORT": str(free_port()), **settings},
+        env={
+            **inherited_environment(),
+            "PYTHONPATH": str(ROOT),
+            "TZ": "UTC",
+            "DASHBOARD_PORT": str(free_port()),
+            **settings,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

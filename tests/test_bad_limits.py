@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from day_trading.settings import DayTraderConfiguration
-from tests.terminal import INHERITED, ROOT
+from tests.terminal import ROOT, inherited_environment
 from tools import VendorSettings
 
 NUMBERS = (int, float)
@@ -58,11 +57,10 @@ CASES = [
 def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
     """What every case did, and one with good settings."""
     folder = tmp_path_factory.mktemp("starts")
-    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-m", "tests.many_starts"],
         cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env={**inherited_environment(), "PYTHONPATH": str(ROOT)},
         input=json.dumps([{name: value} for name, value in [*CASES, ("IB_PORT", "4001")]]),
         capture_output=True,
         text=True,

@@ -24,10 +24,8 @@ def test_nothing_is_said_before_enough_is_known() -> None:
 def test_days_learned_at_once_and_one_by_one_give_the_same_reading() -> None:
     history = closes(600, 0.0003, 0.01)
     at_once, one_by_one = MarketRegimeDetector(), MarketRegimeDetector()
-    at_once.learn(history)
-    for close in history:
-        one_by_one.day(close)
-    assert at_once.daily_reading == one_by_one.daily_reading == readings(history)[-1]
+    *_, last = [one_by_one.day(close) for close in history]
+    assert at_once.learn(history) == last == readings(history)[-1]
 
 
 def test_a_wild_morning_after_calm_sessions_is_high_volatility_within_the_session() -> None:
@@ -39,14 +37,14 @@ def test_a_wild_morning_after_calm_sessions_is_high_volatility_within_the_sessio
         detector.minute(close)
     assert detector.intraday_reading is not None
     assert detector.intraday_reading.regime is Regime.HIGH_VOLATILITY
-    assert detector.daily_reading is None
+    assert detector.learn([]) is None
 
 
 def test_the_days_reading_does_not_know_the_minutes() -> None:
     detector = MarketRegimeDetector()
     before = detector.learn(closes(400, 0.0, 0.01))
     detector.minutes(closes(390, 0.0, 0.01))
-    assert detector.daily_reading == before
+    assert detector.learn([]) == before
 
 
 def test_what_is_no_price_is_refused() -> None:

@@ -17,6 +17,7 @@ from datetime import time
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from shutil import which
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import pytest
@@ -38,7 +39,7 @@ from records import __main__ as records
 from records.trade_rows import MONEY_RULES, PRICE_RULES
 from reporting import __main__ as reporting
 from research import command_line as research
-from tests.test_floors import product_sources
+from tests.house import product_sources
 from trading.rules import Rule, rule_name
 from trading.settings import RiskSettings
 from utils import load_settings, read_environment, unknown_variables
@@ -304,7 +305,7 @@ def test_hooks_run_what_make_lint_runs() -> None:
 
 
 def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z_]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    return set(re.findall(r"^([a-z0-9_-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def is_accepted(words: list[str]) -> bool:
@@ -393,6 +394,17 @@ def test_readme_names_every_table_and_view(tmp_path: Path) -> None:
         ]
     text = README.read_text(encoding="utf-8")
     assert [name for name in names if f"`{name}`" not in text and not name.startswith("sqlite_")] == []
+
+
+@pytest.mark.skipif(which("make") is None, reason="there is no make")
+def test_make_help_lists_every_target_with_its_words() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    words = dict(re.findall(r"^([^\s:.]+):.*?## (.+)$", makefile, re.MULTILINE))
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[1:]) == words
+    assert set(words) == make_targets()
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert set(phony.split()) == make_targets()
 
 
 def test_readme_names_every_make_target() -> None:

@@ -4,50 +4,12 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from collections.abc import Callable
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.house import ENTRY_FLOOR, FLOORS, OUTSIDE, Source, imports_of, last_name, product_sources
 
-FLOORS = {  # top-level module or package -> floor; imports go down only
-    "utils": 0,
-    "operating_system": 0,
-    "endings": 0,
-    "commands": 1,
-    "configuration": 1,
-    "trading": 1,
-    "evidence": 1,
-    "market_hours": 1,
-    "reporting": 1,
-    "telemetry": 1,
-    "records": 2,
-    "notifications": 2,
-    "portfolio": 2,
-    "health": 3,
-    "observability": 3,
-    "vendors": 3,
-    "performance_config": 4,
-    "tools": 4,
-    "broker": 4,
-    "llm": 4,
-    "research": 4,
-    "dashboard": 4,
-    "ib_simulator": 4,
-    "improvement": 5,
-    "self_evaluation": 5,
-    "continuous_improvement": 6,
-    "day_trading": 6,
-    "weekly": 6,
-    "agents": 7,
-    "day_trading_agents": 7,
-    "day_trader": 8,
-    "main": 8,
-}
-ENTRY_FLOOR = 8  # also each package's __main__.py
-OUTSIDE = frozenset({"tests", "benchmarks", "Documentation", "deploy", "logs", "reports"})  # no product code
 PURE_MAY_IMPORT = frozenset({"numpy", "pydantic", "utils"})  # and the standard library
 PURE_ROOMS = {  # room -> what else it may import
     "trading": frozenset[str](),
@@ -73,66 +35,7 @@ WALL_CLOCK_READERS = frozenset(  # of ib_insync, and of the standard library
 )
 
 
-class Source(NamedTuple):
-    """A file of the product. `path` is relative to the root, with slashes."""
-
-    path: str
-    text: str
-
-    @property
-    def room(self) -> str:
-        return PurePosixPath(self.path).parts[0].removesuffix(".py")
-
-    @property
-    def is_entry(self) -> bool:
-        return FLOORS.get(self.room) == ENTRY_FLOOR or PurePosixPath(self.path).name == "__main__.py"
-
-
-class Import(NamedTuple):
-    line: int
-    module: str  # dotted, absolute
-    at_start: bool  # runs when the file is imported
-
-    @property
-    def top(self) -> str:
-        return self.module.partition(".")[0]
-
-
 Checker = Callable[[Source], list[str]]
-
-
-def imports_of(source: Source) -> list[Import]:
-    """Every import of the file: in functions, under TYPE_CHECKING, relative, and importlib with a fixed name."""
-    return list(_imports_below(ast.parse(source.text), PurePosixPath(source.path).parts[:-1], at_start=True))
-
-
-def _imports_below(node: ast.AST, package: tuple[str, ...], at_start: bool) -> Iterator[Import]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            yield from (Import(child.lineno, alias.name, at_start) for alias in child.names)
-        elif isinstance(child, ast.ImportFrom):
-            base = package[: len(package) - child.level + 1] if child.level else ()
-            module = ".".join([*base, *([child.module] if child.module else [])])
-            if module:
-                yield Import(child.lineno, module, at_start)
-            else:  # `from . import x` in the root
-                yield from (Import(child.lineno, alias.name, at_start) for alias in child.names)
-        elif isinstance(child, ast.Call) and _name(child.func) in {"import_module", "__import__"}:
-            fixed = [each.value for each in child.args[:1] if isinstance(each, ast.Constant)]
-            yield from (Import(child.lineno, name, at_start) for name in fixed if isinstance(name, str))
-        lazy = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or (
-            isinstance(child, ast.If) and _name(child.test) == "TYPE_CHECKING"
-        )
-        yield from _imports_below(child, package, at_start and not lazy)
-
-
-def _name(node: ast.AST) -> str:
-    """The last name of an expression: `time` of `self.ticker.time`, `get_running_loop` of its call."""
-    if isinstance(node, ast.Call):
-        return _name(node.func)
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def unknown_rooms(source: Source) -> list[str]:
@@ -186,11 +89,11 @@ def wall_clock_reads(source: Source) -> list[str]:
     if source.room != "broker":
         return []
     faults = [(each.line, f"imports {each.module}") for each in imports_of(source) if each.top == "time"]
-    for node in ast.walk(ast.parse(source.text)):
-        if isinstance(node, ast.Attribute) and (fault := _clock_fault(node.attr, _name(node.value))):
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and (fault := _clock_fault(node.attr, last_name(node.value))):
             faults.append((node.lineno, fault))
-        elif isinstance(node, ast.Call) and _name(node.func) in {"getattr", "attrgetter", "methodcaller"}:
-            owner = _name(node.args[0]) if _name(node.func) == "getattr" else ""
+        elif isinstance(node, ast.Call) and last_name(node.func) in {"getattr", "attrgetter", "methodcaller"}:
+            owner = last_name(node.args[0]) if last_name(node.func) == "getattr" else ""
             names = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
             faults += [(node.lineno, fault) for name in names if (fault := _clock_fault(str(name), owner))]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in CLIENT_LIBRARIES:
@@ -220,19 +123,10 @@ def strays_of_an_operating_system(source: Source) -> list[str]:
     if source.room == "operating_system":
         return []
     faults = [(each.line, each.module) for each in imports_of(source) if each.top in POSIX_ONLY]
-    for node in ast.walk(ast.parse(source.text)):
+    for node in ast.walk(source.tree):
         if isinstance(node, ast.Attribute) and node.attr in POSIX_NAMES:
             faults.append((node.lineno, node.attr))
     return [f"{source.path}:{line}: {name} is not on every system: see operating_system" for line, name in faults]
-
-
-def product_sources(root: Path = ROOT) -> Iterable[Source]:
-    """Every Python file below the root that is neither hidden nor in a folder of OUTSIDE."""
-    for path in sorted(root.rglob("*.py")):
-        relative = path.relative_to(root)
-        if relative.parts[0] in OUTSIDE or any(part.startswith(".") for part in relative.parts):
-            continue
-        yield Source(relative.as_posix(), path.read_text(encoding="utf-8"))
 
 
 CHECKERS: list[Checker] = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from telemetry.settings import TelemetrySettings
 from tests.otlp_receiver import Received, grpc_receiver, http_receiver, values_of
 from tests.ports import free_port
 from tests.simulated_runs import ROOT, files, records, rows, run
+from tests.terminal import inherited_environment
 from utils import Misconfigured, read_environment
 
 DAY = ("2025-10-07",)
@@ -165,11 +165,10 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_imported(tmp_path: Path
         "print('loaded', [name for name in sys.modules if name.startswith(('opentelemetry', 'grpc', 'prometheus'))])\n"
         "sys.exit(code)"
     )
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env=inherited | {"PYTHONPATH": str(ROOT), "WATCHLIST_UNIVERSE": "CRM"},
+        env=inherited_environment() | {"PYTHONPATH": str(ROOT), "WATCHLIST_UNIVERSE": "CRM"},
         capture_output=True,
         text=True,
         timeout=120,

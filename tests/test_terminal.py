@@ -21,7 +21,7 @@ import pytest
 from rich.console import Console
 
 from day_trading.terminal_view import drawn
-from tests.terminal import INHERITED, PROGRAM, ROOT, run
+from tests.terminal import PROGRAM, ROOT, inherited_environment, run
 from tests.test_day_trader_runs import SIMULATE
 from trading.live_view import (
     Account,
@@ -182,8 +182,7 @@ class Screen:
 def screen(folder: Path, *arguments: str, settings: Mapping[str, str] = SMALL) -> Iterator[Screen]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, b"\x28\x00\x64\x00\x00\x00\x00\x00")
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment = {**inherited, "PYTHONPATH": str(ROOT), "TZ": "UTC", "TERM": "xterm", **settings}
+    environment = {**inherited_environment(), "PYTHONPATH": str(ROOT), "TZ": "UTC", "TERM": "xterm", **settings}
     command = [sys.executable, *PROGRAM, *arguments]
     process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)

@@ -274,24 +274,26 @@ ROWS: list[tuple[str, Callable[[TradingHistory], None], dict[str, Any]]] = [
     ),
     (
         "parameter_changes",
-        lambda h: h.record_parameter_change(
-            ParameterChangeRow(
-                timestamp=OPEN,
-                session_date=DAY,
-                parameter="stop_pct",
-                old_value=0.8,
-                new_value=0.9,
-                source="regime",
-                reason="volatile",
-                applied=True,
-                evidence={"sessions": 20},
-            )
+        lambda h: h.commit_improvement(
+            changes=[
+                ParameterChangeRow(
+                    timestamp=OPEN,
+                    session_date=DAY,
+                    parameter="stop_pct",
+                    old_value=0.8,
+                    new_value=0.9,
+                    source="regime",
+                    reason="volatile",
+                    applied=True,
+                    evidence={"sessions": 20},
+                )
+            ]
         ),
         {"old_value": 0.8, "new_value": 0.9, "applied": 1, "evidence": '{"sessions":20}'},
     ),
     (
         "evaluations",
-        lambda h: h.record_evaluation(
+        lambda h: h.replace_evaluation(
             EvaluationRow(
                 timestamp=OPEN, session_date=DAY, source="rules", insights="calm", recommendations=({"a": 1},)
             )

@@ -12,6 +12,8 @@ RANK_BAND = 3
 
 
 class Stance(StrEnum):
+    """What an adviser wants for a symbol: further up the list, off it, or neither."""
+
     BOOST = "boost"
     VETO = "veto"
     NEUTRAL = "neutral"

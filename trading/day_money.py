@@ -27,7 +27,7 @@ def unrealised(position: Position, bid: int) -> int:
 
 
 def marked(before: Marked, pnl: int, max_daily_loss: int, max_drawdown: int) -> Marked:
-    """After valuing the book at `pnl`. Both latches stay shut for the session."""
+    """After valuing the book at `pnl`; all in 1e-6 USD. Both latches stay shut for the session."""
     peak = max(before.peak, pnl)
     return Marked(
         pnl,
@@ -39,7 +39,10 @@ def marked(before: Marked, pnl: int, max_daily_loss: int, max_drawdown: int) -> 
 
 
 def free_capital(equity_at_open: int, pnl: int, allocation_ppm: int, committed: int) -> int:
-    """What entries may still take: allocation × (equity at open + day's P&L) − what positions and entries hold."""
+    """What entries may still take: allocation × (equity at open + day's P&L) − what positions and entries hold.
+
+    All in 1e-6 USD; never negative.
+    """
     return max((equity_at_open + pnl) * allocation_ppm // 1_000_000 - committed, 0)
 
 

@@ -62,7 +62,7 @@ def vwap_value(state: VwapState) -> float:
 
 
 def is_above_vwap(price: int, state: VwapState) -> bool:
-    """Whether `price` is strictly above the VWAP, in exact integers. False while there is no VWAP."""
+    """Whether `price` (1e-4 USD) is strictly above the VWAP, in exact integers. False while there is no VWAP."""
     return state.sum_volume > 0 and price * 3 * state.sum_volume > state.sum_pv3
 
 

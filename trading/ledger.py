@@ -33,7 +33,7 @@ def bought(position: Position, quantity: int, price: int) -> Position:
 
 
 def sold(position: Position, quantity: int, price: int) -> Sale:
-    """After selling. The cost leaves in proportion, so that the last sale takes the exact rest.
+    """After selling at `price` (1e-4 USD). The cost leaves in proportion, so that the last sale takes the exact rest.
 
     Raises ValueError when more is sold than owned: the ledger never goes short.
     """

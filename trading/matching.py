@@ -15,8 +15,8 @@ VOLUME_SHARE_BPS = 1_000  # 10 % of the last published minute's volume
 HALF_SPREAD_HUNDREDTH_BPS = 50  # half a basis point: typical of large US stocks, at least one tick
 BAR_SECONDS = 60
 
-PATH_SECONDS_MINUTE = (0, 20, 40, 59)
-PATH_SECONDS_FIVE = (0, 1, 3, 4)
+PATH_SECONDS_MINUTE = (0, 20, 40, 59)  # of a minute bar: when it shows its four prices
+PATH_SECONDS_FIVE = (0, 1, 3, 4)  # of a bar of five seconds
 
 
 def half_spread(price: int) -> int:

@@ -38,7 +38,7 @@ def notional(price: int, quantity: int) -> int:
 
 
 def price_from_usd(usd: float) -> int:
-    """A float price at the border (broker, file) to 1e-4 USD, rounded half-even. Raises on NaN or infinity."""
+    """A float price at the border (broker, file) to 1e-4 USD, rounded half-even. Raises ValueError unless finite."""
     if not math.isfinite(usd):
         raise ValueError(f"price is not a finite number: {usd!r}")
     return int(Decimal(repr(float(usd))).scaleb(4).quantize(Decimal(1), ROUND_HALF_EVEN))
@@ -60,7 +60,7 @@ def price_to_usd(price: int) -> float:
 
 
 def money_from_usd(usd: float) -> int:
-    """A float amount at the border to 1e-6 USD, rounded half-even."""
+    """A float amount at the border to 1e-6 USD, rounded half-even. Raises ValueError unless finite."""
     if not math.isfinite(usd):
         raise ValueError(f"amount is not a finite number: {usd!r}")
     return int(Decimal(repr(float(usd))).scaleb(6).quantize(Decimal(1), ROUND_HALF_EVEN))

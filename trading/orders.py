@@ -12,6 +12,8 @@ from trading.strategy import Parameters
 
 
 class Action(StrEnum):
+    """The side of an order, in the words of the broker and of `trades.action`."""
+
     BUY = "BUY"
     SELL = "SELL"
 
@@ -178,7 +180,10 @@ def exit_legs(
     parent_intent_id: str = "",
     decision_id: str = "",
 ) -> tuple[OrderIntent, OrderIntent, OrderIntent]:
-    """Stop (GTC), target (DAY) and time exit (market at EOD, GTC) in one OCA group, priced from `fill_price`."""
+    """Stop (GTC), target (DAY) and time exit (market at EOD, GTC) in one OCA group.
+
+    Stop and target are priced from `fill_price` (1e-4 USD).
+    """
 
     def leg(role: Role, reason: Reason, order_type: str, tif: str, **prices: int) -> OrderIntent:
         return OrderIntent(
@@ -218,7 +223,10 @@ def entry_bracket(
     eod_s: int,
     decision_id: str,
 ) -> tuple[OrderIntent, ...]:
-    """A marketable limit entry that expires by itself, and its three exits, entry first."""
+    """A marketable limit entry that expires by itself, and its three exits, entry first.
+
+    It is limited to `collar`; its exits are priced from `expected_fill` (both 1e-4 USD) until it fills.
+    """
     bracket_id = new_id()
     entry = OrderIntent(
         intent_id=new_id(),

@@ -32,6 +32,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PremarketFilters:
+    """Bounds before the open: spread in bps, gap in percent of the close, volume as a multiple of what is usual."""
+
     max_spread_bps: float
     max_gap_pct: float
     min_relative_volume: float

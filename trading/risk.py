@@ -168,7 +168,8 @@ def check_size(
 ) -> Verdict:
     """Rules of the order itself: at least one share, and costs that leave most of the target.
 
-    Costs are the fees of both sides plus one full spread, against the money that the target would bring.
+    Costs are the fees of both sides plus one full spread, against the money that the target would bring (1e-6 USD, as
+    `free_capital` is).
     """
     if quantity <= 0:
         one_share = notional(market.ask, 1)

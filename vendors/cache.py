@@ -58,8 +58,6 @@ class DiskCache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.hits = 0
-        self.misses = 0
         self.damaged = 0
         self._told = False
 
@@ -67,9 +65,7 @@ class DiskCache:
         """The reply to `question`, if one is there and young enough."""
         entry = self._read(self._path(vendor, kind, question), question)
         if entry is None or not timedelta(0) <= now - entry.fetched_at < LIFETIMES[kind]:
-            self.misses += 1
             return None
-        self.hits += 1
         return entry
 
     def write(self, vendor: str, kind: Kind, question: str, entry: Entry) -> None:

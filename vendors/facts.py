@@ -127,6 +127,8 @@ class NewsItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarningsDate:
+    """The day on which a company reports, and what is expected in USD a share."""
+
     symbol: str
     date: date
     eps_estimate_usd: float | None = None

@@ -112,6 +112,7 @@ class Fmp:
         return await self.of_symbol(CHARTS["1min"], symbol, span, Priority.NEEDED)
 
     async def news(self, symbols: Iterable[str], first: date, last: date) -> Reply[rows.News]:
+        """News of these symbols, at most 250 a call, newest first."""
         span: Params = {"from": first.isoformat(), "to": last.isoformat(), "limit": 250}
         return await self._batched(STOCK_NEWS, symbols, span, Priority.OPTIONAL)
 

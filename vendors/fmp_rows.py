@@ -222,6 +222,8 @@ class TargetConsensus(Row):
 
 
 class TargetSummary(Figures):
+    """How many price targets there were of late, and their average in USD."""
+
     symbol: Symbol
     last_month_count: Number | None = None
     last_month_avg_price_target: Number | None = None

@@ -51,6 +51,7 @@ class FmpSource:
         await self._api.client.close()
 
     async def screen(self, screen: Screen) -> Found[tuple[Listing, ...]]:
+        """Active US shares within the screen's bounds, no funds."""
         reply = await self._api.screener(
             {
                 "priceMoreThan": f"{screen.min_price_usd:g}",
@@ -82,6 +83,7 @@ class FmpSource:
         return _found(tuple(listings), reply)
 
     async def movers(self) -> Found[tuple[Listing, ...]]:
+        """Most active, gainers and losers of the exchanges, each symbol once, without prints that cannot be true."""
         replies = [await self._api.movers(which) for which in (fmp.ACTIVES, fmp.GAINERS, fmp.LOSERS)]
         listings = {
             row.symbol: Listing(
@@ -96,6 +98,7 @@ class FmpSource:
         )
 
     async def quotes(self, symbols: Sequence[str]) -> Found[dict[str, MarketQuote]]:
+        """symbol -> price in USD and its time; no bid and ask."""
         reply = await self._api.quotes(symbols)
         quotes = {
             row.symbol: MarketQuote(
@@ -134,6 +137,7 @@ class FmpSource:
         return Found(value, profile.fetched_at, dropped)
 
     async def opinion(self, symbol: str) -> Found[Opinion]:
+        """The consensus target in USD is needed; grades and estimates add to it where the plan has them."""
         targets = await self._api.of_symbol(fmp.TARGETS, symbol)
         target = _first(targets, fmp.TARGETS.name, symbol)
         grades = await self._where_allowed(fmp.GRADES, symbol)
@@ -149,6 +153,7 @@ class FmpSource:
         return Found(value, targets.fetched_at, targets.dropped)
 
     async def news(self, symbols: Sequence[str], today: date) -> Found[tuple[NewsItem, ...]]:
+        """News since yesterday."""
         reply = await self._api.news(symbols, today - timedelta(days=1), today)
         items = [
             NewsItem(
@@ -162,6 +167,7 @@ class FmpSource:
         return _found(tuple(items), reply)
 
     async def earnings(self, day: date) -> Found[tuple[EarningsDate, ...]]:
+        """Who reports on that day, of all companies."""
         reply = await self._api.earnings_calendar(day, day)
         dates = [
             EarningsDate(symbol=row.symbol, date=row.date, eps_estimate_usd=row.eps_estimated) for row in reply.rows

@@ -50,6 +50,7 @@ class PolygonSource:
         return Found(tuple(listings), reply.fetched_at, reply.dropped)
 
     async def movers(self) -> Found[tuple[Listing, ...]]:
+        """Gainers and losers, without prints that cannot be true."""
         replies = [await self._api.movers(which) for which in (polygon.GAINERS, polygon.LOSERS)]
         listings = [
             Listing(symbol=row.ticker, name="", price_usd=price, change_pct=row.todays_change_pct)
@@ -60,11 +61,13 @@ class PolygonSource:
         return Found(tuple(listings), min(each.fetched_at for each in replies), sum(each.dropped for each in replies))
 
     async def quotes(self, symbols: Sequence[str]) -> Found[dict[str, MarketQuote]]:
+        """symbol -> last price, bid and ask in USD; a symbol without a trade is left out."""
         reply = await self._api.snapshots(symbols)
         quotes = {row.ticker: quote for row in reply.rows if (quote := _quote(row)) is not None}
         return Found(quotes, reply.fetched_at, reply.dropped)
 
     async def fundamentals(self, symbol: str) -> Found[Fundamentals]:
+        """Name, sector and market value in USD. Raises SymbolRefused when nobody knows the symbol."""
         reply = await self._api.details(symbol)
         if not reply.rows:
             raise SymbolRefused(polygon.VENDOR, polygon.DETAILS.name, f"{symbol} is not known")
@@ -105,6 +108,7 @@ class PolygonSource:
         return sound_bars(polygon.VENDOR, polygon.BARS.name, session_date, bars, reply)
 
     async def market_status(self) -> Found[str]:
+        """open, closed or extended-hours, in the vendor's words; empty when it says nothing."""
         reply = await self._api.market_status()
         return Found(reply.rows[0].market if reply.rows else "", reply.fetched_at, reply.dropped)
 

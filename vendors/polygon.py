@@ -80,6 +80,7 @@ class Polygon:
         return await self.client.fetch(GROUPED, {"adjusted": True}, path={"day": day.isoformat()})
 
     async def snapshots(self, symbols: Iterable[str]) -> Reply[rows.Snapshot]:
+        """Day, last trade and quote of each symbol, SYMBOLS_A_CALL in a call."""
         names = list(dict.fromkeys(symbols))
         groups = [names[start : start + SYMBOLS_A_CALL] for start in range(0, len(names), SYMBOLS_A_CALL)] or [[]]
         return joined([await self.client.fetch(SNAPSHOTS, {"tickers": ",".join(group)}) for group in groups])

@@ -70,6 +70,8 @@ class LastQuote(PolygonRow):
 
 
 class Snapshot(PolygonRow):
+    """A symbol now: its day, last minute, last trade and quote, and the day before."""
+
     ticker: Symbol
     day: Sums | None = None
     min: Sums | None = None

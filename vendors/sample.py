@@ -42,6 +42,7 @@ class SampleSource:
     async def close(self) -> None: ...
 
     async def fundamentals(self, symbol: str) -> Found[Fundamentals]:
+        """Made of the symbol's letters, the same each time. Raises SymbolRefused outside the default universe."""
         seed = _seed(symbol)
         value = Fundamentals(
             symbol=symbol,
@@ -60,6 +61,7 @@ class SampleSource:
         return Found(value, self._clock.now())
 
     async def opinion(self, symbol: str) -> Found[Opinion]:
+        """Made as the fundamentals are, and as little to be believed. Raises SymbolRefused likewise."""
         seed = _seed(symbol)
         value = Opinion(symbol=symbol, buys=seed % 23, holds=seed % 17, sells=seed % 7)
         return Found(value, self._clock.now())

@@ -83,6 +83,6 @@ def capital_of(holdings: Holdings, options: CycleOptions) -> int:
 
 
 def weights_of(holdings: Holdings, capital: int) -> dict[str, float]:
-    """symbol -> weight of what is owned; above one together where holdings exceed the capital."""
+    """symbol -> weight of what is owned; above one together where holdings exceed the capital (1e-6 USD)."""
     owned = [each for each in holdings.positions if each.owned]
     return {each.symbol: notional(each.price, each.owned) / capital for each in owned} if capital > 0 else {}

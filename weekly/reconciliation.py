@@ -38,7 +38,8 @@ def cash_flow(trades: Iterable[TradeRow]) -> int:
 def reconcile(holdings: Holdings, recorded_cash: int, truth: Truth) -> None:
     """Compare what the bot has on record with the account. Raises HaltTrading with the first difference.
 
-    `recorded_cash` is what the account began with, and what executions on record and distributions made of it.
+    `recorded_cash` (1e-6 USD) is what the account began with, and what executions on record and distributions made of
+    it.
     """
     differences = [
         _money("cash", recorded_cash, truth.cash),

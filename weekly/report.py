@@ -60,7 +60,10 @@ def write_report(results: Sequence[CycleResult], folder: Path, past: Iterable[Pa
 def write_page_of(
     latest: CycleResult, cycles: Sequence[CycleDigest], folder: Path, run: SimulatedRun | None = None
 ) -> Path:
-    """The same of a cycle whose earlier ones, it included, are digests; with the run that they belong to."""
+    """The same of a cycle whose earlier ones, it included, are digests; with the run that they belong to.
+
+    Raises Misconfigured when the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = _free_path(folder, latest)

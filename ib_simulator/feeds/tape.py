@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from ib_simulator.feeds.corporate_actions import Action
 from market_hours import Session
 from trading.bars import Bar
+from trading.matching import PATH_SECONDS_FIVE, PATH_SECONDS_MINUTE
 from trading.money import ONE_USD, PRICE_UNITS_PER_USD, price_from_usd
 
 MINUTE_S = 60
 FIVE_SECONDS_S = 5
-MINUTE_POINT_SECONDS = (0, 20, 40, 59)  # when a minute bar shows its four prices
-FIVE_SECOND_POINT_SECONDS = (0, 1, 3, 4)
 TIE_TOLERANCE = 1e-4  # in price units; far above the error of one float64 product below 1e9 USD
 
 Int64s = NDArray[np.int64]
@@ -150,7 +149,7 @@ def minute_path(start_s: Int64s, open_: Int64s, high: Int64s, low: Int64s, close
 
     A bar that closes at or above its open shows open, low, high, close; a falling one open, high, low, close.
     """
-    return _path(start_s, open_, high, low, close, MINUTE_POINT_SECONDS)
+    return _path(start_s, open_, high, low, close, PATH_SECONDS_MINUTE)
 
 
 def with_extended_hours(regular: Path, before: Path, after: Path, close_s: int) -> Path:
@@ -161,7 +160,7 @@ def with_extended_hours(regular: Path, before: Path, after: Path, close_s: int) 
 
 def five_second_path(start_s: Int64s, open_: Int64s, high: Int64s, low: Int64s, close: Int64s) -> Path:
     """The same order of prices as `minute_path`, at seconds 0, 1, 3 and 4 of each 5-second bar."""
-    return _path(start_s, open_, high, low, close, FIVE_SECOND_POINT_SECONDS)
+    return _path(start_s, open_, high, low, close, PATH_SECONDS_FIVE)
 
 
 def _path(start_s: Int64s, open_: Int64s, high: Int64s, low: Int64s, close: Int64s, seconds: tuple[int, ...]) -> Path:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.ports import free_port
+from tests.terminal import ROOT, inherited_environment
 
-ROOT = Path(__file__).resolve().parents[2]
 PACED_PROGRAM = ROOT / "tests" / "paced_day_trader.py"
 TOKEN = "the token of these tests, and of nothing else"
 SESSION = "2026-11-20"
@@ -75,7 +74,7 @@ def _serving(folder: Path, arguments: list[str], database: Path, port: int | Non
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
-            env={**_inherited(), **settings, "PYTHONPATH": str(ROOT)},
+            env={**inherited_environment(), **settings, "PYTHONPATH": str(ROOT)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -87,10 +86,6 @@ def _serving(folder: Path, arguments: list[str], database: Path, port: int | Non
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait()
-
-
-def _inherited() -> Mapping[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
 
 
 def _answers(url: str) -> bool:

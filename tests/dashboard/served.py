@@ -139,20 +139,22 @@ def fill(path: Path) -> Path:
                 detail={"equity_at_open_usd": 1_000_000.0},
             )
         )
-        history.record_parameter_change(
-            ParameterChangeRow(
-                timestamp=OPEN,
-                session_date=DAY,
-                parameter="rsi_cap",
-                old_value=60.0,
-                new_value=58.0,
-                source="rule",
-                reason="tried on 60 sessions",
-                applied=False,
-                evidence={"p": 0.4},
-            )
+        history.commit_improvement(
+            changes=[
+                ParameterChangeRow(
+                    timestamp=OPEN,
+                    session_date=DAY,
+                    parameter="rsi_cap",
+                    old_value=60.0,
+                    new_value=58.0,
+                    source="rule",
+                    reason="tried on 60 sessions",
+                    applied=False,
+                    evidence={"p": 0.4},
+                )
+            ]
         )
-        history.record_evaluation(EvaluationRow(timestamp=OPEN, session_date=DAY, source="rules", insights="quiet"))
+        history.replace_evaluation(EvaluationRow(timestamp=OPEN, session_date=DAY, source="rules", insights="quiet"))
         history.record_llm_call(
             LlmCallRow(
                 llm_call_id="call-1",

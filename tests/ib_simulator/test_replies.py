@@ -235,8 +235,8 @@ def test_tick_by_tick_arrives(ib: ModuleType) -> None:
     at = 1700000000
     calls = heard(
         176,
-        replies.tick_by_tick_last(9, replies.TICK_BY_TICK_LAST, 1700000000, 340.5, 40, "NASDAQ", 2, "T"),
-        replies.tick_by_tick_last(9, replies.TICK_BY_TICK_ALL_LAST, 1700000000, 340.25, 1, "FINRA"),
+        replies.tick_by_tick_last(9, 1, 1700000000, 340.5, 40, "NASDAQ", 2, "T"),
+        replies.tick_by_tick_last(9, 2, 1700000000, 340.25, 1, "FINRA"),
         replies.tick_by_tick_bid_ask(9, 1700000000, 340.5, 340.75, 80, 120, 1),
         replies.tick_by_tick_midpoint(9, 1700000000, 340.625),
     )

@@ -105,7 +105,7 @@ def test_calibration_names_the_row_that_is_off() -> None:
     boaster = [SettledForecast(cycle=i, probability=1.0, came_true=i % 2 == 0) for i in range(100)]
     table = calibration_table(honest + boaster)
     assert [(row.low, row.high, row.forecasts) for row in table] == [(0.2, 0.4, 100), (0.8, 1.0, 100)]
-    assert [row.is_off for row in table] == [False, True]
+    assert [row.came_low <= row.said <= row.came_high for row in table] == [True, False]
 
 
 def test_wilson_interval_of_a_published_example() -> None:
