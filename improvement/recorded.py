@@ -18,7 +18,7 @@ from market_hours import Session
 from research.engine import Plan, plan, simulate_plainly, sweep
 from research.source import Bars, BarSource, Tape, load_known
 from research.stress import with_doubled_costs
-from trading.bars import Bar
+from trading.bar_columns import BarColumns, joined
 from trading.indicators import AtrState
 from trading.matching import BAR_SECONDS
 from trading.money import money_to_usd
@@ -58,8 +58,8 @@ class NoBars:
     def tape(self, symbol: str, session: Session) -> Tape:
         raise LookupError(f"no bars of {symbol} are kept")
 
-    def daily(self, symbol: str, before: date, first: date) -> Sequence[Bar]:
-        return ()
+    def daily(self, symbol: str, before: date, first: date) -> BarColumns:
+        return joined([])
 
 
 class RecordedSessions:

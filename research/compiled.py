@@ -38,12 +38,12 @@ def compiled(function: F) -> F:
 
 def _rooms() -> tuple[ModuleType, ...]:
     """The modules whose functions may be called by compiled code."""
-    from research import board, day, marks, quick, sessions, skipping, tapes, trips, windows
+    from research import board, day, marks, quick, sessions, skipping, tapes, trips, turns, windows
     from research import indicators as many
     from trading import costs, day_money, indicators, judgement, ledger, matching, money, risk, rules, sizing, strategy
 
     rules_of_trading = (costs, day_money, indicators, judgement, ledger, matching, money)
-    quick_form = (board, windows, marks, day, quick, skipping)
+    quick_form = (turns, board, windows, marks, day, quick, skipping)
     return (*rules_of_trading, risk, rules, sizing, strategy, tapes, trips, sessions, many, *quick_form)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from research.board import COST, FIRST_OF_TRIP, MARKED_S, REALISED, SHARES, Board
+from research.board import COST, FIRST_OF_TRIP, MARKED_S, OPEN_POSITIONS, REALISED, SHARES, Board
 from research.sessions import OPENED_S
 from research.tapes import END_BAR, FIRST_BAR, HIGH, LOW, NEVER_S, START, VOLUME, Int64s, Tapes
 from research.trips import SECOND, TICK_S, Entry
@@ -14,31 +14,27 @@ from trading.risk import RiskLimits
 from trading.strategy import Parameters
 
 
-def standing(tapes: Tapes, first: int, symbols: int, board: Board, second: int) -> int:
+def standing(tapes: Tapes, first: int, board: Board, second: int) -> int:
     """Unrealised result at bid at one of the day trader's instants, of what was bought before it."""
     total = 0
-    for s in range(symbols):
+    for number in range(board.book[OPEN_POSITIONS]):
+        s = board.held[number]
         place = board.symbols[s]
-        if place[SHARES] > 0 and place[FIRST_OF_TRIP + OPENED_S] < second:
+        if place[FIRST_OF_TRIP + OPENED_S] < second:
             bid = bid_at(price_at(tapes, first + s, second), 0)
             total += unrealised(Position(place[SHARES], place[COST]), bid)
     return total
 
 
-def mark_until(
-    tapes: Tapes, first: int, symbols: int, board: Board, money: Marked, until_s: int, limits: RiskLimits
-) -> Marked:
+def mark_until(tapes: Tapes, first: int, board: Board, money: Marked, until_s: int, limits: RiskLimits) -> Marked:
     """All marks after the last one until `until_s` that can differ, with the positions of now."""
     marked_s, realised = board.book[MARKED_S], board.book[REALISED]
     board.book[MARKED_S] = max(marked_s, until_s)
-    held = False
-    for s in range(symbols):
-        held = held or board.symbols[s, SHARES] > 0
-    if not held:
+    if board.book[OPEN_POSITIONS] == 0:
         return marked(money, realised, limits.max_daily_loss, limits.max_drawdown) if until_s > marked_s else money
     second = marked_s + TICK_S
     while second <= until_s:
-        pnl = realised + standing(tapes, first, symbols, board, second)
+        pnl = realised + standing(tapes, first, board, second)
         money = marked(money, pnl, limits.max_daily_loss, limits.max_drawdown)
         if money.loss_latched or money.drawdown_latched:
             return money

@@ -13,6 +13,7 @@ from research.board import (
     ENTRIES_TODAY,
     FILLS_USED,
     FIRST_OF_TRIP,
+    HELD_COST,
     HIGH_BID,
     JUDGED_S,
     LAST_CLOSED_S,
@@ -23,13 +24,14 @@ from research.board import (
     NEXT_SALE,
     OPEN_POSITIONS,
     REALISED,
-    SALE_S,
     SHARES,
+    SHUT_UNTIL_S,
     TRIPS_USED,
     WINDOW,
-    Board,
     bound,
+    let_go,
     may_latch,
+    take_in,
 )
 from research.day import Day, Desk, book_state, market_of
 from research.marks import held_between, mark_until, standing
@@ -63,6 +65,7 @@ from research.tapes import (
     bar_at,
 )
 from research.trips import FEE, PRICE, QUANTITY, REASON, SECOND, TICK_S, Entry, follow_trip
+from research.turns import EARLIEST, call_off, first_due, set_turn, turn_of
 from research.windows import on_grid, seek
 from trading.day_money import Marked, free_capital
 from trading.indicators import VWAP_BARS
@@ -79,26 +82,30 @@ PLAYED, NEEDS_MARKS, NEEDS_ROOM = 0, 1, 2
 
 def play_quickly(desk: Desk, day: Day, session: int, counts: Counts) -> tuple[int, int, int]:
     """One session: PLAYED, NEEDS_MARKS or NEEDS_ROOM, and the rows of the log that are in use."""
-    board, book = desk.board.symbols, desk.board.book
+    board, book = desk.board, desk.board.book
+    candidates, sales = board.candidates, board.sales
     open_board(desk, day, counts)
     money = Marked(0, 0, 0, False, False)
     outcome = PLAYED
     while outcome == PLAYED:
-        s, due_s = earliest(board, day.symbols, CANDIDATE_S)
-        seller, sale_s = earliest(board, day.symbols, SALE_S)
+        due_s, sale_s = max(candidates[EARLIEST], book[SHUT_UNTIL_S]), sales[EARLIEST]
         if sale_s <= due_s:
             if sale_s == NEVER_S:
                 break
             if day.marks and sale_s < day.eod_s:
                 until_s = on_grid(sale_s, day.open_s) - TICK_S
-                money = mark_until(desk.tapes, day.first, day.symbols, desk.board, money, until_s, day.limits)
-            outcome = sell(desk, day, seller, sale_s)
+                money = mark_until(desk.tapes, day.first, board, money, until_s, day.limits)
+            outcome = sell(desk, day, first_due(sales, sale_s), sale_s)
         elif due_s >= day.last_s:  # no more entries today: what is left are sales
-            withdraw_candidates(board, day.symbols)
+            call_off(candidates)
         else:
-            begin_instant(desk.board, day.symbols, due_s)
+            s = first_due(candidates, due_s)
+            if turn_of(candidates, s) < due_s:  # its turn came while nobody could be bought
+                seek_next(desk, day, s, due_s)
+                continue
+            begin_instant(book, due_s)
             if day.marks:
-                money = mark_until(desk.tapes, day.first, day.symbols, desk.board, money, due_s, day.limits)
+                money = mark_until(desk.tapes, day.first, board, money, due_s, day.limits)
             outcome = consider(desk, day, s, due_s, sale_s, money)
     if outcome == PLAYED:
         tell_day(desk, day, session, money)
@@ -112,43 +119,25 @@ def open_board(desk: Desk, day: Day, counts: Counts) -> None:
         book[place] = 0
     book[FILLS_USED], book[TRIPS_USED] = counts.fills, counts.trips
     book[MARKED_S] = day.open_s - TICK_S
+    call_off(desk.board.candidates)
+    call_off(desk.board.sales)
     for s in range(day.symbols):
         board[s, BAR], board[s, WINDOW] = VWAP_BARS - 1, 0
-        board[s, SALE_S] = NEVER_S
         board[s, SHARES] = board[s, COST] = board[s, ENTRIES] = board[s, LAST_EXIT_S] = 0
         seek_next(desk, day, s, day.open_s)
 
 
 def seek_next(desk: Desk, day: Day, s: int, ready_s: int) -> None:
     """Move a symbol to its next window from where it stands, not before `ready_s`."""
-    cap = day.parameters.rsi_cap
-    row = desk.first_row + s
-    seek(desk.tapes, day.first + s, row, desk.scratch, desk.board.symbols[s], ready_s, day.last_s, cap)
+    place, row = desk.board.symbols[s], desk.first_row + s
+    seek(desk.tapes, day.first + s, row, desk.scratch, place, ready_s, day.last_s, day.parameters.rsi_cap)
+    set_turn(desk.board.candidates, s, place[CANDIDATE_S])
 
 
-def earliest(board: Int64s, symbols: int, column: int) -> tuple[int, int]:
-    """The symbol whose second in `column` is the first, by rank where they are equal, and that second."""
-    s, second = 0, NEVER_S
-    for other in range(symbols):
-        if board[other, column] < second:
-            s, second = other, board[other, column]
-    return s, second
-
-
-def withdraw_candidates(board: Int64s, symbols: int) -> None:
-    """No symbol is judged again today."""
-    for s in range(symbols):
-        board[s, CANDIDATE_S] = NEVER_S
-
-
-def begin_instant(board: Board, symbols: int, second: int) -> None:
+def begin_instant(book: Int64s, second: int) -> None:
     """At an instant that was not judged yet: nothing bought at it, and capital is bound by what is held."""
-    book = board.book
-    if second == book[JUDGED_S]:
-        return
-    book[JUDGED_S], book[AT_ONCE], book[COMMITTED] = second, 0, 0
-    for s in range(symbols):
-        book[COMMITTED] += board.symbols[s, COST]
+    if second != book[JUDGED_S]:
+        book[JUDGED_S], book[AT_ONCE], book[COMMITTED] = second, 0, book[HELD_COST]
 
 
 def sell(desk: Desk, day: Day, s: int, second: int) -> int:
@@ -159,20 +148,27 @@ def sell(desk: Desk, day: Day, s: int, second: int) -> int:
     sale = sold(Position(place[SHARES], place[COST]), row[QUANTITY], row[PRICE])
     bound(book, place, -1)
     book[REALISED] += sale.realised - row[FEE]
+    book[HELD_COST] += sale.position.cost - place[COST]
     place[SHARES], place[COST] = sale.position.quantity, sale.position.cost
     bound(book, place, 1)
     trip = place[FIRST_OF_TRIP:]
     trip[SOLD_FOR] += notional(row[PRICE], row[QUANTITY])
     trip[FEES] += row[FEE]
-    place[SALE_S] = NEVER_S
-    if place[NEXT_SALE] < place[END_SALE]:
-        place[SALE_S] = desk.log.fills[place[NEXT_SALE], SECOND]
+    await_sale(desk, s)
     if place[SHARES] == 0:
         close_trip(desk, place, second, row[REASON])
+        let_go(desk.board, s)
         watch_again(desk, day, s, second)
     if not day.marks and second < day.eod_s and may_latch(book, day.limits.max_daily_loss, day.limits.max_drawdown):
         return NEEDS_MARKS
     return PLAYED
+
+
+def await_sale(desk: Desk, s: int) -> None:
+    """A symbol is due when the log has its next sale, if it has any."""
+    place = desk.board.symbols[s]
+    more = place[NEXT_SALE] < place[END_SALE]
+    set_turn(desk.board.sales, s, desk.log.fills[place[NEXT_SALE], SECOND] if more else NEVER_S)
 
 
 def close_trip(desk: Desk, place: Int64s, second: int, reason: int) -> None:
@@ -182,7 +178,6 @@ def close_trip(desk: Desk, place: Int64s, second: int, reason: int) -> None:
     trip[PNL] = trip[SOLD_FOR] - trip[BOUGHT_FOR] - trip[FEES]
     trip[CLOSED_S], trip[EXIT_REASON] = second, reason
     place[LAST_EXIT_S] = book[LAST_CLOSED_S] = second
-    book[OPEN_POSITIONS] -= 1
     book[LOSSES_IN_A_ROW] = book[LOSSES_IN_A_ROW] + 1 if trip[PNL] < 0 else 0
     if book[TRIPS_USED] < len(trips):
         for column in range(TRIP_COLUMNS):
@@ -205,12 +200,11 @@ def watch_again(desk: Desk, day: Day, s: int, sold_s: int) -> None:
 
 def consider(desk: Desk, day: Day, s: int, now_s: int, sale_s: int, money: Marked) -> int:
     """Judge a candidate and do what follows: PLAYED, NEEDS_MARKS or NEEDS_ROOM. `sale_s` is the next sale's second."""
-    board, book = desk.board.symbols, desk.board.book
-    place = board[s]
+    place, book = desk.board.symbols[s], desk.board.book
     market = market_of(desk, day, s, now_s)
     pnl = book[REALISED]
     if book[OPEN_POSITIONS] > book[AT_ONCE]:  # what was bought at this instant was not there when it was marked
-        pnl += standing(desk.tapes, day.first, day.symbols, desk.board, now_s)
+        pnl += standing(desk.tapes, day.first, desk.board, now_s)
     free = free_capital(day.equity, pnl, day.allocation_ppm, book[COMMITTED])
     state = book_state(book, day, now_s, money)
     symbol = SymbolState(0, False, place[ENTRIES], place[LAST_EXIT_S], False, PPM)
@@ -220,14 +214,16 @@ def consider(desk: Desk, day: Day, s: int, now_s: int, sale_s: int, money: Marke
         book[COMMITTED] += verdict.capital
         return buy(desk, day, s, now_s, market, verdict.quantity)
     if ends_the_day(rule):
-        withdraw_candidates(board, day.symbols)
+        call_off(desk.board.candidates)
     elif rule == Rule.ENTRIES_PER_SYMBOL:
-        place[CANDIDATE_S] = NEVER_S
-    elif rule == Rule.ENTRIES_PER_TICK or depends_on_capital(rule):
-        seek_next(desk, day, s, now_s + TICK_S)
+        set_turn(desk.board.candidates, s, NEVER_S)
+    elif rule == Rule.ENTRIES_PER_TICK:
+        book[SHUT_UNTIL_S] = now_s + TICK_S
     elif rule == Rule.LOSS_STREAK_PAUSE or rule == Rule.OPEN_POSITIONS:
         again_s = NEVER_S if rule == Rule.OPEN_POSITIONS else on_grid(state.pause_until_s, day.open_s)
-        seek_next(desk, day, s, max(min(again_s, on_grid(sale_s, day.open_s)), now_s + TICK_S))
+        book[SHUT_UNTIL_S] = max(min(again_s, on_grid(sale_s, day.open_s)), now_s + TICK_S)
+    elif depends_on_capital(rule):
+        seek_next(desk, day, s, now_s + TICK_S)
     else:
         place[WINDOW] += 1
         seek_next(desk, day, s, now_s)
@@ -239,7 +235,7 @@ def buy(desk: Desk, day: Day, s: int, now_s: int, market: Market, quantity: int)
     place, book, fills = desk.board.symbols[s], desk.board.book, desk.log.fills
     book[AT_ONCE] += 1
     book[ENTRIES_TODAY] += 1
-    book[OPEN_POSITIONS] += 1
+    take_in(desk.board, s)
     place[ENTRIES] += 1
     next_point = POINTS_A_BAR * place[BAR] + place[WINDOW] + 1
     entry = Entry(day.first + s, now_s, quantity, market.ask, market.last, 0, next_point, market.bars)
@@ -252,8 +248,9 @@ def buy(desk: Desk, day: Day, s: int, now_s: int, market: Market, quantity: int)
     held = with_fee(bought(Position(0, 0), quantity, market.ask), fee)
     place[SHARES], place[COST] = held.quantity, held.cost
     place[NEXT_SALE], place[END_SALE] = before + 1, after
-    place[SALE_S] = fills[before + 1, SECOND] if after > before + 1 else NEVER_S
-    place[CANDIDATE_S] = NEVER_S
+    book[HELD_COST] += held.cost
+    await_sale(desk, s)
+    set_turn(desk.board.candidates, s, NEVER_S)
     trip = place[FIRST_OF_TRIP:]
     trip[TRIP_TAPE], trip[OPENED_S], trip[TRIP_QUANTITY] = entry.tape, now_s, quantity
     trip[BOUGHT_FOR], trip[SOLD_FOR] = notional(market.ask, quantity), 0
@@ -285,7 +282,7 @@ def tell_day(desk: Desk, day: Day, session: int, money: Marked) -> None:
     row[EQUITY], row[RESULT] = day.equity, desk.board.book[REALISED]
     row[LOSS_LATCHED], row[DRAWDOWN_LATCHED] = money.loss_latched, money.drawdown_latched
     left = 0
-    for s in range(day.symbols):
-        left += desk.board.symbols[s, SHARES]
+    for number in range(desk.board.book[OPEN_POSITIONS]):
+        left += desk.board.symbols[desk.board.held[number], SHARES]
     row[LEFT_SHARES] = left
     row[BARS_VISITED] = tapes[day.first + day.symbols - 1, END_BAR] - tapes[day.first, FIRST_BAR]

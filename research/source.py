@@ -11,13 +11,15 @@ from typing import Protocol
 import numpy as np
 
 from market_hours import Session
+from research.daily_atr import atr_before
 from research.tapes import FIRST_TAPE, SYMBOL, Int64s, Tapes
+from trading.bar_columns import BarColumns
 from trading.bars import Bar
 from trading.costs import fee_schedule_on
 from trading.indicators import VWAP_BARS, AtrState
 from trading.matching import BAR_SECONDS, PATH_SECONDS_MINUTE
 from trading.settings import StrategySettings
-from trading.watchlist import ATR_CALENDAR_DAYS, assess, atr_of, rank
+from trading.watchlist import ATR_CALENDAR_DAYS, assess, rank
 from utils import Misconfigured
 
 INT64_ROOM = 2**62
@@ -42,9 +44,9 @@ class Tape(Protocol):
     @property
     def volume(self) -> Int64s: ...
     @property
-    def point_s(self) -> Int64s: ...
+    def point_s(self) -> Int64s | None: ...  # None: the path is that of the minute bars
     @property
-    def point_price(self) -> Int64s: ...
+    def point_price(self) -> Int64s | None: ...
     @property
     def point_jump(self) -> object: ...
     @property
@@ -66,7 +68,7 @@ class BarSource(Protocol):
     def tape(self, symbol: str, session: Session) -> Tape:
         """The tape of `symbol` in `session`. Raises LookupError when it has no bar in that session."""
 
-    def daily(self, symbol: str, before: date, first: date) -> Sequence[Bar]:
+    def daily(self, symbol: str, before: date, first: date) -> BarColumns:
         """Daily bars with `first` <= date < `before`, as they read on `before`: adjusted for splits."""
 
 
@@ -114,8 +116,9 @@ def analysed_watchlist(size: int, atr_floor_pct: float, min_price_usd: float, mi
 
     def choose(session: Session, source: BarSource) -> Sequence[str]:
         candidates = [
-            assess(symbol, daily_before(source, symbol, session), atr_floor_pct, min_price_usd, min_dollar_volume_usd)
+            assess(symbol, history.as_bars(), atr_floor_pct, min_price_usd, min_dollar_volume_usd)
             for symbol in source.symbols(session.date)
+            for history in (daily_before(source, symbol, session),)
         ]
         return [entry.symbol for entry in rank(candidates, size)]
 
@@ -136,14 +139,14 @@ def watchlist_of(symbols: Sequence[str] | None, strategy: StrategySettings, *, a
     )
 
 
-def daily_before(source: BarSource, symbol: str, session: Session) -> Sequence[Bar]:
+def daily_before(source: BarSource, symbol: str, session: Session) -> BarColumns:
     """The daily bars from which the day trader takes a symbol's ATR before `session`."""
     return source.daily(symbol, session.date, session.date - timedelta(days=ATR_CALENDAR_DAYS))
 
 
 def is_followed(source: BarSource, symbol: str, session: Session) -> bool:
     """Whether the day trader gets the symbol's quotes: one without any history it leaves alone for the session."""
-    return bool(source.daily(symbol, session.date, session.date - timedelta(days=HISTORY_CALENDAR_DAYS)))
+    return len(source.daily(symbol, session.date, session.date - timedelta(days=HISTORY_CALENDAR_DAYS)).start_s) > 0
 
 
 def load(source: BarSource, sessions: Iterable[Session], choose: Choice) -> Bars:
@@ -189,9 +192,9 @@ def _joined(source: BarSource, chosen: Sequence[Chosen]) -> Bars:
     for number, (symbol, of_symbol) in enumerate(places.items()):
         for place, session in of_symbol:
             history = daily_before(source, symbol, session)
-            followed = bool(history) or is_followed(source, symbol, session)
+            followed = len(history.start_s) > 0 or is_followed(source, symbol, session)
             tape = source.tape(symbol, session) if followed else None
-            builder.put(place, symbol, number, tape, atr_of(history))
+            builder.put(place, symbol, number, tape, atr_before(history))
     return _bars(builder, [(session, len(symbols)) for session, symbols in chosen], tuple(places))
 
 
@@ -286,6 +289,8 @@ class _Builder:
 
 def _own_path(tape: Tape) -> Int64s:
     """Second, price, jump and recorded half-spread of each point; empty where the path is that of minute bars."""
+    if tape.point_s is None or tape.point_price is None:
+        return NO_POINTS
     seconds = np.asarray(PATH_SECONDS_MINUTE, dtype=np.int64)
     no_spread = tape.spread_s is None or tape.spread_half is None
     if no_spread and np.array_equal(tape.point_s, (tape.start_s[:, None] + seconds).ravel()):

@@ -17,9 +17,11 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date
 from fractions import Fraction
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -51,6 +53,8 @@ ENCODING: dict[str, Any] = {  # against the defaults: three fifths of the size, 
 }
 MS = 1_000
 HOUR_S = 3_600  # no date begins within one
+HOURS_KEPT = 65_536  # of which the date is known: those of sessions in 25 years
+WRITERS = 8  # months that are written side by side
 
 
 class Split(NamedTuple):
@@ -201,18 +205,14 @@ class BarStore:
             raise Misconfigured(f"{self.where}/{SPLITS} is damaged: {error}") from error
 
     def append(self, resolution: Resolution, symbol: str, bars: BarColumns) -> Appended:
-        """Add bars; those that are there stay as they are. Raises Misconfigured when a bar cannot be real."""
+        """Add bars; those that are there stay as they are. Raises Misconfigured when a bar cannot be real.
+
+        Months are written side by side, because the disk takes several forced writes in the time of one.
+        """
         refuse_impossible(symbol, bars)
-        done = Appended(0, 0, 0)
-        with self._writing():
-            for month, part in _by_month(bars):
-                there = month in self.months(resolution, symbol)
-                old = self.month(resolution, symbol, month) if there else joined([])
-                merged, did = merge(old, part)
-                done += did
-                if did.new:
-                    self._write(_name(resolution, symbol, month), merged)
-        return done
+        with self._writing(), ThreadPoolExecutor(WRITERS) as writers:
+            append_month = partial(self._append_month, resolution, symbol, self.months(resolution, symbol))
+            return sum(writers.map(append_month, _by_month(bars)), Appended(0, 0, 0))
 
     def add_splits(self, splits: Mapping[str, Sequence[Split]]) -> None:
         """Make splits known; those that are there stay."""
@@ -238,6 +238,16 @@ class BarStore:
             yield self._files.root
         finally:
             lock.release()
+
+    def _append_month(
+        self, resolution: Resolution, symbol: str, there: Sequence[str], part: tuple[str, BarColumns]
+    ) -> Appended:
+        month, bars = part
+        old = self.month(resolution, symbol, month) if month in there else joined([])
+        merged, did = merge(old, bars)
+        if did.new:
+            self._write(_name(resolution, symbol, month), merged)
+        return did
 
     def _write(self, name: str, bars: BarColumns) -> None:
         path = Path(self.where) / name
@@ -315,10 +325,16 @@ def _by_month(bars: BarColumns) -> Iterator[tuple[str, BarColumns]]:
         first += len(part.start_s)
 
 
+@lru_cache(HOURS_KEPT)
+def _date_of_hour(hour: int) -> str:
+    """The New York date of an hour since the epoch."""
+    return new_york_date(utc_from_epoch(hour * HOUR_S)).isoformat()
+
+
 def _table(bars: BarColumns) -> Any:
     days = Counter[str]()  # session date -> bars
     for hour, count in zip(*np.unique(bars.start_s // HOUR_S, return_counts=True), strict=True):
-        days[new_york_date(utc_from_epoch(int(hour) * HOUR_S)).isoformat()] += int(count)
+        days[_date_of_hour(int(hour))] += int(count)
     stamps = pa.array(bars.start_s * MS, pa.timestamp("ms", "UTC"))
     usd = [pa.array(column / PRICE_UNITS_PER_USD) for column in bars[1:5]]
     schema = SCHEMA.with_metadata({SESSIONS_KEY: json.dumps(days).encode()})
@@ -337,7 +353,9 @@ def _columns(table: Any) -> BarColumns:
 
 def _price_units(usd: Floats) -> Int64s:
     """Prices of a file in 1e-4 USD: the store writes whole ones. What is not finite becomes 0, a bad row."""
-    return np.rint(np.nan_to_num(usd, nan=0.0, posinf=0.0, neginf=0.0) * PRICE_UNITS_PER_USD).astype(np.int64)
+    units = np.rint(usd * PRICE_UNITS_PER_USD)
+    units[~np.isfinite(units)] = 0.0
+    return units.astype(np.int64)
 
 
 def _unreadable(path: str, error: Exception) -> Misconfigured:

@@ -14,10 +14,9 @@ import numpy as np
 
 from market_hours import Session, TradingCalendar, new_york_date, utc_from_epoch
 from research.store import BarStore, Resolution, Split
-from research.tapes import Flags, Int64s
-from trading.bar_columns import BarColumns, joined
+from research.tapes import Int64s
+from trading.bar_columns import BarColumns, as_columns, joined
 from trading.bars import Bar
-from trading.matching import PATH_SECONDS_MINUTE
 from trading.money import floor_to_tick
 
 MONTHS_KEPT = 64  # months of minute bars in memory, 0.4 MB each
@@ -34,20 +33,11 @@ class MinuteTape:
     low: Int64s
     close: Int64s
     volume: Int64s
+    point_s: None = None
+    point_price: None = None
+    point_jump: None = None
     spread_s: None = None
     spread_half: None = None
-
-    @property
-    def point_s(self) -> Int64s:
-        return (self.start_s[:, None] + np.asarray(PATH_SECONDS_MINUTE, dtype=np.int64)).ravel()
-
-    @property
-    def point_price(self) -> Int64s:
-        raise NotImplementedError("the path follows from the minute bars")
-
-    @property
-    def point_jump(self) -> Flags:
-        raise NotImplementedError("the path follows from the minute bars")
 
 
 class StoreSource:
@@ -80,13 +70,15 @@ class StoreSource:
             raise LookupError(f"{symbol} has no minute bar on {session.date} in {self._store.where}")
         return MinuteTape(**bars._asdict())
 
-    def daily(self, symbol: str, before: date, first: date) -> Sequence[Bar]:
-        rows = np.concatenate([self._days(symbol, month) for month in _months_between(first, before)])
-        asked = rows[(rows[:, 0] >= first.toordinal()) & (rows[:, 0] < before.toordinal())].tolist()
+    def daily(self, symbol: str, before: date, first: date) -> BarColumns:
+        days = np.concatenate([self._days(symbol, month) for month in _months_between(first, before)], axis=1)
+        begin, end = np.searchsorted(days[0], (first.toordinal(), before.toordinal()))
+        ordinals, bars = days[0, begin:end], BarColumns(*days[1:, begin:end])
         splits = self._splits.get(symbol)
         if not splits:
-            return [Bar(*row[1:]) for row in asked]
-        return [adjusted(Bar(*row[1:]), splits, date.fromordinal(row[0]), before) for row in asked]
+            return bars
+        dates = map(date.fromordinal, ordinals.tolist())
+        return as_columns([adjusted(bar, splits, day, before) for bar, day in zip(bars.as_bars(), dates, strict=True)])
 
     @cached_property
     def _traded(self) -> dict[date, tuple[str, ...]]:
@@ -103,15 +95,16 @@ class StoreSource:
         return self._read("minute", symbol, month)
 
     def _read_days(self, symbol: str, month: str) -> Int64s:
-        """A month's daily bars, (n, 7): ordinal of the date, then `Bar`; made of minutes where none is kept."""
+        """A month's daily bars, (7, n): ordinal of the date, then `BarColumns`; made of minutes where none is kept."""
         first = date.fromisoformat(f"{month}-01")
         sessions = self._calendar.sessions_between(first, _next_month(first) - timedelta(days=1))
         kept = self._read("daily", symbol, month)
-        rows = np.stack([_ordinals(kept.start_s), *kept], axis=1)
+        days = np.stack([_ordinals(kept.start_s), *kept])
         made = daily_of(self._minutes(symbol, month), sessions)
-        made = made[~np.isin(made[:, 0], rows[:, 0])]
-        rows = np.concatenate([rows[np.isin(rows[:, 0], [session.date.toordinal() for session in sessions])], made])
-        return rows[np.argsort(rows[:, 0])]
+        made = made[:, ~np.isin(made[0], days[0])]
+        of_sessions = np.isin(days[0], [session.date.toordinal() for session in sessions])
+        days = np.concatenate([days[:, of_sessions], made], axis=1)
+        return days[:, np.argsort(days[0])]
 
     def _read(self, resolution: Resolution, symbol: str, month: str) -> BarColumns:
         if month not in self._months(resolution, symbol):
@@ -120,9 +113,9 @@ class StoreSource:
 
 
 def daily_of(bars: BarColumns, sessions: Sequence[Session]) -> Int64s:
-    """Minute bars as a row (ordinal of the date, then `Bar`) for each session that has any; shape (n, 7)."""
+    """Minute bars as a column (ordinal of the date, then `Bar`) for each session that has any; shape (7, n)."""
     if not len(bars.start_s) or not sessions:
-        return np.empty((0, 1 + len(Bar._fields)), dtype=np.int64)
+        return np.empty((1 + len(Bar._fields), 0), dtype=np.int64)
     open_s = np.array([session.open_s for session in sessions])
     begin = np.searchsorted(bars.start_s, open_s)
     end = np.searchsorted(bars.start_s, [session.close_s for session in sessions])
@@ -138,7 +131,7 @@ def daily_of(bars: BarColumns, sessions: Sequence[Session]) -> Int64s:
         np.minimum.reduceat(bars.low, edges)[::2],
         *(bars.close[end - 1], np.add.reduceat(bars.volume, edges)[::2]),
     )
-    return np.stack(columns, axis=1)
+    return np.stack(columns)
 
 
 def adjusted(bar: Bar, splits: Sequence[Split], day: date, today: date) -> Bar:

@@ -51,8 +51,8 @@ class MarketName:
             played = market.bars[:, tapes[0, FIRST_BAR] : tapes[-1, END_BAR]]
             path = market.points[:, tapes[0, FIRST_POINT] : tapes[-1, END_POINT]]
             lengths = tapes[:, END_BAR] - tapes[:, FIRST_BAR]
-            for array in (played, path, lengths, tapes[:, ATR_RANGES], market.atr[first:end]):
-                self._content.update(array.tobytes())
+            for row in (*played, *path, lengths, np.ascontiguousarray(tapes[:, ATR_RANGES]), market.atr[first:end]):
+                self._content.update(row)
         self._dates += bars.dates
 
     def text(self) -> str:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from trading.bars import Bar
+
 Int64s = NDArray[np.int64]
 
 
@@ -26,9 +28,19 @@ class BarColumns(NamedTuple):
         low, high = np.searchsorted(self.start_s, (first_s, end_s))
         return BarColumns(*(column[low:high] for column in self))
 
+    def as_bars(self) -> list[Bar]:
+        """The same, bar by bar."""
+        return [Bar(*row) for row in zip(*(column.tolist() for column in self), strict=True)]
+
 
 def joined(parts: Sequence[BarColumns]) -> BarColumns:
     """Bars one after the other; none of them where there are no parts."""
     if not parts:
         return BarColumns(*(np.empty(0, dtype=np.int64) for _ in BarColumns._fields))
     return BarColumns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def as_columns(bars: Sequence[Bar]) -> BarColumns:
+    """Bars as columns."""
+    rows = np.array(bars, dtype=np.int64).reshape(-1, len(Bar._fields))
+    return BarColumns(*np.ascontiguousarray(rows.T))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 from ib_simulator.bar_store import adjusted
 from ib_simulator.feeds.tape import Feed, SessionTape
 from market_hours import Session
-from trading.bars import Bar
+from trading.bar_columns import BarColumns, as_columns
 
 
 class FeedSource:
@@ -24,8 +23,8 @@ class FeedSource:
     def tape(self, symbol: str, session: Session) -> SessionTape:
         return self._feed.tape(symbol, session)
 
-    def daily(self, symbol: str, before: date, first: date) -> Sequence[Bar]:
+    def daily(self, symbol: str, before: date, first: date) -> BarColumns:
         """Daily bars with `first` <= date < `before`, adjusted for splits until `before`."""
         bars = list(self._feed.daily(symbol, before, first))
         actions = self._feed.actions(symbol)
-        return adjusted(bars, actions, before, dividends=False) if actions else bars
+        return as_columns(adjusted(bars, actions, before, dividends=False) if actions else bars)

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("numba", reason="requirements-research.txt is not installed")
 
+from benchmarks.random_bars import as_bars, random_walk
 from ib_simulator.feeds.research_source import FeedSource
 from market_hours import new_york_calendar
 from research import sessions, trips
@@ -146,3 +147,20 @@ def test_an_account_beyond_64_bits_is_refused() -> None:
     assert isinstance(plan(1_000_000, 1.0, LOOSE).account, Account)
     with pytest.raises(Misconfigured, match="is not within 1 … 4,611,686 USD"):
         plan(5_000_000, 1.0, LOOSE)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"risk_max_entries_per_tick": 1, "risk_max_open_positions": 3},
+        {"risk_max_open_positions": 100, "risk_max_entries_per_session": 1_000},
+        {"risk_loss_streak": 2, "risk_loss_streak_pause_s": 700, "risk_max_entries_per_session": 1_000},
+        {"risk_max_drawdown_pct": 0.02, "risk_max_open_positions": 100},
+    ],
+    ids=lambda limits: ",".join(limits) or "usual",
+)
+def test_a_crowd_that_waits_for_room_is_asked_in_the_order_of_the_day_trader(limits: dict[str, float]) -> None:
+    crowd = as_bars(random_walk(2 * 70, seed=7), 70)
+    on = plan(1_000_000, 0.25, LOOSE.model_copy(update=limits))
+    assert assert_same(crowd, EAGER, on) > 20

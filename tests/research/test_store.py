@@ -22,6 +22,7 @@ from research.checking import check_symbol
 from research.store import Appended, BarStore, Split, merge
 from research.stored import StoreSource
 from trading.bar_columns import BarColumns, joined
+from trading.matching import PATH_SECONDS_MINUTE
 from utils import Misconfigured
 
 CALENDAR = new_york_calendar(date(2026, 9, 30))
@@ -126,12 +127,14 @@ def test_the_replayed_market_is_that_of_the_directory_it_was_imported_from(folde
     for day in stored.session_dates():
         assert stored.symbols(day) == feed.symbols(day) == ("AAA",)
         ours, theirs = stored.tape("AAA", session(day)), feed.tape("AAA", session(day))
-        for name in (*BarColumns._fields, "point_s"):
+        for name in BarColumns._fields:
             assert np.array_equal(getattr(ours, name), getattr(theirs, name))
+        assert ours.point_s is None  # the path is that of the minutes
+        assert np.array_equal(theirs.point_s, (theirs.start_s[:, None] + PATH_SECONDS_MINUTE).ravel())
     after = date(2025, 11, 4)
     daily = stored.daily("AAA", after, date(2025, 10, 1))
-    assert daily == list(feed.daily("AAA", after, date(2025, 10, 1)))
-    assert [bar.volume for bar in daily] == [3 * 390 * 500, 390 * 500]  # the split of the third lies between
+    assert same(daily, feed.daily("AAA", after, date(2025, 10, 1)))
+    assert daily.volume.tolist() == [3 * 390 * 500, 390 * 500]  # the split of the third lies between
 
 
 @pytest.fixture
