@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
+from broker import journey
 from broker.account_lock import hold_account
 from broker.bookkeeper import Bookkeeper
 from broker.broker import Broker
@@ -222,6 +223,7 @@ class PortfolioDesk:
 
     async def send(self, intent: OrderIntent) -> None:
         """Send one order, on record first. Raises BrokerUnavailable; reconciliation finds out what became of it."""
+        journey.planned(intent)
         self.keeper.track((intent,))
         await self.broker.orders.place((intent,))
 
