@@ -20,9 +20,8 @@ from tests.simulated_runs import rows
 
 START_CASH = 1_000_000_000_000  # of the simulated account, 1e-6 USD
 BOT_OF_CLIENT = {1: "weekly", 2: "day_trader"}
-DAY_TRADER, WEEKLY = 2, 1
+DAY_TRADER = 2
 ALLOCATION_PPM = 250_000
-BETWEEN_BOTS = 1_000_000  # client ids from here on are the temporary ones, which send nothing
 FILL = re.compile(r"^\d\d:\d\d:\d\d (?:bought|sold) [^:]*")  # without the result of a sale
 SUMMARY = re.compile(r"^\d\d:\d\d:\d\d \w+ (\d{4}-\d\d-\d\d)$")
 CYCLE = re.compile(r"^\d\d:\d\d:\d\d Weekly bot (\S+):")
@@ -46,23 +45,15 @@ def journal(run: Everything) -> list[JournalEntry]:
 
 
 def not_flat(run: Everything) -> list[str]:
-    """Shares and orders of the day trader that outlived a session."""
-    held = _shares_by_session(run)
-    broken = [
-        f"{session}: {shares} {symbol} left" for session, symbol, shares in held if shares and symbol != ""
-    ]
-    for line in run.lines("sessions.jsonl"):
-        broken += [f"{line['session']}: an order of {s} rests" for client, s in line["resting"] if client == DAY_TRADER]
-    return broken
-
-
-def _shares_by_session(run: Everything) -> list[tuple[str, str, int]]:
-    """(session, symbol, shares that the day trader bought and did not sell on it), by the exchange."""
-    net: Counter[tuple[str, str]] = Counter()
+    """Shares and orders of the day trader that outlived a session, by the exchange."""
+    net: Counter[tuple[str, str]] = Counter()  # (session, symbol) -> shares bought and not sold
     for entry in journal(run):
         if entry.event == "execution" and entry.client_id == DAY_TRADER:
             net[_new_york_day(entry.at), entry.symbol] += entry.side * entry.shares
-    return [(session, symbol, shares) for (session, symbol), shares in net.items()]
+    broken = [f"{session}: {shares} {symbol} left" for (session, symbol), shares in net.items() if shares]
+    for line in run.lines("sessions.jsonl"):
+        broken += [f"{line['session']}: an order of {s} rests" for client, s in line["resting"] if client == DAY_TRADER]
+    return broken
 
 
 def ledger_differs(run: Everything) -> list[str]:
@@ -125,15 +116,16 @@ def rows_lost(run: Everything) -> list[str]:
     """What happened and is not on record exactly once."""
     made = Counter(entry.exec_id for entry in journal(run) if entry.event == "execution")
     recorded = Counter(exec_id for (exec_id,) in rows(run.folder, "SELECT exec_id FROM trades"))
-    broken = [f"execution {each}: {recorded[each]} rows" for each in made.keys() | recorded.keys() if made[each] != recorded[each]]
+    broken = [f"execution {each}: {recorded[each]} rows" for each in _differing(made, recorded)]
     placed = {entry.order_ref for entry in journal(run) if entry.event == "order"}
     intents = dict(rows(run.folder, "SELECT intent_id, state FROM order_intents"))
     broken += [f"order {ref} has no intent" for ref in placed - intents.keys()]
     over = {"filled", "cancelled", "rejected", "expired"}
     broken += [f"intent {ref} is {state} in the end" for ref, state in intents.items() if state not in over]
     for table, least in (("daily_metrics WHERE bot = 'day_trader'", 1), ("equity_minutes", 380), ("decisions", 1)):
-        by_day = dict(rows(run.folder, f"SELECT session_date, COUNT(*) FROM {table} GROUP BY session_date"))
-        broken += [f"{day}: {by_day.get(str(day), 0)} rows of {table}" for day in sessions(run) if by_day.get(str(day), 0) < least]
+        counts = rows(run.folder, f"SELECT session_date, COUNT(*) FROM {table} GROUP BY session_date")
+        by_day = Counter(dict(counts))
+        broken += [f"{day}: {by_day[str(day)]} rows of {table}" for day in sessions(run) if by_day[str(day)] < least]
     return broken
 
 
@@ -165,7 +157,7 @@ def notices_broken(run: Everything) -> list[str]:
     told = Counter(match[0] for line in lines if (match := FILL.match(line)))
     query = "SELECT timestamp, action, quantity, symbol, price, reason FROM trades"
     booked = Counter(_fill_words(*row) for row in rows(run.folder, query))
-    broken = [f"told {told[each]} times, booked {booked[each]}: {each}" for each in told.keys() | booked.keys() if told[each] != booked[each]]
+    broken = [f"told {told[each]} times, booked {booked[each]}: {each}" for each in _differing(told, booked)]
     days = Counter(match[1] for line in lines if (match := SUMMARY.match(line)))
     broken += [f"the day {day} was told {days[str(day)]} times" for day in sessions(run) if days[str(day)] != 1]
     cycles = Counter(match[1] for line in lines if (match := CYCLE.match(line)))
@@ -182,18 +174,19 @@ def _fill_words(timestamp: str, action: str, quantity: int, symbol: str, price: 
 
 def order_latencies_ms(run: Everything) -> dict[str, list[float]]:
     """Session -> for each entry the time from its judging until its four orders were on the socket, rising."""
-    entered = rows(run.folder, "SELECT session_date, trace_id FROM decisions WHERE kind = 'enter'")
     found: dict[str, list[float]] = {str(day): [] for day in sessions(run)}
-    for day, trace in entered:
+    for day, trace in rows(run.folder, "SELECT session_date, trace_id FROM decisions WHERE kind = 'enter'"):
         spans = run.collector.by_trace[trace]
-        judged_ns = min((span.start_ns for span in spans.values() if span.name == "risk"), default=0)
-        first = min((span for span in spans.items() if span[1].name == "intent"), key=lambda one: one[1].start_ns, default=None)
-        if first is None or not judged_ns:
-            continue
-        sent_ns = [span.end_ns for span in spans.values() if span.name == "order" and span.parent_id == first[0]]
-        if sent_ns:
-            found[day].append((max(sent_ns) - judged_ns) / 1e6)
+        (judged_ns,) = [span.start_ns for span in spans.values() if span.name == "risk"]
+        intents = [key for key, span in spans.items() if span.name == "intent" and spans[span.parent_id].name == "risk"]
+        first = min(intents, key=lambda key: spans[key].start_ns, default=b"")  # later ones place exits anew
+        sent_ns = [span.end_ns for span in spans.values() if span.name == "order" and span.parent_id == first]
+        found[day] += [(max(sent_ns) - judged_ns) / 1e6] if sent_ns else []
     return {day: sorted(values) for day, values in found.items()}
+
+
+def _differing(one: Counter[str], other: Counter[str]) -> list[str]:
+    return sorted(each for each in one.keys() | other.keys() if one[each] != other[each])
 
 
 def _new_york_day(at: str) -> str:

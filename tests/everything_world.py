@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -70,7 +70,7 @@ class Collector(Received):
 
 
 class Answer(NamedTuple):
-    """One answer of the dashboard. `status` 0: none came. `session` is the one that the stream showed then."""
+    """One answer of the dashboard. `session` is the one that the stream showed then; `status` 0: none came."""
 
     session: str
     path: str
@@ -85,7 +85,6 @@ class Visitor:
         self.answers: list[Answer] = []
         self.views: Counter[str] = Counter()  # session -> views that came over the stream
         self.streams = 0  # how often the stream had to be opened
-        self.longest_silence_s = 0.0  # of the stream, while it was open
         self._port = port
         self._session = ""
         self._is_over = threading.Event()
@@ -106,21 +105,31 @@ class Visitor:
                 thread.join(GIVEN_UP_S)
 
     def _listen(self) -> None:
+        """Until the dashboard is gone: a stream that breaks is opened again, and where that fails all is over."""
         while not self._is_over.is_set():
             with suppress(OSError, http.client.HTTPException):
                 self._listen_once()
+            if self.streams and not self._is_reachable():
+                self._is_over.set()
             time.sleep(PAUSE_S)
 
+    def _is_reachable(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), GIVEN_UP_S):
+            return True
+        return False
+
     def _listen_once(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=GIVEN_UP_S)
-        connection.request("GET", "/api/stream")
-        answer = connection.getresponse()
-        self.streams += 1
-        self._is_served.set()
-        heard_s, event = time.monotonic(), ""
-        while line := answer.readline():
-            now_s = time.monotonic()
-            self.longest_silence_s, heard_s = max(self.longest_silence_s, now_s - heard_s), now_s
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=GIVEN_UP_S)) as connection:
+            connection.request("GET", "/api/stream")
+            answer = connection.getresponse()
+            self.streams += 1
+            self._is_served.set()
+            with closing(answer):
+                self._hear(answer)
+
+    def _hear(self, stream: http.client.HTTPResponse) -> None:
+        event = ""
+        while line := stream.readline():
             name, _, value = line.decode().rstrip().partition(": ")
             if name == "event":
                 event = value
@@ -135,14 +144,18 @@ class Visitor:
                 return
             began_s, status = time.monotonic(), 0
             with suppress(OSError, http.client.HTTPException):
-                connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=GIVEN_UP_S)
-                connection.request("GET", path)
-                answer = connection.getresponse()
-                answer.read()
-                connection.close()
-                status = answer.status
-            self.answers.append(Answer(self._session, path, status, time.monotonic() - began_s))
-            time.sleep(PAUSE_S)
+                status = self._status_of(path)
+            took_s = time.monotonic() - began_s
+            time.sleep(PAUSE_S)  # when nobody answers because the program ends, the other thread finds out
+            if status or not self._is_over.is_set():
+                self.answers.append(Answer(self._session, path, status, took_s))
+
+    def _status_of(self, path: str) -> int:
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=GIVEN_UP_S)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
 
 
 @dataclass(frozen=True, kw_only=True)
