@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 import pytest
@@ -40,18 +40,30 @@ class Form:
     days: int
     faults_a_day: int
     limit_s: float
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str]
 
 
-WEEKLY = "AAPL,AMZN,AVGO,BA,BAC,CRM,CVX,DIS,GOOGL,GS,JPM,META,MSFT,NFLX,NVDA,QCOM,TSLA,XOM"  # also of the day trader
+SOME = "AAPL,AMZN,AVGO,BA,BAC,CRM,CVX,DIS,GOOGL,GS"
+MORE = f"{SOME},JPM,META,MSFT,NFLX,NVDA,QCOM,TSLA,XOM"  # both bots trade them
 SHORT = Form(
     first="2025-09-08",
     days=2,
     faults_a_day=4,
     limit_s=240,
-    settings={"WATCHLIST_UNIVERSE": WEEKLY, "WATCHLIST_SIZE": "4", "WEEKLY_HISTORY_DAYS": "400"},
+    settings={
+        "WATCHLIST_UNIVERSE": SOME,
+        "WATCHLIST_SIZE": "3",
+        "WEEKLY_UNIVERSE": SOME,
+        "WEEKLY_HISTORY_DAYS": "400",
+    },
 )
-LONG = Form(first="2025-09-02", days=40, faults_a_day=6, limit_s=5_400, settings={"WATCHLIST_SIZE": "32"})
+LONG = Form(
+    first="2025-09-02",
+    days=40,
+    faults_a_day=6,
+    limit_s=5_400,
+    settings={"WATCHLIST_SIZE": "32", "WEEKLY_UNIVERSE": MORE},
+)
 
 long = pytest.param(LONG, id="forty-sessions", marks=pytest.mark.soak)
 either = pytest.mark.parametrize("run", [pytest.param(SHORT, id="two-sessions"), long], indirect=True)
@@ -62,14 +74,13 @@ only_long = pytest.mark.parametrize("run", [long], indirect=True)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Everything:
     form: Form = request.param
     folder = tmp_path_factory.mktemp("everything")
-    settings = {"WEEKLY_UNIVERSE": WEEKLY, "SHARED_SYMBOLS": "share", **form.settings}
     done = everything(
         folder,
         form.first,
         form.days,
         seed=11,
         faults_a_day=form.faults_a_day,
-        settings=settings,
+        settings={"SHARED_SYMBOLS": "share", **form.settings},
         limit_s=form.limit_s,
     )
     assert done.done.returncode == 0, done.done.stderr[-3_000:]
