@@ -42,6 +42,7 @@ REPORTS = Path("reports/weekly")
 SNAPSHOT_FOLDER = REPORTS / "snapshots"
 BOT = "weekly"
 LIBRARIES, PACKAGES = ("arch", "skfolio"), "requirements.txt"  # beyond those of the day trader
+AFTER_A_LOSS = timedelta(minutes=15)  # a gateway that was away is looked for again, however long the interval
 REPORTED_CYCLES = 260  # in the pictures of a report: years of weekly cycles
 
 
@@ -149,7 +150,7 @@ def _configuration(environment: Environment) -> WeeklyConfiguration:
 
 
 class Cycles:
-    """One cycle, or one every so many minutes. A gateway that is away costs one of many, and ends a single one."""
+    """One cycle, or one every so many minutes. A gateway that is away ends a single one; one of many is tried again."""
 
     def __init__(
         self,
@@ -184,20 +185,23 @@ class Cycles:
 
     async def run(self) -> None:
         """Until the cycle is done or, with an interval, until stopped. Raises HaltTrading after a kill switch."""
+        first = self._clock.now()
         while not self._stop.is_set():
-            began = self._clock.now()
+            lost = False
             if words := not_today(self._args, self._clock):
                 log.info(words)
             else:
-                await self._run_one_of_many()
+                lost = await self._lost_one_of_many()
             if self._interval is None:
                 break
-            await self._wait_until(began + self._interval)
+            now = self._clock.now()
+            following = first + ((now - first) // self._interval + 1) * self._interval
+            await self._wait_until(min(following, now + AFTER_A_LOSS) if lost else following)
         if self._is_killed:
             raise HaltTrading(self._stopped_because)
 
-    async def _run_one_of_many(self) -> None:
-        """A cycle. With an interval, what may succeed later is told, and the next cycle tries again."""
+    async def _lost_one_of_many(self) -> bool:
+        """A cycle. With an interval, what may succeed later is told; True when that happened."""
         try:
             await self._run_one()
         except asyncio.CancelledError:
@@ -207,7 +211,10 @@ class Cycles:
         except Exception as error:
             if self._interval is None or not isinstance(known_error(error), Retryable):
                 raise
-            log.warning("this cycle is lost: %s; the next one is %s later", known_error(error), self._interval)
+            pause = min(self._interval, AFTER_A_LOSS)
+            log.warning("this cycle is lost: %s; the next one is %s later", known_error(error), pause)
+            return True
+        return False
 
     async def _run_one(self) -> None:
         """Connect, run a cycle, disconnect, tell it."""

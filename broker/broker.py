@@ -263,6 +263,8 @@ class Broker:
         log.info("gateway %s %s (%s) %s", number, known.meaning, symbol or request_id, text)
         if known.policy is Policy.DEGRADE_CONNECTION:
             self.on_link(LinkEvent.SERVER_LOST)
+        elif known.policy is Policy.RECONNECT:
+            self.on_link(LinkEvent.SOCKET_LOST)
         elif number in SERVER_BACK:
             self.on_link(LinkEvent.SERVER_BACK)
         elif known.policy is Policy.DEGRADE_DATA:

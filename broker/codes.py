@@ -16,6 +16,7 @@ class Policy(StrEnum):
     LOG = "log"  # worth reading, changes nothing
     DEGRADE_DATA = "degrade_data"  # market data cannot be trusted: entries stop, exits go on
     DEGRADE_CONNECTION = "degrade_connection"  # orders cannot be trusted either: resynchronise first
+    RECONNECT = "reconnect"  # this connection is given up by the gateway, whether its socket goes or not
     RESTORE = "restore"  # a connection or farm is back
     REJECT_ORDER = "reject_order"  # the order with this id is dead
     CANCEL_ANSWER = "cancel_answer"  # the reply to a cancel; the order's own status tells the rest
@@ -71,7 +72,7 @@ CODES: dict[int, Code] = {  # IB's message code -> what it means and what is don
     1100: Code(Policy.DEGRADE_CONNECTION, "connection of the gateway to IBKR lost"),
     1101: Code(Policy.RESTORE, "connection restored, data subscriptions lost"),
     1102: Code(Policy.RESTORE, "connection restored, data subscriptions kept"),
-    1300: Code(Policy.DEGRADE_CONNECTION, "gateway socket was reset"),
+    1300: Code(Policy.RECONNECT, "gateway socket was reset"),
     2100: Code(Policy.LOG, "unsubscribed from account data"),
     2101: Code(Policy.LOG, "another client is subscribed to account data"),
     2102: Code(Policy.LOG, "order is still being processed"),

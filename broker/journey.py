@@ -62,6 +62,18 @@ def decided(
     return verdict
 
 
+def planned(sent: OrderIntent) -> None:
+    """Tell an order of a plan as the decision that it is, before it is committed: nothing else judged it."""
+    if tracing.is_on():
+        told: Attributes = {
+            "trading.symbol": sent.symbol,
+            "trading.decision.id": sent.decision_id,
+            "trading.quantity": sent.quantity,
+        }
+        now_ns = tracing.now_ns()
+        tracing.emit("plan", _risk_of(sent.decision_id), 0, now_ns, now_ns, told)
+
+
 def intent(intents: Sequence[OrderIntent]) -> Span | tracing._NoSpan:
     """Intents while they are committed together."""
     if not tracing.is_on():
@@ -145,6 +157,7 @@ def asks(what: str) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitab
 
 
 def _risk_of(decision_id: str) -> Link:
+    """What the intents of a decision hang under: the risk rules that approved it, or the plan that has it."""
     return tracing.derived(decision_id, f"risk {decision_id}")
 
 

@@ -155,7 +155,8 @@ class MarketData:
     async def follow_minutes(self, symbol: str, open_s: int, on_bar: Callable[[str, Bar], None]) -> bool:
         """Hand on each completed minute bar of the session that opened at `open_s`, past ones at once.
 
-        False when the gateway had nothing to start from: the caller asks again later.
+        A subscription that this connection has to them is replaced. False when the gateway had nothing to start from:
+        the caller asks again later.
         """
         try:
             bars = await self._history(symbol, "1 D", "1 min", keep_up_to_date=True)
@@ -165,14 +166,22 @@ class MarketData:
             return False
         minutes = self._minutes.get(symbol) or MinuteBars(symbol, open_s, self._now_s, on_bar)
         self._minutes[symbol] = minutes
+        if (former := minutes.stop()) is not None:
+            self._ib.cancelHistoricalData(former)
         minutes.start(bars)
         return True
 
     async def follow_quotes(self, symbol: str) -> None:
-        """Subscribe to the symbol's quotes. Raises HistoryUnavailable when there is no such contract."""
+        """Subscribe to the symbol's quotes; a subscription that this connection has to them is replaced.
+
+        Raises HistoryUnavailable when there is no such contract.
+        """
         contract = await self.contract(symbol)
         if contract is None:
             raise HistoryUnavailable(symbol, CONTRACT_CODE_UNKNOWN, "unknown contract")
+        if (former := self._live_ticker(symbol)) is not None:
+            self._leave(symbol, former)
+            self._ib.cancelMktData(contract)
         ticker = self._ib.reqMktData(contract, "", False, False)
         self._tickers[symbol] = ticker
         ticker.updateEvent += self._on_ticker
@@ -230,8 +239,8 @@ class MarketData:
 
         The answer begins with the standing quote, which keeps its age: only what differs from it is news.
         """
-        ticker = self._tickers.get(symbol)
-        if ticker is None or ticker.contract is None or not self._ib.isConnected():
+        ticker = self._live_ticker(symbol)
+        if ticker is None:
             return
         self._leave(symbol, ticker)
         self._ib.cancelMktData(ticker.contract)
@@ -245,15 +254,22 @@ class MarketData:
             bars = minutes.stop()
             if bars is not None and self._ib.isConnected():
                 self._ib.cancelHistoricalData(bars)
-        for ticker in self._tickers.values():
+        for symbol, ticker in self._tickers.items():
             ticker.updateEvent -= self._on_ticker
-            if self._ib.isConnected() and ticker.contract is not None:
-                self._ib.cancelMktData(ticker.contract)
+            if (live := self._live_ticker(symbol)) is not None and live.contract is not None:
+                self._ib.cancelMktData(live.contract)
         self._minutes.clear()
         self._tickers.clear()
         self._quotes.clear()
         self._distrusted.clear()
         self._shown_before.clear()
+
+    def _live_ticker(self, symbol: str) -> Ticker | None:
+        """The symbol's subscription on the present connection; None while there is none, or only that of a former."""
+        ticker = self._tickers.get(symbol)
+        if ticker is None or ticker.contract is None or not self._ib.isConnected():
+            return None
+        return ticker if self._ib.ticker(ticker.contract) is ticker else None
 
     def _leave(self, symbol: str, ticker: Ticker) -> None:
         """Stop listening to a subscription that another one will follow."""

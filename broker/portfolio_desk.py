@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
 
+from broker import journey
 from broker.delisting_desk import DelistingDesk
 from broker.held_account import AccountOptions, HeldAccount
 from broker.market_data import NO_QUOTE
@@ -158,6 +159,7 @@ class PortfolioDesk:
 
     async def send(self, intent: OrderIntent) -> None:
         """Send one order, on record first. Raises BrokerUnavailable; reconciliation finds out what became of it."""
+        journey.planned(intent)
         self.keeper.track((intent,))
         await self.broker.orders.place((intent,))
 

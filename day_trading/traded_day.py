@@ -16,6 +16,7 @@ from day_trading.telling import tell
 from market_hours import Clock, Session
 from notifications.notices import Kind, Notice, notify
 from observability import TradingHistory
+from telemetry.garbage import session_is_over
 from trading.bars import Bar
 from trading.day_report import DayReport
 from trading.day_summary import short_summary
@@ -68,6 +69,7 @@ async def traded_day(
     history.end_session(session.date.isoformat(), clock.now())
     if clock.is_real:  # those of simulated sessions are indexed at the end
         write_report_index(report_dir)
+    session_is_over()
     if trader.fault is not None:
         raise trader.fault
     return report

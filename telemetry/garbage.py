@@ -80,3 +80,9 @@ def quiet() -> None:
     """The agent has nothing to do for some milliseconds at least."""
     if _collector is not None:
         _collector.quiet()
+
+
+def session_is_over() -> None:
+    """Nothing is urgent for long: collect everything, so that what sessions leave does not pile up."""
+    if _collector is not None:
+        gc.collect()

@@ -62,8 +62,8 @@ def values_of(attributes: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def grpc_receiver() -> Iterator[Received]:
-    received = Received()
+def grpc_receiver(received: Received | None = None) -> Iterator[Received]:
+    received = received or Received()
 
     class Traces(trace_service_pb2_grpc.TraceServiceServicer):
         def Export(self, request: Any, context: Any) -> Any:

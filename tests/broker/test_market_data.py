@@ -314,6 +314,49 @@ def test_a_quote_follows_the_price_and_remembers_when(tmp_path: Path) -> None:
     assert later == Quote(1_001_700, 1_001_900, 1_001_800, second("09:31:00"))
 
 
+def subscriptions(world: World) -> tuple[int, int]:
+    """Market data lines and followed histories that the gateway keeps for its clients."""
+    data = world.gateway.data
+    return len(data._quotes._lines), sum(len(lines) for lines in data._history._lines.values())
+
+
+async def synchronise(_world: World, broker: Broker) -> None:
+    """As after 1102, or when ledger and broker seem to differ: the connection is the same."""
+    await broker.data.resubscribe()
+
+
+async def connect_on_lost_data(_world: World, broker: Broker) -> None:
+    """A new connection begins with 2104: that is no reason to ask for what it was not asked for yet."""
+    broker.data.distrust()
+    await broker.open()
+    await asyncio.sleep(1)
+    await broker.data.resubscribe()
+
+
+@pytest.mark.parametrize("happens", [synchronise, connect_on_lost_data])
+def test_what_is_subscribed_again_takes_no_second_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, happens: Callable[[World, Broker], Awaitable[None]]
+) -> None:
+    async def main(world: World) -> tuple[tuple[int, int], list[int], Quote]:
+        handed_on: list[int] = []
+        broker = await connected(world)
+        await broker.data.follow_quotes("AAA")
+        await world.until("09:35:00")
+        await broker.data.follow_minutes("AAA", OPEN_S, lambda _symbol, bar: handed_on.append(bar.start_s - OPEN_S))
+        for _ in range(3):
+            await happens(world, broker)
+            await asyncio.sleep(60)
+        await world.until("09:40:01")
+        return subscriptions(world), handed_on, broker.data.quote("AAA")
+
+    bars = warm_up()
+    lines, handed_on, quote = in_world(main, HandMadeFeed({"AAA": bars}), tmp_path)
+    assert lines == (1, 1)
+    assert handed_on == [60 * number for number in range(10)]
+    assert quote.at_s >= second("09:39")
+    assert "No reqId found" not in caplog.text
+
+
 async def ask_again(world: World, broker: Broker) -> None:
     broker.data.renew_quotes("AAA")
 

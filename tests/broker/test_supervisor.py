@@ -15,7 +15,7 @@ from broker.connection_state import Link, LinkEvent
 from broker.supervisor import GIVE_UP_AFTER, Supervisor
 from ib_simulator import replies
 from ib_simulator.client import ClientConnection
-from ib_simulator.fault_kinds import ClientIdInUse, Connectivity, Crash, Drop, Fault, Restart, Silent
+from ib_simulator.fault_kinds import ClientIdInUse, Connectivity, Crash, Drop, Fault, Notice, Restart, Silent
 from tests.gateway_world import (
     MONDAY,
     PAPER,
@@ -292,6 +292,15 @@ def test_lost_connectivity_degrades_and_its_return_is_synchronised_before_orders
     assert seconds_after("11:00:40", watched.first(Link.READY, "11:00")) <= 5
     assert len(watched.syncs) == 2
     assert watched.reconnects == 0  # the socket was never the matter
+
+
+def test_a_connection_that_the_gateway_gives_up_is_made_anew_although_its_socket_stays(tmp_path: Path) -> None:
+    text = "TWS socket port has been reset and this connection is being dropped"
+    watched = watch(tmp_path, Notice(code=1300, text=text), "11:02")
+    assert watched.first(Link.DISCONNECTED, "11:00") - at("11:00") < timedelta(seconds=1)
+    assert seconds_after("11:00", watched.first(Link.READY, "11:00")) <= 5
+    assert watched.reconnects == 1
+    assert watched.state is Link.READY
 
 
 @pytest.mark.parametrize("restored", [1101, 1102])

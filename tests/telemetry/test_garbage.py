@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from telemetry.garbage import NET_THRESHOLD, YOUNG_OBJECTS, quiet, quiet_collection
+from telemetry.garbage import NET_THRESHOLD, YOUNG_OBJECTS, quiet, quiet_collection, session_is_over
 from telemetry.instruments import GC_PAUSE
 from tests.heard import listening
 
@@ -66,6 +66,17 @@ def test_the_interpreters_own_collection_stays_as_a_net() -> None:
         kept = pile_up(NET_THRESHOLD[0] + 1_000)
         assert collections() != before
         assert kept
+
+
+def test_what_a_session_leaves_is_collected_when_it_is_over() -> None:
+    with quiet_collection():
+        quiet()
+        circle: list[object] = []
+        circle.append(circle)
+        gc.collect(1)  # now it is old, and no quiet moment of the next minute looks at it
+        before = collections()
+        session_is_over()
+        assert collections()[2] == before[2] + 1
 
 
 def test_pauses_are_measured() -> None:

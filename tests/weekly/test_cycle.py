@@ -18,6 +18,7 @@ from ib_simulator.market_phases import EventKind, MarketEvent
 from ib_simulator.request_types import ReqHistoricalData
 from market_hours import Session
 from tests.gateway_world import MONDAY, rows
+from tests.heard import listening
 from tests.weekly.judge import broken_invariants, differences
 from tests.weekly.world import CALENDAR, CLIENT_ID, NAMES, WeeklyWorld, in_weekly_world, market
 from trading.costs import BUY, SELL
@@ -51,6 +52,16 @@ def reconciled(world: WeeklyWorld, entries: Sequence[JournalEntry]) -> list[str]
     with world.history() as history:
         differing = differences(history, entries, world.world.held(), world.cash_usd() - START_USD)
     return [*broken_invariants(entries), *differing]
+
+
+def test_each_execution_is_one_trace_from_the_plan_to_its_row(tmp_path: Path) -> None:
+    with listening() as heard:
+        result = in_weekly_world(lambda world: world.cycle(), tmp_path)
+    assert result.stage is Stage.DONE
+    booked = heard.named("INSERT trades")
+    assert booked
+    assert {tuple(heard.above(span)) for span in booked} == {("fill", "order", "intent", "plan")}
+    assert not any("lost" in heard.above(span) for span in heard.spans)
 
 
 def test_a_first_cycle_builds_the_portfolio_within_its_share_and_reconciles_to_the_cent(tmp_path: Path) -> None:

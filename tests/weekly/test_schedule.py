@@ -19,7 +19,9 @@ from weekly.settings import WeeklyConfiguration
 TUESDAY = CALENDAR.next_session(MONDAY.date)
 
 
-def stayed(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str, until: str, away: str = "") -> list[str]:
+def stayed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str, until: str, away: str = "", back: str = ""
+) -> list[str]:
     """Stages and reasons of the cycles from Monday 09:40 until a time of Tuesday, New York."""
     monkeypatch.chdir(folder)
 
@@ -39,6 +41,9 @@ def stayed(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str, until: 
             if away:
                 await world.clock.sleep_until(at(away))
                 await world.gateway.stop()
+            if back:
+                await world.clock.sleep_until(at(back, TUESDAY))
+                await world.gateway.listener.open()
             await world.clock.sleep_until(at(until, TUESDAY))
             cycles.stop("stopped by Ctrl-C")
             await running
@@ -77,3 +82,13 @@ def test_a_gateway_that_goes_away_costs_the_cycles_until_the_stop_and_nothing_el
 ) -> None:
     told = stayed(tmp_path, monkeypatch, "--interval", "360", until="09:00", away="12:00")
     assert told == ["2026-09-28-1 done"]
+
+
+def test_a_cycle_that_found_no_gateway_is_tried_again_long_before_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day lies between two cycles; that of Tuesday 09:40 meets a gateway that is away until 10:03."""
+    told = stayed(tmp_path, monkeypatch, "--interval", "1440", until="11:00", away="12:00", back="10:03")
+    assert [line.split()[:2] for line in told] == [["2026-09-28-1", "done"], ["2026-09-29-1", "done"]]
+    logs = sorted(path.name for path in (tmp_path / "logs").glob("weekly_run_2026-09-29_*.json"))
+    assert [name[:26] for name in logs] == ["weekly_run_2026-09-29_1010"]  # 09:40, 09:55, 10:10
