@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from hypothesis import Phase, settings
+
+# for mutants: one counter-example kills, and need not be the simplest
+settings.register_profile("mutation", phases=(Phase.explicit, Phase.generate))
+
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
 try:

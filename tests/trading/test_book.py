@@ -363,6 +363,87 @@ def test_a_fee_that_no_earlier_run_heard_of_is_booked_when_it_comes(book: Sessio
     assert book.positions == {"AAA": Position(10, 1_001 * USD)}
 
 
+# Earlier sessions
+
+
+def test_an_execution_of_an_earlier_session_changes_shares_and_cost_but_no_result_of_this_one(
+    book: SessionBook,
+) -> None:
+    yesterday = OPEN_S - 86_400
+    bought_then = execution("b", Action.BUY, 10, 1_000_000, at_s=yesterday, ref="e")
+    assert book.on_earlier_execution(bought_then, Reason.ENTRY) is None
+    book.on_fee("b", USD)
+    assert book.positions == {"AAA": Position(10, 1_001 * USD)}
+    # 4 at 101.00: 404.00 - 400.40 = 3.60, told to whoever asks and not of this session
+    part = book.on_earlier_execution(execution("s1", Action.SELL, 4, 1_010_000, at_s=yesterday), Reason.PROFIT_TARGET)
+    assert part is not None
+    assert (part.pnl, book.realised) == (3_600_000, 0)
+    corrected = book.on_fee("s1", 1_200_000)
+    assert corrected is not None
+    assert (corrected.pnl, book.realised) == (2_400_000, 0)
+    assert (book.positions, book.opened_s("AAA")) == ({"AAA": Position(6, 600_600_000)}, yesterday)
+    rest = book.on_earlier_execution(execution("s2", Action.SELL, 6, 1_010_000, at_s=yesterday + 60), Reason.EOD)
+    assert rest is not None
+    assert rest.pnl == 5_400_000
+    assert (book.positions, book.realised, book.round_trips, book.last_exit_s) == ({}, 0, [], {})
+    assert book.knows("s2")
+
+
+def test_a_fee_of_an_earlier_session_that_comes_after_the_shares_are_gone_is_no_loss_of_this_one(
+    book: SessionBook,
+) -> None:
+    book.on_earlier_execution(execution("b", Action.BUY, 1, 1_000_000), Reason.ENTRY)
+    book.on_earlier_execution(execution("s", Action.SELL, 1, 1_000_000), Reason.EOD)
+    assert book.on_fee("b", USD) is None
+    assert book.realised == 0
+
+
+def test_an_earlier_session_takes_nothing_from_the_results_and_the_cool_down_of_this_one(book: SessionBook) -> None:
+    lose(book, 1, at_s=OPEN_S + 60)
+    book.on_earlier_execution(execution("b", Action.BUY, 1, 1_000_000, at_s=OPEN_S - 86_400), Reason.ENTRY)
+    book.on_earlier_execution(execution("s", Action.SELL, 1, 900_000, at_s=OPEN_S - 80_000), Reason.STOP_LOSS)
+    assert (book.realised, len(book.round_trips)) == (-10_000, 1)
+    assert book.last_exit_s == {"AAA": OPEN_S + 60}
+
+
+def test_an_execution_that_is_only_noted_is_known_and_books_nothing_not_even_its_fee(book: SessionBook) -> None:
+    book.note(execution("s", Action.SELL, 10, 1_000_000))
+    assert book.knows("s")
+    assert book.on_fee("s", USD) is None
+    assert (book.positions, book.realised) == ({}, 0)
+
+
+def test_what_an_order_filled_is_its_shares_and_their_average_price(book: SessionBook) -> None:
+    # (3 x 100.0001 + 1 x 100.0006) / 4 = 100.000225, down to a ten-thousandth
+    for number, (quantity, price, ref) in enumerate(((3, 1_000_001, "e"), (1, 1_000_006, "e"), (5, 2_000_000, "f"))):
+        book.on_execution(execution(f"b{number}", Action.BUY, quantity, price, ref=ref), Reason.ENTRY)
+    assert book.filled_by("e") == (4, 1_000_002)
+    assert book.filled_by("unknown") == (0, 0)
+
+
+def test_shares_were_held_before_an_instant_when_they_were_bought_before_it_sold_since_or_not(
+    book: SessionBook,
+) -> None:
+    lose(book, 1, at_s=OPEN_S + 60)  # bought at the open
+    book.on_execution(execution("b", Action.BUY, 1, 1_000_000, symbol="BBB", at_s=OPEN_S + 10), Reason.ENTRY)
+    assert book.symbols_held_before(OPEN_S) == ()
+    assert book.symbols_held_before(OPEN_S + 1) == ("AAA",)
+    assert book.symbols_held_before(OPEN_S + 11) == ("AAA", "BBB")
+    assert (book.opened_s("AAA"), book.opened_s("BBB")) == (0, OPEN_S + 10)
+
+
+def test_entries_are_forbidden_by_the_first_of_fault_operator_health_and_broker(book: SessionBook) -> None:
+    assert book.why_no_entries == ""
+    book.entries_waiting = "the broker is asked"
+    assert book.why_no_entries == "the broker is asked"
+    book.entries_paused = "memory"
+    assert book.why_no_entries == "memory"
+    book.entries_held = "by hand"
+    assert book.why_no_entries == "by hand"
+    book.entries_stopped = "shares are missing"
+    assert book.why_no_entries == "shares are missing"
+
+
 # Properties
 
 

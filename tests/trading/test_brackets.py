@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.trading.examples import CLOSE_S, OPEN_S, PROPERTY, counted_ids
 from trading.brackets import LegChange, LiveBracket
-from trading.orders import IntentState, OrderReport, Role, entry_bracket
+from trading.orders import IntentState, OrderReport, OrderTerms, Role, entry_bracket
 from trading.strategy import Parameters
 
 EXITS = (Role.STOP, Role.TARGET, Role.TIME_EXIT)
@@ -144,6 +144,55 @@ def test_exits_without_an_entry_are_fitted_at_once() -> None:
     assert not legs.has_live(Role.ENTRY)
     assert [change.quantity for change in legs.changes(25)] == [25, 25, 25]
     assert [change.stop_price for change in legs.changes(25)] == [992_000, 0, 0]
+
+
+def test_what_the_broker_shows_of_a_leg_is_what_it_asks_for_now() -> None:
+    # a modification that the broker refused: the leg still asks for what it did, so the change is wanted again
+    bracket = filled_as_expected()
+    bracket.on_terms(Role.STOP, OrderTerms(STOP_ID, 90, 0, 990_000))
+    stop = bracket.legs[Role.STOP]
+    assert (stop.quantity, stop.limit_price, stop.stop_price) == (90, 0, 990_000)
+    assert bracket.changes(100) == [LegChange(STOP_ID, 100, 0, 992_000)]
+
+
+def test_exits_follow_a_position_that_was_restated() -> None:
+    # 1:2 split: 200 at 50.00; stop 49.60, target 50.70
+    bracket = filled_as_expected()
+    bracket.restate(200, 500_000)
+    assert bracket.changes(200) == [
+        LegChange(STOP_ID, 200, 0, 496_000),
+        LegChange(TARGET_ID, 200, 507_000, 0),
+        LegChange(TIME_EXIT_ID, 200, 0, 0),
+    ]
+
+
+def test_an_order_that_was_not_followed_joins_and_one_that_is_followed_stays() -> None:
+    whole = filled_as_expected()
+    bracket = LiveBracket.of([whole.legs[Role.STOP].intent], Parameters())
+    bracket.join(whole.legs[Role.TARGET].intent)
+    joined = bracket.legs[Role.TARGET]
+    assert (joined.quantity, joined.limit_price, joined.stop_price, joined.held) == (100, 1_014_000, 0, True)
+    stop = bracket.legs[Role.STOP]
+    bracket.join(whole.legs[Role.STOP].intent)
+    assert bracket.legs[Role.STOP] is stop
+
+
+def test_a_bracket_knows_its_symbol_and_the_decision_it_stems_from(bracket: LiveBracket) -> None:
+    assert (bracket.symbol, bracket.decision_id) == ("AAA", "decision")
+
+
+def test_a_leg_is_held_until_the_broker_says_that_it_is_at_the_exchange(bracket: LiveBracket) -> None:
+    assert bracket.legs[Role.STOP].held
+    bracket.on_report(Role.STOP, report(WORKING, 0, 100))
+    assert not bracket.legs[Role.STOP].held
+
+
+def test_an_average_fill_is_rounded_up_before_exits_are_priced_from_it(bracket: LiveBracket) -> None:
+    # (99 x 100.00 + 1 x 100.0050) / 100 = 100.00005, up to 100.0001; * 1.014 = 101.4001014, up to 101.41
+    bracket.on_bought(99, 1_000_000)
+    bracket.on_bought(1, 1_000_050)
+    bracket.on_report(Role.ENTRY, report(FILLED, 100, 0))
+    assert bracket.changes(100) == [LegChange(TARGET_ID, 100, 1_014_100, 0)]
 
 
 # Property: no leg is asked to sell more than is owned, and none is left selling less

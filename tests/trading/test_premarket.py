@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 
 from trading.bars import Bar
-from trading.premarket import Evidence, PremarketFilters, evidence_of, premarket_refusal, relative_volume, score_parts
+from trading.premarket import (
+    Evidence,
+    PremarketFilters,
+    evidence_of,
+    premarket_refusal,
+    relative_volume,
+    score_parts,
+    today_words,
+)
 
 FILTERS = PremarketFilters(
     max_spread_bps=100.0,
@@ -66,3 +74,31 @@ def test_score_without_evidence_is_atr_times_log_turnover_and_evidence_weighs_li
     assert math.prod(score_parts(4.0, 1e8, Evidence(symbol="A")).values()) == 32.0
     wild = score_parts(4.0, 1e8, Evidence(symbol="A", gap_pct=-50.0, negative_news=9, positive_news=0))
     assert (wild["gap"], wild["news"]) == (1.1, 0.95)
+
+
+def test_what_is_known_of_today_is_told_and_nothing_else() -> None:
+    assert today_words(Evidence(symbol="A"), 2.5) == []  # the volume alone is no news of today
+    assert today_words(Evidence(symbol="A", gap_pct=-1.25), 2.5) == [
+        "gap -1.25 %",
+        "volume of the last session 2.50 of its average",
+    ]
+    assert today_words(Evidence(symbol="A", spread_bps=12.4), 0.5) == [
+        "spread 12 bps",
+        "volume of the last session 0.50 of its average",
+    ]
+    assert today_words(Evidence(symbol="A", gap_pct=2.0, positive_news=3, negative_news=0), math.nan) == [
+        "gap +2.00 %",
+        "news: 3 positive, 0 negative",
+    ]
+    assert today_words(Evidence(symbol="A", positive_news=0, negative_news=1), 1.0) == ["news: 0 positive, 1 negative"]
+
+
+def test_a_gap_adds_in_proportion_up_to_five_percent_and_news_by_its_balance() -> None:
+    some = score_parts(2.0, 1e6, Evidence(symbol="A", gap_pct=-2.5, positive_news=2, negative_news=1))
+    assert some == {"atr_pct": 2.0, "log10_turnover": 6.0, "gap": 1.05, "news": 1.05}
+    assert score_parts(2.0, 0.0, Evidence(symbol="A", positive_news=1, negative_news=1)) == {
+        "atr_pct": 2.0,
+        "log10_turnover": 1.0,  # of ten dollars at least
+        "gap": 1.0,
+        "news": 1.0,
+    }
