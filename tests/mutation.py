@@ -1,13 +1,13 @@
 """`make mutation`: mutmut over the rooms that decide about money, with the properties that it passes by.
 
-    python -m tests.mutation [--max-children N] [MUTANT ...]
+    python -P tests/mutation.py [--max-children N] [MUTANT ...]
 
-Results stand in `mutants/`; `python -m tests.mutation_report` makes Documentation/MUTATION_TESTING.md of them.
+As a script and with -P, for the package `tests` must be the copy that stands among the mutants. Results stand in
+`mutants/`; `python -m tests.mutation_report` makes Documentation/MUTATION_TESTING.md of them.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -47,6 +47,5 @@ def include_properties() -> None:
 
 if __name__ == "__main__":
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    gc.disable()  # the programs that try one mutant each live for a second, and share their memory until it is touched
     include_properties()
     run()

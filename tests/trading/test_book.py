@@ -20,7 +20,7 @@ from tests.trading.examples import (
     execution,
     session_book,
 )
-from trading.book import PendingEntry, Recorded, RoundTrip, SessionBook
+from trading.book import DayMarks, PendingEntry, Recorded, RoundTrip, SessionBook
 from trading.costs import BUY, SELL, fill_fees
 from trading.funds import Funds
 from trading.indicators import VwapState
@@ -430,6 +430,21 @@ def test_shares_were_held_before_an_instant_when_they_were_bought_before_it_sold
     assert book.symbols_held_before(OPEN_S + 1) == ("AAA",)
     assert book.symbols_held_before(OPEN_S + 11) == ("AAA", "BBB")
     assert (book.opened_s("AAA"), book.opened_s("BBB")) == (0, OPEN_S + 10)
+
+
+def test_only_the_first_refusal_of_a_symbol_is_news_and_its_reason_stays(book: SessionBook) -> None:
+    assert book.reject("AAA", "no shares to trade") is True
+    assert book.reject("AAA", "something else") is False
+    assert book.rejected == {"AAA": "no shares to trade"}
+
+
+def test_the_marks_of_a_book_are_those_that_a_later_run_takes_up(book: SessionBook) -> None:
+    marks = DayMarks(90_000 * USD, 5 * USD, -7 * USD, True, True)
+    book.resume(marks, {"AAA": 2}, {"BBB": "why"})
+    assert book.marks == marks
+    assert (book.equity_at_open, book.entries, book.rejected) == (90_000 * USD, {"AAA": 2}, {"BBB": "why"})
+    book.resume(marks._replace(loss_latched=False), {}, {})
+    assert book.marks == marks._replace(loss_latched=False)
 
 
 def test_entries_are_forbidden_by_the_first_of_fault_operator_health_and_broker(book: SessionBook) -> None:

@@ -119,7 +119,7 @@ def test_no_leg_grows_on_a_fill_whose_execution_is_still_to_come() -> None:
 def test_legs_that_are_over_are_left_alone() -> None:
     bracket = filled_as_expected()
     bracket.on_report(Role.STOP, report(CANCELLED, 0, 100))
-    assert not bracket.has_live(Role.STOP)
+    assert (bracket.has_live(Role.STOP), bracket.has_live(Role.TARGET)) == (False, True)
     assert [leg.intent.role for leg in bracket.live_exits()] == [Role.TARGET, Role.TIME_EXIT]
     assert [change.intent_id for change in bracket.changes(60)] == [TARGET_ID, TIME_EXIT_ID]
 

@@ -140,6 +140,7 @@ def test_target_jumped_over_fills_at_the_better_bid() -> None:
 def test_buy_orders_mirror_sell_orders() -> None:
     assert buy_stop_fill(990_000, 995_000, MOVES, MODELLED) == 990_100
     assert buy_stop_fill(990_000, 1_030_000, JUMPS, MODELLED) == 1_030_100
+    assert buy_stop_fill(990_000, 990_000, MOVES, MODELLED) == 990_100
     assert buy_stop_fill(990_000, 989_900, MOVES, MODELLED) == NO_FILL
     assert buy_limit_fill(990_000, 990_000, MOVES, MODELLED) == NO_FILL  # ask 99.01
     assert buy_limit_fill(990_000, 980_000, MOVES, MODELLED) == 990_000

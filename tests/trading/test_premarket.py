@@ -37,6 +37,12 @@ def test_gap_and_spread_of_a_quote() -> None:
     assert found.spread_bps == pytest.approx(100.0)
 
 
+def test_the_spread_is_in_basis_points_of_the_mid_and_a_locked_market_has_none() -> None:
+    wide = evidence_of("A", 100.0, 100.0, 99.0, 101.0)
+    assert wide.spread_bps == pytest.approx(200.0)
+    assert evidence_of("A", 100.0, 100.0, 100.0, 100.0).spread_bps == 0.0
+
+
 @pytest.mark.parametrize(("bid", "ask"), [(None, 10.0), (10.0, None), (10.1, 10.0), (0.0, 10.0)])
 def test_one_sided_or_crossed_quote_has_no_spread(bid: float | None, ask: float | None) -> None:
     assert evidence_of("A", 10.0, 0.0, bid, ask) == Evidence(symbol="A")
