@@ -15,7 +15,6 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 from pathlib import Path
 
 from tests.verification_report import ROOT, with_run
@@ -101,10 +100,16 @@ def only_tells(node: ast.AST) -> bool:
     return isinstance(node, ast.Raise)
 
 
+def shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (ours, theirs) in pairs if ours != theirs), min(len(one), len(other)))
+
+
 def shortened(before: str, after: str, around: int = 24) -> str:
     """`before → after` in one line; what both share is left out beyond `around` characters."""
-    start = len(commonprefix([before, after]))
-    end = len(commonprefix([before[start:][::-1], after[start:][::-1]]))
+    start = shared(before, after)
+    end = shared(before[start:][::-1], after[start:][::-1])
     first, last = max(0, start - around), max(0, end - around)
     head, tail = "…" if first else "", "…" if last else ""
     return " → ".join(f"{head}{' '.join(text[first : len(text) - last].split())}{tail}" for text in (before, after))
@@ -228,8 +233,8 @@ def main(arguments: Sequence[str]) -> int:
     if arguments:
         print("\n".join(entries))  # noqa: T201 - what was asked for
     else:
-        machine = f"Python {platform.python_version()} on {platform.system()}"
-        REPORT.write_text(with_run(REPORT.read_text(encoding="utf-8"), told(mutants, reasons, machine)), encoding="utf-8")
+        words = told(mutants, reasons, f"Python {platform.python_version()} on {platform.system()}")
+        REPORT.write_text(with_run(REPORT.read_text(encoding="utf-8"), words), encoding="utf-8")
     return int(bool(entries) or killed_share(mutants) < MUST_BE_KILLED)
 
 

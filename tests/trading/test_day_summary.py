@@ -254,7 +254,7 @@ def test_a_day_that_was_not_evaluated_says_nothing_of_it() -> None:
 
 
 def test_insights_are_wrapped_and_name_the_model_that_wrote_them() -> None:
-    long_words = "word " * 20
+    long_words = "word " * 15 + "abc " + "word " * 5
     report = report_of(
         session_book(),
         insights=(
@@ -266,7 +266,7 @@ def test_insights_are_wrapped_and_name_the_model_that_wrote_them() -> None:
     first = lines.index("what stood out")
     assert lines[first + 1 : lines.index("", first)] == [
         "- most refusals came from VWAP",
-        "- " + "word " * 14 + "word",
+        "- " + "word " * 15 + "abc",  # 80 columns
         "  word word word word word (a-model)",
     ]
     assert "what stood out" not in lines_of(report_of(session_book()))

@@ -31,6 +31,17 @@ from trading.splits import RATIOS, split_lot, split_ratio
         (100, 100.0, 0, 0.0, None),  # gone
         (100, 100.0, -200, 50.0, None),
         (100, 100.0, 137, 72.99, None),  # no ratio that a company would choose
+        (1, 100.0, 2, 50.0, Fraction(2)),
+        (2, 50.0, 1, 100.0, Fraction(1, 2)),
+        (100, 0.8, 200, 0.4, Fraction(2)),  # cheap shares
+        (3, 90.0, 4, 60.0, Fraction(3, 2)),  # four and a half: the half was paid out
+        (3, 90.0, 4, 67.5, Fraction(4, 3)),
+        (100, 100.0, 200, 51.99, Fraction(2)),  # 3.98 % off
+        (100, 100.0, 200, 52.01, None),
+        (0, 100.0, 100, 100.0, None),
+        (5, 2.0, 0, 20.0, None),  # half a share would be none
+        (100, 0.0, 200, 50.0, None),  # a cost that is not known
+        (100, 100.0, 200, 0.0, None),
     ],
 )
 def test_a_split_changes_shares_and_cost_by_the_same_ratio(
