@@ -147,6 +147,57 @@ def test_an_expired_entry_frees_its_capital_but_only_its_own(book: SessionBook) 
     assert book.free_capital == 25_000 * USD
 
 
+def test_a_purchase_of_another_order_takes_nothing_from_an_entry_on_its_way(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000))
+    book.on_execution(execution("b", Action.BUY, 4, 1_000_000, ref="by hand"), Reason.MANUAL)
+    assert book.pending["AAA"].quantity == 10
+
+
+@pytest.mark.parametrize(
+    ("filled", "left"),
+    [
+        (4, None),  # its executions are all here
+        (0, None),  # or more of them than its state says
+        (5, 1),
+        (10, 6),
+        (99, 6),  # never more than was still to come
+    ],
+)
+def test_an_entry_that_is_over_keeps_capital_for_the_executions_still_to_come(
+    book: SessionBook, filled: int, left: int | None
+) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000))
+    book.on_execution(execution("b1", Action.BUY, 3, 1_000_000, ref="e"), Reason.ENTRY)
+    book.on_execution(execution("b2", Action.BUY, 1, 1_000_000, ref="e"), Reason.ENTRY)
+    book.on_execution(execution("b3", Action.BUY, 5, 1_000_000, ref="another"), Reason.MANUAL)
+    book.drop_pending("AAA", "e", filled)
+    assert book.pending.get("AAA") == (None if left is None else PendingEntry("e", left, 1_000_000))
+
+
+def test_fees_of_an_entry_on_its_way_take_capital_too(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000, 1_500_000))
+    assert book.committed == 1_001_500_000
+
+
+def test_every_entry_of_a_symbol_is_counted(book: SessionBook) -> None:
+    for number in range(3):
+        book.add_pending("AAA", PendingEntry(f"e{number}", 1, 1_000_000))
+        book.drop_pending("AAA", f"e{number}")
+    assert book.symbol_state("AAA").entries == 3
+
+
+def test_shares_that_cost_nothing_have_no_result_in_percent(book: SessionBook) -> None:
+    book.on_execution(execution("b", Action.BUY, 1, 0), Reason.SYNC)
+    assert book.on_execution(execution("s", Action.SELL, 1, 10_000), Reason.MANUAL) == (USD, 0.0)
+
+
+def test_the_price_paid_is_the_average_rounded_up_and_zero_when_flat(book: SessionBook) -> None:
+    assert book.price_paid("AAA") == 0
+    book.on_execution(execution("b1", Action.BUY, 2, 1_000_000), Reason.ENTRY)
+    book.on_execution(execution("b2", Action.BUY, 1, 1_000_001), Reason.ENTRY)
+    assert book.price_paid("AAA") == 1_000_001  # 100.0000333…
+
+
 # Marks and latches
 
 
@@ -361,6 +412,37 @@ def test_a_fee_that_no_earlier_run_heard_of_is_booked_when_it_comes(book: Sessio
     book.restore([], [Recorded(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY, None)])
     book.on_fee("b", USD)
     assert book.positions == {"AAA": Position(10, 1_001 * USD)}
+
+
+def test_a_recorded_sale_of_more_than_the_ledger_has_is_booked_as_far_as_it_goes(book: SessionBook) -> None:
+    # 10 bought at 100.00; 15 sold at 101.00, of which 10 were ours; then 5 more, none of them ours
+    bought, sold = execution("b", Action.BUY, 10, 1_000_000), execution("s", Action.SELL, 15, 1_010_000)
+    more = execution("t", Action.SELL, 5, 1_020_000)
+    recorded = [(bought, Reason.ENTRY), (sold, Reason.MANUAL), (more, Reason.MANUAL)]
+    book.restore([], [Recorded(each, reason, USD) for each, reason in recorded])
+    (trip,) = book.closed_round_trips()
+    assert (trip.quantity, trip.sold_for, trip.fees, trip.pnl) == (10, 1_010 * USD, 2 * USD, 8 * USD)
+    assert (book.realised, book.positions) == (8 * USD, {})
+    assert book.knows("s")
+    assert book.knows("t")
+
+
+def test_what_an_earlier_run_bought_is_in_the_figures_of_the_account_already(book: SessionBook) -> None:
+    book.restore([], [Recorded(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY, None)])
+    book.buying_power.reported = Funds(available=5_000 * USD)
+    assert book.book_state(OPEN_S, 0).available_funds == 5_000 * USD
+
+
+def test_results_of_earlier_sessions_are_gone_before_those_of_today_are_counted(book: SessionBook) -> None:
+    def round_trip(name: str, at_s: int, sold_at: int) -> list[Recorded]:
+        return [
+            Recorded(execution(f"b{name}", Action.BUY, 1, 1_000_000, at_s=at_s), Reason.ENTRY, None),
+            Recorded(execution(f"s{name}", Action.SELL, 1, sold_at, at_s=at_s + 60), Reason.EOD, None),
+        ]
+
+    book.restore(round_trip("1", OPEN_S - 86_400, 900_000), round_trip("2", OPEN_S, 1_010_000))
+    assert (book.realised, len(book.round_trips)) == (USD, 1)
+    assert book.last_exit_s == {"AAA": OPEN_S + 60}
 
 
 # Earlier sessions

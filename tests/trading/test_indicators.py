@@ -118,6 +118,8 @@ def test_atr_is_the_plain_mean_until_the_fourteenth_range_and_then_wilders() -> 
     state = atr_step(state, 1_020, 977, 1_000)
     assert state.average == pytest.approx(17.0, rel=1e-12)
     assert atr_pct(state, 1_000) == pytest.approx(1.7, rel=1e-12)
+    assert atr_pct(state, 1) == pytest.approx(1_700.0, rel=1e-12)
+    assert math.isnan(atr_pct(state, 0))
 
 
 def test_daily_atr_goes_through_the_bars_oldest_first() -> None:

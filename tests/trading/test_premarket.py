@@ -71,6 +71,8 @@ def test_filters_that_are_allowed_let_pass() -> None:
 
 def test_relative_volume_is_over_the_fourteen_sessions_before_the_last() -> None:
     assert relative_volume(bars(9_000, *[100] * 14, 250)) == 2.5
+    assert relative_volume(bars(9_000, *range(100, 240, 10), 330)) == 2.0  # over a mean of 165
+    assert relative_volume(bars(100, 300, 400)) == 2.0  # or over as many as there are
     assert math.isnan(relative_volume(bars(100)))
     assert math.isnan(relative_volume([]))
     assert math.isnan(relative_volume(bars(0, 0, 5)))
@@ -80,6 +82,7 @@ def test_score_without_evidence_is_atr_times_log_turnover_and_evidence_weighs_li
     assert math.prod(score_parts(4.0, 1e8, Evidence(symbol="A")).values()) == 32.0
     wild = score_parts(4.0, 1e8, Evidence(symbol="A", gap_pct=-50.0, negative_news=9, positive_news=0))
     assert (wild["gap"], wild["news"]) == (1.1, 0.95)
+    assert score_parts(4.0, 1e8, Evidence(symbol="A", positive_news=9))["news"] == 1.05
 
 
 def test_what_is_known_of_today_is_told_and_nothing_else() -> None:

@@ -65,6 +65,7 @@ def test_turnover_is_that_of_the_last_fourteen_sessions() -> None:
 
 def test_fewer_than_five_sessions_are_refused() -> None:
     candidate = judged(days(4))
+    assert (candidate.symbol, candidate.sessions) == ("AAA", 4)
     assert candidate.refusal == "only 4 sessions of history, 5 are needed"
     assert math.isnan(candidate.atr_pct)
     assert candidate.score == 0.0
@@ -233,6 +234,23 @@ def test_evidence_of_today_is_told_and_weighs_in_the_score() -> None:
 
 
 def test_a_score_is_told_to_a_millionth() -> None:
-    # ATR 4 % of price, turnover 3 million: 4 x 6.477121254… = 25.908485…
-    found = judged(days(20, volume=30_000))
-    assert (found.score, found.parts["log10_turnover"]) == (25.908485, 6.477121)
+    # ATR 4 % of price, turnover 2 million: 4 x 6.3010299957 = 25.2041199827
+    found = judged(days(20, volume=20_000))
+    assert (found.score, found.parts["log10_turnover"]) == (25.20412, 6.30103)
+
+
+def test_the_price_of_a_symbol_is_its_last_close() -> None:
+    # 19 sessions at 100.00 and one at 50.00
+    found = judged([*days(19), *days(20, close=500_000)[19:]])
+    assert (found.symbol, found.close_usd) == ("AAA", 50.0)
+
+
+def test_volume_is_no_condition_where_no_limit_is_set() -> None:
+    assert judged([*days(19), *days(20, volume=100_000)[19:]]).refusal == ""
+
+
+def test_turnover_is_told_in_millions_however_large() -> None:
+    wide = days(20, volume=10_000_000_000)
+    assert judged(wide).reasons[1] == "trades 1,000,000.0 million USD a day"
+    refusal = judged(wide, min_dollar_volume_usd=1e13).refusal
+    assert refusal == "trades 1,000,000.00 million USD a day, below 1e+07"
