@@ -182,17 +182,41 @@ def test_a_bracket_knows_its_symbol_and_the_decision_it_stems_from(bracket: Live
 
 
 def test_a_leg_is_held_until_the_broker_says_that_it_is_at_the_exchange(bracket: LiveBracket) -> None:
-    assert bracket.legs[Role.STOP].held
+    assert bracket.legs[Role.STOP].held is True
     bracket.on_report(Role.STOP, report(WORKING, 0, 100))
-    assert not bracket.legs[Role.STOP].held
+    assert bracket.legs[Role.STOP].held is False
+    bracket.on_report(Role.STOP, report(WORKING, 0, 100)._replace(held=True))
+    assert bracket.legs[Role.STOP].held is True
 
 
 def test_an_average_fill_is_rounded_up_before_exits_are_priced_from_it(bracket: LiveBracket) -> None:
-    # (99 x 100.00 + 1 x 100.0050) / 100 = 100.00005, up to 100.0001; * 1.014 = 101.4001014, up to 101.41
-    bracket.on_bought(99, 1_000_000)
-    bracket.on_bought(1, 1_000_050)
+    # (100.0100 + 100.0101) / 2 = 100.01005, up to 100.0101; * 0.992 = 99.2100192 down, * 1.014 = 101.4102414 up
+    bracket.on_bought(1, 1_000_100)
+    bracket.on_bought(1, 1_000_101)
+    bracket.on_report(Role.ENTRY, report(CANCELLED, 2, 98))
+    assert bracket.changes(2)[:2] == [LegChange(STOP_ID, 2, 0, 992_100), LegChange(TARGET_ID, 2, 1_014_200, 0)]
+
+
+def test_exits_are_not_priced_anew_from_a_fill_once_something_was_sold(bracket: LiveBracket) -> None:
+    bracket.on_bought(100, 1_000_500)  # 0.05 more than expected
     bracket.on_report(Role.ENTRY, report(FILLED, 100, 0))
-    assert bracket.changes(100) == [LegChange(TARGET_ID, 100, 1_014_100, 0)]
+    bracket.on_report(Role.TARGET, report(WORKING, 30, 70))
+    assert bracket.changes(70) == [LegChange(STOP_ID, 70, 0, 992_000), LegChange(TIME_EXIT_ID, 70, 0, 0)]
+
+
+def test_a_report_that_names_no_shares_leaves_the_size_of_a_leg(bracket: LiveBracket) -> None:
+    stop = bracket.legs[Role.STOP]
+    bracket.on_report(Role.STOP, report(WORKING, 0, 0))
+    assert (stop.quantity, stop.state) == (100, WORKING)
+    bracket.on_report(Role.STOP, report(WORKING, 0, 1))
+    assert stop.quantity == 1
+
+
+def test_a_leg_that_is_over_keeps_its_size_and_the_most_that_it_was_told_to_have_filled(bracket: LiveBracket) -> None:
+    target = bracket.legs[Role.TARGET]
+    bracket.on_report(Role.TARGET, report(WORKING, 30, 70))
+    bracket.on_report(Role.TARGET, report(CANCELLED, 20, 50))
+    assert (target.quantity, target.filled, target.is_over) == (100, 30, True)
 
 
 # Property: no leg is asked to sell more than is owned, and none is left selling less

@@ -132,6 +132,17 @@ def test_daily_atr_goes_through_the_bars_oldest_first() -> None:
     assert daily_atr(days) == AtrState(ranges=2, bars=3, previous_close=1_080, average=60.0)
 
 
+def test_indicators_know_how_many_bars_they_saw_and_the_last_of_them() -> None:
+    indicators = MinuteIndicators()
+    assert (indicators.bars, indicators.last_volume, indicators.last_start_s) == (0, 0, 0)
+    assert math.isnan(indicators.rsi_now)
+    for minute in range(16):
+        indicators.add(bar(minute, 1_000_000, volume=100 + minute))
+    assert (indicators.bars, indicators.last_volume, indicators.last_start_s) == (16, 115, 960)
+    assert (indicators.rsi.bars, indicators.rsi.changes) == (16, 15)
+    assert (indicators.atr.bars, indicators.atr.ranges) == (16, 15)
+
+
 def test_a_bar_that_is_not_later_than_the_last_raises() -> None:
     indicators = MinuteIndicators()
     indicators.add(bar(5, 1_000_000))
