@@ -489,8 +489,9 @@ def test_an_earlier_session_takes_nothing_from_the_results_and_the_cool_down_of_
 
 
 def test_an_execution_that_is_only_noted_is_known_and_books_nothing_not_even_its_fee(book: SessionBook) -> None:
-    book.note(execution("s", Action.SELL, 10, 1_000_000))
+    book.note(execution("s", Action.SELL, 10, 1_000_000, ref="e"))
     assert book.knows("s")
+    assert book.filled_by("e") == (10, 1_000_000)  # its order sold them, whoever they belonged to
     assert book.on_fee("s", USD) is None
     assert (book.positions, book.realised) == ({}, 0)
 

@@ -230,7 +230,10 @@ def test_the_evaluation_of_a_day_reads_like_this() -> None:
 
 
 def test_what_the_evaluation_cannot_say_is_left_out() -> None:
-    by = {"regime": {"unknown": {}}, "variant": {"wide_atr": {"total_pnl_usd": 7.0, "round_trips": 2}}}
+    by = {
+        "regime": {"unknown": {}, "none": {}, "baseline": {}},
+        "variant": {"wide_atr": {"total_pnl_usd": 7.0, "round_trips": 2}},
+    }
     sharpe = {"sharpe": 1.234, "interval": (-0.5, 3.056, 0.95), "days": 1}
     told = evaluated(
         average_win_usd=None,

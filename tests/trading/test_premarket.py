@@ -58,6 +58,7 @@ def test_one_sided_or_crossed_quote_has_no_spread(bid: float | None, ask: float 
         (Evidence(symbol="A", reports_today=True), "reports earnings today"),
         (Evidence(symbol="A", negative_news=3, positive_news=2), "3 negative reports since yesterday, 2 positive"),
         (Evidence(symbol="A", negative_news=3, positive_news=3), ""),
+        (Evidence(symbol="A", negative_news=2), "2 negative reports since yesterday, 0 positive"),
     ],
 )
 def test_refusals_in_words_and_what_is_unknown_refuses_nothing(evidence: Evidence, words: str) -> None:

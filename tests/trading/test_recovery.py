@@ -52,6 +52,11 @@ def test_a_purchase_from_flat_takes_the_brokers_average_cost() -> None:
     assert [fill.price for fill in found.fills] == [1_002_150]
 
 
+def test_a_purchase_from_flat_whose_cost_the_broker_does_not_tell_is_a_doubt() -> None:
+    found = explain_difference(0, 249.0, [BOUGHT._replace(price=0)])
+    assert found.doubt == "the gateway no longer tells the price of 249 of them"
+
+
 def test_a_purchase_on_top_of_shares_has_no_cost_of_its_own() -> None:
     found = explain_difference(100, 349.0, [BOUGHT._replace(price=0)], average_cost=1_002_150)
     assert found.doubt == "the gateway no longer tells the price of 249 of them"

@@ -90,6 +90,10 @@ def test_a_position_is_capped_by_its_share_of_the_account() -> None:
     assert settings.limits(500_000 * USD, 2_000_000 * USD).max_order_value == 50_000 * USD  # the other cap is smaller
 
 
+def test_a_share_of_an_account_whose_worth_is_not_known_is_nothing() -> None:
+    assert load(RiskSettings, RISK_MAX_POSITION_PCT="100").limits(25_000 * USD).max_order_value == 0
+
+
 def test_limits_are_integers() -> None:
     settings = load(RiskSettings, RISK_MAX_DAILY_LOSS_PCT="1.1", RISK_MAX_VOLUME_SHARE_PCT="3.3")
     limits = settings.limits(33_333_333_333)
@@ -159,6 +163,8 @@ def test_symbols_are_taken_as_they_are_and_a_wrong_or_repeated_one_is_named() ->
 
 def test_two_bots_may_share_the_whole_account_and_no_more() -> None:
     assert list(load(AllocationSettings, WEEKLY_ALLOCATION="0.7", DAY_TRADER_ALLOCATION="0.3").contradictions()) == []
+    rounded = load(AllocationSettings, WEEKLY_ALLOCATION="1", DAY_TRADER_ALLOCATION="1e-9")
+    assert list(rounded.contradictions()) == list(rounded.contradictions_of_day_trader(1e-9)) == []
     both = load(AllocationSettings, WEEKLY_ALLOCATION="0.7", DAY_TRADER_ALLOCATION="0.31")
     assert list(both.contradictions()) == [
         "WEEKLY_ALLOCATION=0.7 and DAY_TRADER_ALLOCATION=0.31 are more than the whole account together"
