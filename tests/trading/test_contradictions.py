@@ -66,6 +66,11 @@ def test_the_defaults_do_not_contradict_each_other() -> None:
             ["RISK_MAX_ENTRIES_PER_TICK=3", "RISK_MAX_ENTRIES_PER_SESSION=2"],
         ),
         ({"risk": {"risk_loss_streak": 9, "risk_max_entries_per_session": 8}}, ["RISK_LOSS_STREAK=9"]),
+        ({"risk": {"risk_max_position_pct": 25.1}}, ["RISK_MAX_POSITION_PCT=25.1:", "the 25 % of"]),
+        (
+            {"strategy": {"strategy_position_size_pct": 5.04}, "allocation": 0.05},
+            ["STRATEGY_POSITION_SIZE_PCT=5.04:", "the 5 % of"],
+        ),
         ({"risk": {"risk_max_position_pct": 30.0}}, ["RISK_MAX_POSITION_PCT=30", "--allocation 0.25"]),
         (
             {"strategy": {"watchlist_universe": ("AAPL", "AMD")}, "safety": {"never_trade": ("AMD", "X", "AAPL")}},
