@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help simulate test coverage verification lint audit bench soak parity format chromium ib_async stoqey clean
+.PHONY: help simulate test coverage verification mutation lint audit bench soak parity format chromium ib_async stoqey clean
 
 help: ## this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [ARGS='...']"
@@ -29,6 +29,10 @@ coverage: $(VENV)/.dev chromium ## the tests again, and which branches of the ro
 verification: $(VENV)/.dev chromium ## the tests, and what they showed into Documentation/TESTING_VERIFICATION_REPORT.md
 	@rm -f reports/tests.xml; $(BIN)/python -m pytest --junitxml=reports/tests.xml $(ARGS); ran=$$?; \
 	  $(BIN)/python -m tests.verification_report reports/tests.xml && exit $$ran
+
+mutation: $(VENV)/.dev ## changes of the money rooms, one at a time, which the tests must notice (half an hour)
+	$(BIN)/python -P tests/mutation.py $(ARGS)
+	$(BIN)/python -m tests.mutation_report
 
 lint: $(VENV)/.dev ## ruff (rules, format) and mypy
 	$(BIN)/python -m ruff check .
@@ -77,7 +81,7 @@ stoqey: ## install the npm client that the gateway simulator is also tested with
 	npm install --prefix $(VENV)/clients/stoqey --no-save --no-package-lock --no-audit --no-fund @stoqey/ib@1.6.10
 
 clean: ## remove caches; .venv, databases, logs and reports stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* mutants
 	find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 # pip is made last, so an interrupted or refused venv (Debian without python3-venv) is made again

@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from hypothesis import Phase, settings
+
+# for mutants: few examples, for there are thousands of mutants, and the first that fails need not become the simplest
+settings.register_profile("mutation", phases=(Phase.explicit, Phase.generate), max_examples=20)
+
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
 try:

@@ -166,7 +166,7 @@ class Everything:
 
 def _of_process() -> dict[str, Any]:
     """What this process uses now, memory in MB. Frozen objects are those that the garbage collector passes over."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return {
         "rss_mb": int(status["VmRSS"].split()[0]) / 1024,
         "threads": int(status["Threads"]),

@@ -193,6 +193,8 @@ class SessionBook:
         del self.round_trips[trips:]
         if last_exit_s is None:
             self.last_exit_s.pop(execution.symbol, None)
+        else:
+            self.last_exit_s[execution.symbol] = last_exit_s
         self._earlier[execution.exec_id] = None
         return closing
 

@@ -21,9 +21,9 @@ PATH_SECONDS_FIVE = (0, 1, 3, 4)  # of a bar of five seconds
 
 def half_spread(price: int) -> int:
     """Half the modelled bid-ask spread at `price`: half a basis point in whole ticks, at least one."""
-    if price >= ONE_USD:
-        return max(div_half_up(price * HALF_SPREAD_HUNDREDTH_BPS, 100_000_000), 1) * 100
-    return max(div_half_up(price * HALF_SPREAD_HUNDREDTH_BPS, 1_000_000), 1)
+    if price < ONE_USD:
+        return 1  # a basis point of less than a dollar is less than a tick
+    return max(div_half_up(price * HALF_SPREAD_HUNDREDTH_BPS, 100_000_000), 1) * 100
 
 
 def half_spread_at(price: int, recorded_half: int) -> int:

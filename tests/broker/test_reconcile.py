@@ -7,15 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from broker.bookkeeper import Bookkeeper
-from broker.broker import Broker
-from broker.order_desk import OrderFacts
-from broker.reconcile import MOST_READS, Reconciler
-from broker.values import BrokerPosition
 from ib_simulator.fault_kinds import Drop, Lose, LoseAcknowledgement, Restart
 from ib_simulator.orders import SimOrder
 from observability import TradingHistory
@@ -29,11 +24,9 @@ from tests.gateway_world import (
     at,
     in_world,
     run_until,
-    warm_up,
     what_is_left,
 )
 from tests.test_position_sync import bought_by_the_weekly_bot
-from trading.errors import BrokerUnavailable
 from trading.orders import Action, entry_bracket
 from trading.settings import SafetySettings
 from trading.strategy import Parameters
@@ -292,90 +285,3 @@ def test_exits_are_withdrawn_where_the_row_is_absent_and_an_order_of_somebody_el
     assert (left, day.resting, day.held) == (3, [], {})
     words = "0 AAA at the broker, 249 in the ledger: shares are missing, entries stop, nothing is traded to repair it"
     assert words in day.report.warnings
-
-
-# Two agreeing reads
-
-
-class Answers:
-    """A broker that tells one list of positions after another, and then the last one for ever."""
-
-    def __init__(self, *told: dict[str, float]) -> None:
-        self.told = list(told)
-        self.reads = 0
-        self.replays = 0
-        self.orders = self
-
-    async def positions(self) -> list[BrokerPosition]:
-        self.reads += 1
-        held = self.told.pop(0) if len(self.told) > 1 else self.told[0]
-        return [BrokerPosition(symbol, quantity, 1_000_000, True) for symbol, quantity in held.items()]
-
-    async def read(self) -> OrderFacts:
-        return OrderFacts({}, {}, {}, frozenset())
-
-    def replay_executions(self) -> None:
-        self.replays += 1
-
-
-class Keeper:
-    """Hears what positions were believed."""
-
-    def __init__(self) -> None:
-        self.believed: list[dict[str, float]] = []
-        self.owned: tuple[str, ...] = ()
-
-    def intent_facts(self) -> list[Any]:
-        return []
-
-    def look_back(self, stocks: Any, filled: Any, now_s: int) -> None:
-        """Nothing happened before."""
-
-    def unlisted(self, told: Any) -> list[str]:
-        """Symbols of the ledger without a row."""
-        return [symbol for symbol in self.owned if symbol not in told]
-
-    def on_positions(self, held: dict[str, float], sales: Any) -> None:
-        self.believed.append(held)
-
-
-def reconciled(folder: Path, answers: Answers, owned: tuple[str, ...] = ()) -> list[dict[str, float]]:
-    keeper = Keeper()
-    keeper.owned = owned
-
-    async def main(world: World) -> None:
-        parts = cast(Broker, answers), cast(Bookkeeper, keeper), cast(IntentLog, None), world.clock
-        await Reconciler(*parts).run()
-
-    in_world(main, HandMadeFeed({"AAA": warm_up()}), folder)
-    return keeper.believed
-
-
-def test_positions_are_believed_when_two_reads_agree(tmp_path: Path) -> None:
-    answers = Answers({"AAA": 249.0})
-    assert reconciled(tmp_path, answers) == [{"AAA": 249.0}]
-    assert answers.reads == 2
-
-
-def test_an_absent_row_of_shares_that_are_owned_is_asked_for_until_every_read_lacks_it(tmp_path: Path) -> None:
-    answers = Answers({}, {}, {}, {"AAA": 249.0})
-    assert reconciled(tmp_path, answers, owned=("AAA",)) == [{"AAA": 249.0}]
-    assert answers.reads == 5
-    always = Answers({})
-    assert reconciled(tmp_path, always, owned=("AAA",)) == [{}]
-    assert always.reads == MOST_READS + 1
-
-
-def test_positions_that_change_between_reads_are_read_until_two_agree(tmp_path: Path) -> None:
-    """A sale fills in parts while it is asked: none of the answers on the way is taken for the truth."""
-    answers = Answers({"AAA": 249.0}, {"AAA": 149.0}, {"AAA": 49.0}, {})
-    assert reconciled(tmp_path, answers) == [{}]
-    assert answers.reads == 5
-    assert answers.replays >= 3  # what changed them is booked before they are believed
-
-
-def test_positions_that_never_come_to_rest_are_no_agreement(tmp_path: Path) -> None:
-    answers = Answers(*({"AAA": float(n)} for n in range(20)))
-    with pytest.raises(BrokerUnavailable, match="positions kept changing"):
-        reconciled(tmp_path, answers)
-    assert answers.reads == MOST_READS + 1

@@ -20,7 +20,7 @@ from tests.trading.examples import (
     execution,
     session_book,
 )
-from trading.book import PendingEntry, Recorded, RoundTrip, SessionBook
+from trading.book import DayMarks, PendingEntry, Recorded, RoundTrip, SessionBook
 from trading.costs import BUY, SELL, fill_fees
 from trading.funds import Funds
 from trading.indicators import VwapState
@@ -145,6 +145,57 @@ def test_an_expired_entry_frees_its_capital_but_only_its_own(book: SessionBook) 
     assert book.free_capital == 24_000 * USD
     book.drop_pending("AAA", "e2")
     assert book.free_capital == 25_000 * USD
+
+
+def test_a_purchase_of_another_order_takes_nothing_from_an_entry_on_its_way(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000))
+    book.on_execution(execution("b", Action.BUY, 4, 1_000_000, ref="by hand"), Reason.MANUAL)
+    assert book.pending["AAA"].quantity == 10
+
+
+@pytest.mark.parametrize(
+    ("filled", "left"),
+    [
+        (4, None),  # its executions are all here
+        (0, None),  # or more of them than its state says
+        (5, 1),
+        (10, 6),
+        (99, 6),  # never more than was still to come
+    ],
+)
+def test_an_entry_that_is_over_keeps_capital_for_the_executions_still_to_come(
+    book: SessionBook, filled: int, left: int | None
+) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000))
+    book.on_execution(execution("b1", Action.BUY, 3, 1_000_000, ref="e"), Reason.ENTRY)
+    book.on_execution(execution("b2", Action.BUY, 1, 1_000_000, ref="e"), Reason.ENTRY)
+    book.on_execution(execution("b3", Action.BUY, 5, 1_000_000, ref="another"), Reason.MANUAL)
+    book.drop_pending("AAA", "e", filled)
+    assert book.pending.get("AAA") == (None if left is None else PendingEntry("e", left, 1_000_000))
+
+
+def test_fees_of_an_entry_on_its_way_take_capital_too(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000, 1_500_000))
+    assert book.committed == 1_001_500_000
+
+
+def test_every_entry_of_a_symbol_is_counted(book: SessionBook) -> None:
+    for number in range(3):
+        book.add_pending("AAA", PendingEntry(f"e{number}", 1, 1_000_000))
+        book.drop_pending("AAA", f"e{number}")
+    assert book.symbol_state("AAA").entries == 3
+
+
+def test_shares_that_cost_nothing_have_no_result_in_percent(book: SessionBook) -> None:
+    book.on_execution(execution("b", Action.BUY, 1, 0), Reason.SYNC)
+    assert book.on_execution(execution("s", Action.SELL, 1, 10_000), Reason.MANUAL) == (USD, 0.0)
+
+
+def test_the_price_paid_is_the_average_rounded_up_and_zero_when_flat(book: SessionBook) -> None:
+    assert book.price_paid("AAA") == 0
+    book.on_execution(execution("b1", Action.BUY, 2, 1_000_000), Reason.ENTRY)
+    book.on_execution(execution("b2", Action.BUY, 1, 1_000_001), Reason.ENTRY)
+    assert book.price_paid("AAA") == 1_000_001  # 100.0000333…
 
 
 # Marks and latches
@@ -361,6 +412,134 @@ def test_a_fee_that_no_earlier_run_heard_of_is_booked_when_it_comes(book: Sessio
     book.restore([], [Recorded(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY, None)])
     book.on_fee("b", USD)
     assert book.positions == {"AAA": Position(10, 1_001 * USD)}
+
+
+def test_a_recorded_sale_of_more_than_the_ledger_has_is_booked_as_far_as_it_goes(book: SessionBook) -> None:
+    # 10 bought at 100.00; 15 sold at 101.00, of which 10 were ours; then 5 more, none of them ours
+    bought, sold = execution("b", Action.BUY, 10, 1_000_000), execution("s", Action.SELL, 15, 1_010_000)
+    more = execution("t", Action.SELL, 5, 1_020_000)
+    recorded = [(bought, Reason.ENTRY), (sold, Reason.MANUAL), (more, Reason.MANUAL)]
+    book.restore([], [Recorded(each, reason, USD) for each, reason in recorded])
+    (trip,) = book.closed_round_trips()
+    assert (trip.quantity, trip.sold_for, trip.fees, trip.pnl) == (10, 1_010 * USD, 2 * USD, 8 * USD)
+    assert (book.realised, book.positions) == (8 * USD, {})
+    assert book.knows("s")
+    assert book.knows("t")
+
+
+def test_what_an_earlier_run_bought_is_in_the_figures_of_the_account_already(book: SessionBook) -> None:
+    book.restore([], [Recorded(execution("b", Action.BUY, 10, 1_000_000), Reason.ENTRY, None)])
+    book.buying_power.reported = Funds(available=5_000 * USD)
+    assert book.book_state(OPEN_S, 0).available_funds == 5_000 * USD
+
+
+def test_results_of_earlier_sessions_are_gone_before_those_of_today_are_counted(book: SessionBook) -> None:
+    def round_trip(name: str, at_s: int, sold_at: int) -> list[Recorded]:
+        return [
+            Recorded(execution(f"b{name}", Action.BUY, 1, 1_000_000, at_s=at_s), Reason.ENTRY, None),
+            Recorded(execution(f"s{name}", Action.SELL, 1, sold_at, at_s=at_s + 60), Reason.EOD, None),
+        ]
+
+    book.restore(round_trip("1", OPEN_S - 86_400, 900_000), round_trip("2", OPEN_S, 1_010_000))
+    assert (book.realised, len(book.round_trips)) == (USD, 1)
+    assert book.last_exit_s == {"AAA": OPEN_S + 60}
+
+
+# Earlier sessions
+
+
+def test_an_execution_of_an_earlier_session_changes_shares_and_cost_but_no_result_of_this_one(
+    book: SessionBook,
+) -> None:
+    yesterday = OPEN_S - 86_400
+    bought_then = execution("b", Action.BUY, 10, 1_000_000, at_s=yesterday, ref="e")
+    assert book.on_earlier_execution(bought_then, Reason.ENTRY) is None
+    book.on_fee("b", USD)
+    assert book.positions == {"AAA": Position(10, 1_001 * USD)}
+    # 4 at 101.00: 404.00 - 400.40 = 3.60, told to whoever asks and not of this session
+    part = book.on_earlier_execution(execution("s1", Action.SELL, 4, 1_010_000, at_s=yesterday), Reason.PROFIT_TARGET)
+    assert part is not None
+    assert (part.pnl, book.realised) == (3_600_000, 0)
+    corrected = book.on_fee("s1", 1_200_000)
+    assert corrected is not None
+    assert (corrected.pnl, book.realised) == (2_400_000, 0)
+    assert (book.positions, book.opened_s("AAA")) == ({"AAA": Position(6, 600_600_000)}, yesterday)
+    rest = book.on_earlier_execution(execution("s2", Action.SELL, 6, 1_010_000, at_s=yesterday + 60), Reason.EOD)
+    assert rest is not None
+    assert rest.pnl == 5_400_000
+    assert (book.positions, book.realised, book.round_trips, book.last_exit_s) == ({}, 0, [], {})
+    assert book.knows("s2")
+
+
+def test_a_fee_of_an_earlier_session_that_comes_after_the_shares_are_gone_is_no_loss_of_this_one(
+    book: SessionBook,
+) -> None:
+    book.on_earlier_execution(execution("b", Action.BUY, 1, 1_000_000), Reason.ENTRY)
+    book.on_earlier_execution(execution("s", Action.SELL, 1, 1_000_000), Reason.EOD)
+    assert book.on_fee("b", USD) is None
+    assert book.realised == 0
+
+
+def test_an_earlier_session_takes_nothing_from_the_results_and_the_cool_down_of_this_one(book: SessionBook) -> None:
+    lose(book, 1, at_s=OPEN_S + 60)
+    book.on_earlier_execution(execution("b", Action.BUY, 1, 1_000_000, at_s=OPEN_S - 86_400), Reason.ENTRY)
+    book.on_earlier_execution(execution("s", Action.SELL, 1, 900_000, at_s=OPEN_S - 80_000), Reason.STOP_LOSS)
+    assert (book.realised, len(book.round_trips)) == (-10_000, 1)
+    assert book.last_exit_s == {"AAA": OPEN_S + 60}
+
+
+def test_an_execution_that_is_only_noted_is_known_and_books_nothing_not_even_its_fee(book: SessionBook) -> None:
+    book.note(execution("s", Action.SELL, 10, 1_000_000, ref="e"))
+    assert book.knows("s")
+    assert book.filled_by("e") == (10, 1_000_000)  # its order sold them, whoever they belonged to
+    assert book.on_fee("s", USD) is None
+    assert (book.positions, book.realised) == ({}, 0)
+
+
+def test_what_an_order_filled_is_its_shares_and_their_average_price(book: SessionBook) -> None:
+    # (3 x 100.0001 + 1 x 100.0006) / 4 = 100.000225, down to a ten-thousandth
+    for number, (quantity, price, ref) in enumerate(((3, 1_000_001, "e"), (1, 1_000_006, "e"), (5, 2_000_000, "f"))):
+        book.on_execution(execution(f"b{number}", Action.BUY, quantity, price, ref=ref), Reason.ENTRY)
+    assert book.filled_by("e") == (4, 1_000_002)
+    assert book.filled_by("unknown") == (0, 0)
+
+
+def test_shares_were_held_before_an_instant_when_they_were_bought_before_it_sold_since_or_not(
+    book: SessionBook,
+) -> None:
+    lose(book, 1, at_s=OPEN_S + 60)  # bought at the open
+    book.on_execution(execution("b", Action.BUY, 1, 1_000_000, symbol="BBB", at_s=OPEN_S + 10), Reason.ENTRY)
+    assert book.symbols_held_before(OPEN_S) == ()
+    assert book.symbols_held_before(OPEN_S + 1) == ("AAA",)
+    assert book.symbols_held_before(OPEN_S + 11) == ("AAA", "BBB")
+    assert (book.opened_s("AAA"), book.opened_s("BBB")) == (0, OPEN_S + 10)
+
+
+def test_only_the_first_refusal_of_a_symbol_is_news_and_its_reason_stays(book: SessionBook) -> None:
+    assert book.reject("AAA", "no shares to trade") is True
+    assert book.reject("AAA", "something else") is False
+    assert book.rejected == {"AAA": "no shares to trade"}
+
+
+def test_the_marks_of_a_book_are_those_that_a_later_run_takes_up(book: SessionBook) -> None:
+    marks = DayMarks(90_000 * USD, 5 * USD, -7 * USD, True, True)
+    book.resume(marks, {"AAA": 2}, {"BBB": "why"})
+    assert book.marks == marks
+    assert (book.equity_at_open, book.entries, book.rejected) == (90_000 * USD, {"AAA": 2}, {"BBB": "why"})
+    book.resume(marks._replace(loss_latched=False), {}, {})
+    assert book.marks == marks._replace(loss_latched=False)
+
+
+def test_entries_are_forbidden_by_the_first_of_fault_operator_health_and_broker(book: SessionBook) -> None:
+    assert book.why_no_entries == ""
+    book.entries_waiting = "the broker is asked"
+    assert book.why_no_entries == "the broker is asked"
+    book.entries_paused = "memory"
+    assert book.why_no_entries == "memory"
+    book.entries_held = "by hand"
+    assert book.why_no_entries == "by hand"
+    book.entries_stopped = "shares are missing"
+    assert book.why_no_entries == "shares are missing"
 
 
 # Properties

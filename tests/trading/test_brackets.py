@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.trading.examples import CLOSE_S, OPEN_S, PROPERTY, counted_ids
 from trading.brackets import LegChange, LiveBracket
-from trading.orders import IntentState, OrderReport, Role, entry_bracket
+from trading.orders import IntentState, OrderReport, OrderTerms, Role, entry_bracket
 from trading.strategy import Parameters
 
 EXITS = (Role.STOP, Role.TARGET, Role.TIME_EXIT)
@@ -119,7 +119,7 @@ def test_no_leg_grows_on_a_fill_whose_execution_is_still_to_come() -> None:
 def test_legs_that_are_over_are_left_alone() -> None:
     bracket = filled_as_expected()
     bracket.on_report(Role.STOP, report(CANCELLED, 0, 100))
-    assert not bracket.has_live(Role.STOP)
+    assert (bracket.has_live(Role.STOP), bracket.has_live(Role.TARGET)) == (False, True)
     assert [leg.intent.role for leg in bracket.live_exits()] == [Role.TARGET, Role.TIME_EXIT]
     assert [change.intent_id for change in bracket.changes(60)] == [TARGET_ID, TIME_EXIT_ID]
 
@@ -144,6 +144,79 @@ def test_exits_without_an_entry_are_fitted_at_once() -> None:
     assert not legs.has_live(Role.ENTRY)
     assert [change.quantity for change in legs.changes(25)] == [25, 25, 25]
     assert [change.stop_price for change in legs.changes(25)] == [992_000, 0, 0]
+
+
+def test_what_the_broker_shows_of_a_leg_is_what_it_asks_for_now() -> None:
+    # a modification that the broker refused: the leg still asks for what it did, so the change is wanted again
+    bracket = filled_as_expected()
+    bracket.on_terms(Role.STOP, OrderTerms(STOP_ID, 90, 0, 990_000))
+    stop = bracket.legs[Role.STOP]
+    assert (stop.quantity, stop.limit_price, stop.stop_price) == (90, 0, 990_000)
+    assert bracket.changes(100) == [LegChange(STOP_ID, 100, 0, 992_000)]
+
+
+def test_exits_follow_a_position_that_was_restated() -> None:
+    # 1:2 split: 200 at 50.00; stop 49.60, target 50.70
+    bracket = filled_as_expected()
+    bracket.restate(200, 500_000)
+    assert bracket.changes(200) == [
+        LegChange(STOP_ID, 200, 0, 496_000),
+        LegChange(TARGET_ID, 200, 507_000, 0),
+        LegChange(TIME_EXIT_ID, 200, 0, 0),
+    ]
+
+
+def test_an_order_that_was_not_followed_joins_and_one_that_is_followed_stays() -> None:
+    whole = filled_as_expected()
+    bracket = LiveBracket.of([whole.legs[Role.STOP].intent], Parameters())
+    bracket.join(whole.legs[Role.TARGET].intent)
+    joined = bracket.legs[Role.TARGET]
+    assert (joined.quantity, joined.limit_price, joined.stop_price, joined.held) == (100, 1_014_000, 0, True)
+    stop = bracket.legs[Role.STOP]
+    bracket.join(whole.legs[Role.STOP].intent)
+    assert bracket.legs[Role.STOP] is stop
+
+
+def test_a_bracket_knows_its_symbol_and_the_decision_it_stems_from(bracket: LiveBracket) -> None:
+    assert (bracket.symbol, bracket.decision_id) == ("AAA", "decision")
+
+
+def test_a_leg_is_held_until_the_broker_says_that_it_is_at_the_exchange(bracket: LiveBracket) -> None:
+    assert bracket.legs[Role.STOP].held is True
+    bracket.on_report(Role.STOP, report(WORKING, 0, 100))
+    assert bracket.legs[Role.STOP].held is False
+    bracket.on_report(Role.STOP, report(WORKING, 0, 100)._replace(held=True))
+    assert bracket.legs[Role.STOP].held is True
+
+
+def test_an_average_fill_is_rounded_up_before_exits_are_priced_from_it(bracket: LiveBracket) -> None:
+    # (100.0100 + 100.0101) / 2 = 100.01005, up to 100.0101; * 0.992 = 99.2100192 down, * 1.014 = 101.4102414 up
+    bracket.on_bought(1, 1_000_100)
+    bracket.on_bought(1, 1_000_101)
+    bracket.on_report(Role.ENTRY, report(CANCELLED, 2, 98))
+    assert bracket.changes(2)[:2] == [LegChange(STOP_ID, 2, 0, 992_100), LegChange(TARGET_ID, 2, 1_014_200, 0)]
+
+
+def test_exits_are_not_priced_anew_from_a_fill_once_something_was_sold(bracket: LiveBracket) -> None:
+    bracket.on_bought(100, 1_000_500)  # 0.05 more than expected
+    bracket.on_report(Role.ENTRY, report(FILLED, 100, 0))
+    bracket.on_report(Role.TARGET, report(WORKING, 30, 70))
+    assert bracket.changes(70) == [LegChange(STOP_ID, 70, 0, 992_000), LegChange(TIME_EXIT_ID, 70, 0, 0)]
+
+
+def test_a_report_that_names_no_shares_leaves_the_size_of_a_leg(bracket: LiveBracket) -> None:
+    stop = bracket.legs[Role.STOP]
+    bracket.on_report(Role.STOP, report(WORKING, 0, 0))
+    assert (stop.quantity, stop.state) == (100, WORKING)
+    bracket.on_report(Role.STOP, report(WORKING, 0, 1))
+    assert stop.quantity == 1
+
+
+def test_a_leg_that_is_over_keeps_its_size_and_the_most_that_it_was_told_to_have_filled(bracket: LiveBracket) -> None:
+    target = bracket.legs[Role.TARGET]
+    bracket.on_report(Role.TARGET, report(WORKING, 30, 70))
+    bracket.on_report(Role.TARGET, report(CANCELLED, 20, 50))
+    assert (target.quantity, target.filled, target.is_over) == (100, 30, True)
 
 
 # Property: no leg is asked to sell more than is owned, and none is left selling less

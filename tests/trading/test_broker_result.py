@@ -67,3 +67,47 @@ def test_rounded_average_costs_explain_a_ten_thousandth_a_share_and_no_more() ->
     assert near["explained"] == [{"words": "average costs, rounded", "usd": 0.05}]
     assert near["unexplained_usd"] == 0.0
     assert far["unexplained_usd"] == 0.06
+
+
+def test_both_results_are_told_in_dollars() -> None:
+    result = compared(own(50.0), BrokerResult(52 * USD, -3 * USD, (sale("AAA", 52.0),)))
+    assert result == {
+        "ledger_usd": 50.0,
+        "broker_usd": 52.0,
+        "broker_unrealised_usd": -3.0,
+        "difference_usd": 2.0,
+        "explained": [],
+        "unexplained_usd": 2.0,
+    }
+
+
+def test_half_a_cent_is_told_and_less_is_no_difference() -> None:
+    half, less = (compared(own(0.0), told(usd)) for usd in (0.005, 0.004999))
+    assert (half["unexplained_usd"], less["unexplained_usd"]) == (0.005, 0.0)
+    by_others = [compared(own(0.0), told(usd, sale("AAA", usd, "weekly"))) for usd in (0.005, 0.004999)]
+    assert [len(result["explained"]) for result in by_others] == [1, 0]
+    assert comparison_words(less) == "+0.00 USD, as in the ledger"
+    assert comparison_words(half) == "+0.01 USD, +0.01 from the ledger: +0.01 unexplained"
+
+
+def test_a_rounding_that_is_explained_leaves_nothing_unexplained() -> None:
+    result = compared(own(0.0), told(0.01, sale("AAA", 0.01, quantity=100)))
+    assert (result["explained"], result["unexplained_usd"]) == ([{"words": "average costs, rounded", "usd": 0.01}], 0.0)
+
+
+def test_every_cause_names_its_symbols_and_shares_of_others_those_that_others_sold_too() -> None:
+    day = own(50.0, carried=("AAA", "BBB"), open_symbols=("CCC",), shared=("DDD", "BBB"))
+    sales = (sale("AAA", 53.0), sale("BBB", 0.0), sale("BBB", 1.0, "weekly"), sale("EEE", 2.0, "weekly"))
+    (of_weekly, of_ours) = compared(day, told(56.0, *sales))["explained"]
+    assert of_weekly == {"words": "sales of weekly: BBB, EEE", "usd": 3.0}
+    assert of_ours == {
+        "words": "our sales, counted differently: bought on an earlier day or adopted AAA, BBB; "
+        "shares of others in DDD, BBB; still open CCC",
+        "usd": 3.0,
+    }
+
+
+def test_what_others_sold_of_what_we_did_not_sell_is_no_cause() -> None:
+    result = compared(own(50.0), told(53.0, sale("AAA", 52.0), sale("BBB", 1.0, "weekly")))
+    assert [each["words"] for each in result["explained"]] == ["sales of weekly: BBB"]
+    assert result["unexplained_usd"] == 2.0

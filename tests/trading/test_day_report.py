@@ -41,6 +41,17 @@ def test_metrics_of_a_day_by_hand() -> None:
     }
 
 
+def test_the_smallest_gain_is_a_win_and_the_smallest_loss_a_loss() -> None:
+    metrics = day_metrics([EVEN._replace(pnl=1), EVEN._replace(pnl=-1), LOST], 0)
+    assert (metrics["wins"], metrics["losses"]) == (1, 2)
+
+
+def test_reasons_are_counted_in_alphabetical_order_and_ratios_are_told_to_four_digits() -> None:
+    metrics = day_metrics([WON, EVEN, LOST, LOST, LOST._replace(pnl=-11 * USD)], 0)
+    assert list(metrics["exit_reasons"].items()) == [("profit_target", 1), ("stop_loss", 3), ("time_exit", 1)]
+    assert metrics["profit_factor"] == 0.4194  # 13 / 31 = 0.419354…
+
+
 def test_ratios_that_cannot_be_said_are_none() -> None:
     assert day_metrics([], 0)["win_rate_pct"] is None
     assert day_metrics([], 0)["profit_factor"] is None

@@ -11,7 +11,7 @@ from tests.trading.examples import OPEN_S, USD, execution, session_book
 from tests.trading.reports import facts
 from trading.book import SessionBook
 from trading.day_report import DayReport, day_report
-from trading.day_summary import summary_lines
+from trading.day_summary import short_summary, summary_lines, words_of
 from trading.funnel import DecisionFunnel
 from trading.orders import Action, Reason
 from trading.rules import Rule
@@ -179,3 +179,189 @@ def test_a_connection_that_had_to_be_restored_is_told_and_an_unbroken_one_is_not
     assert "connection    restored 1 time" in lines_of(report_of(session_book(), reconnects=1))
     assert "connection    restored 3 times" in lines_of(report_of(session_book(), reconnects=3))
     assert not any(line.startswith("connection") for line in lines_of(report_of(session_book())))
+
+
+# What the evaluation adds
+
+
+def evaluated(**changes: Any) -> DayReport:
+    """The traded day after its evaluation: one regime, nothing known of variants, too few days for a Sharpe ratio."""
+    report = report_of(traded_day())
+    return replace(
+        report,
+        metrics={
+            **report.metrics,
+            "expectancy_usd": 3.5,
+            "average_win_usd": 8.0,
+            "average_loss_usd": -1.0,
+            "average_duration_s": 10_110.0,
+            "capital_used_usd": 1_234.5,
+            "capital_efficiency_pct": 0.1234,
+            "slippage_bps": -1.255,
+            "detail": {
+                "by": {
+                    "regime": {
+                        "quiet_up": {"total_pnl_usd": 1_008.0, "round_trips": 1_001},
+                        "unknown": {"total_pnl_usd": -1.0, "round_trips": 1},
+                    },
+                    "variant": {"baseline": {"total_pnl_usd": 7.0, "round_trips": 2}},
+                },
+                "sharpe": "too few days",
+            },
+            **changes,
+        },
+    )
+
+
+def evaluation_of(report: DayReport) -> list[str]:
+    lines = lines_of(report)
+    first = next(n for n, line in enumerate(lines) if line.startswith("max drawdown")) + 1
+    return lines[first : lines.index("", first)]
+
+
+def test_the_evaluation_of_a_day_reads_like_this() -> None:
+    assert evaluation_of(evaluated()) == [
+        "on average    win +8.00, loss -1.00, trip +3.50 USD; 168 min in a position",  # 168.5 to even
+        "at work       at most 1,234.50 USD, +0.123 % an hour",
+        "slippage      -1.25 bps of turnover",  # -1.255 is a little less in binary
+        "by regime     quiet up +1,008.00 in 1,001, unknown -1.00 in 1",
+        "Sharpe        too few days",
+    ]
+
+
+def test_what_the_evaluation_cannot_say_is_left_out() -> None:
+    by = {
+        "regime": {"unknown": {}, "none": {}, "baseline": {}},
+        "variant": {"wide_atr": {"total_pnl_usd": 7.0, "round_trips": 2}},
+    }
+    sharpe = {"sharpe": 1.234, "interval": (-0.5, 3.056, 0.95), "days": 1}
+    told = evaluated(
+        average_win_usd=None,
+        capital_efficiency_pct=None,
+        slippage_bps=None,
+        detail={"by": by, "sharpe": sharpe},
+    )
+    assert evaluation_of(told) == [
+        "on average    loss -1.00, trip +3.50 USD; 168 min in a position",
+        "at work       at most 1,234.50 USD, no time",
+        "by variant    wide ATR +7.00 in 2",
+        "Sharpe        1.23 a year, 95 % between -0.50 and 3.06, of 1 day",
+    ]
+
+
+def test_a_day_that_was_not_evaluated_says_nothing_of_it() -> None:
+    assert evaluation_of(report_of(traded_day())) == []
+
+
+# What stood out, and the broker's own count
+
+
+def test_insights_are_wrapped_and_name_the_model_that_wrote_them() -> None:
+    long_words = "word " * 15 + "abc " + "word " * 5
+    report = report_of(
+        session_book(),
+        insights=(
+            {"words": "most refusals came from VWAP", "numbers": {}},
+            {"words": long_words.strip(), "numbers": {"model": "a-model"}},
+        ),
+    )
+    lines = lines_of(report)
+    first = lines.index("what stood out")
+    assert lines[first + 1 : lines.index("", first)] == [
+        "- most refusals came from VWAP",
+        "- " + "word " * 15 + "abc",  # 80 columns
+        "  word word word word word (a-model)",
+    ]
+    assert "what stood out" not in lines_of(report_of(session_book()))
+
+
+def test_the_brokers_own_count_stands_below_the_result() -> None:
+    told = {
+        "broker_usd": 1_007.0,
+        "difference_usd": 1_000.0,
+        "explained": [{"usd": 990.0, "words": "sales of the weekly bot"}],
+        "unexplained_usd": 10.0,
+    }
+    lines = lines_of(report_of(traded_day(), broker_result=told))
+    below = lines.index("day's P&L     +7.00 USD after 2.00 of fees") + 1
+    assert lines[below : below + 2] == [
+        "broker's P&L  +1,007.00 USD, +1,000.00 from the ledger: +990.00 sales of the",
+        "              weekly bot, +10.00 unexplained",
+    ]
+
+
+def test_a_day_of_wins_only_has_no_profit_factor() -> None:
+    book = session_book()
+    book.on_execution(execution("b", Action.BUY, 1, 1_000_000), Reason.ENTRY)
+    book.on_execution(execution("s", Action.SELL, 1, 1_010_000), Reason.EOD)
+    assert "round trips   1: 1 won, 0 lost" in lines_of(report_of(book))
+
+
+# In a message
+
+
+def test_a_day_in_a_message_is_a_few_lines_without_columns() -> None:
+    report = report_of(traded_day(), warnings=("one", "two"), resting_orders=(resting("CCC", "STP", 5.0, 7.0),))
+    assert short_summary(report).splitlines() == [
+        "Monday 2026-09-28",
+        "day's P&L +7.00 USD after 2.00 of fees",
+        "round trips 2: 1 won, 1 lost, profit factor 8.00",
+        "exits profit target 1, time exit 1",
+        "max drawdown 0.00 USD",
+        "left at the broker",
+        "CCC 0 shares SELL 7 stop 5.00 GTC",
+        "warnings 2",
+        "ended the session is over",
+    ]
+
+
+def test_a_message_about_a_day_without_trades_or_warnings_says_so_in_four_lines() -> None:
+    assert short_summary(report_of(session_book())).splitlines() == [
+        "Monday 2026-09-28",
+        "no round trips",
+        "at broker flat, no resting orders",
+        "ended the session is over",
+    ]
+
+
+# Details
+
+
+def test_indicators_are_written_in_capitals() -> None:
+    assert words_of("atr_not_above_floor") == "ATR not above floor"
+    assert words_of("rsi_not_below_cap") == "RSI not below cap"
+
+
+def test_the_three_symbols_that_were_refused_most_are_named_and_none_without_a_refusal() -> None:
+    funnel = DecisionFunnel()
+    for symbol, times in (("AAA", 1), ("BBB", 3), ("CCC", 2), ("DDD", 4)):
+        for _ in range(times):
+            funnel.count(symbol, Rule.WARMING_UP)
+    funnel.count("EEE", Rule.COOL_DOWN)
+    lines = lines_of(day_report(session_book(), funnel, **facts(ticks=1)))
+    assert "judged        11 times at 1 instant" in lines
+    assert "  warming up                   10   most: DDD 4, BBB 3, CCC 2" in lines
+    assert "  cool down                     1   most: EEE 1" in lines
+
+
+def test_a_position_open_or_an_entry_pending_is_no_wish_to_buy() -> None:
+    funnel = DecisionFunnel()
+    for rule in (Rule.POSITION_OPEN, Rule.ENTRY_PENDING, Rule.NO_PRICE, Rule.ATR_NOT_ABOVE_FLOOR, Rule.APPROVED):
+        funnel.count("AAA", rule)
+    lines = lines_of(day_report(session_book(), funnel, **facts()))
+    assert "wanted        to buy 1 time; entries sent: 1" in lines
+
+
+def test_what_the_ledger_has_of_several_symbols_is_listed_when_the_broker_cannot_be_asked() -> None:
+    book = session_book()
+    book.on_execution(execution("a", Action.BUY, 1_000, 10_000), Reason.ENTRY)
+    book.on_execution(execution("b", Action.BUY, 2, 1_000_000, symbol="BBB"), Reason.ENTRY)
+    line = "at broker     unknown, it could not be asked; the ledger has 1,000 AAA, 2 BBB"
+    assert line in lines_of(report_of(book, resting_orders=None))
+
+
+def test_a_market_order_that_buys_is_no_time_exit() -> None:
+    orders = (resting("AAA", "MKT", 0.0, 1_000.0, action="BUY", tif="OPG"),)
+    assert "  AAA           0 shares   BUY 1,000 market OPG" in lines_of(
+        report_of(session_book(), resting_orders=orders)
+    )

@@ -48,3 +48,8 @@ def test_only_a_change_of_a_symbols_own_verdict_is_worth_a_row() -> None:
 def test_a_day_without_judgements_has_no_entries() -> None:
     assert DecisionFunnel().totals() == {}
     assert entries_in({}) == 0
+
+
+def test_the_latest_rule_of_a_symbol_is_known_and_none_before_its_first_judgement() -> None:
+    assert counted().last("BBB") == Rule.WARMING_UP
+    assert counted().last("CCC") is None

@@ -118,6 +118,8 @@ def test_atr_is_the_plain_mean_until_the_fourteenth_range_and_then_wilders() -> 
     state = atr_step(state, 1_020, 977, 1_000)
     assert state.average == pytest.approx(17.0, rel=1e-12)
     assert atr_pct(state, 1_000) == pytest.approx(1.7, rel=1e-12)
+    assert atr_pct(state, 1) == pytest.approx(1_700.0, rel=1e-12)
+    assert math.isnan(atr_pct(state, 0))
 
 
 def test_daily_atr_goes_through_the_bars_oldest_first() -> None:
@@ -128,6 +130,17 @@ def test_daily_atr_goes_through_the_bars_oldest_first() -> None:
         Bar(3, 1_080, 1_090, 1_070, 1_080, 1),
     ]
     assert daily_atr(days) == AtrState(ranges=2, bars=3, previous_close=1_080, average=60.0)
+
+
+def test_indicators_know_how_many_bars_they_saw_and_the_last_of_them() -> None:
+    indicators = MinuteIndicators()
+    assert (indicators.bars, indicators.last_volume, indicators.last_start_s) == (0, 0, 0)
+    assert math.isnan(indicators.rsi_now)
+    for minute in range(16):
+        indicators.add(bar(minute, 1_000_000, volume=100 + minute))
+    assert (indicators.bars, indicators.last_volume, indicators.last_start_s) == (16, 115, 960)
+    assert (indicators.rsi.bars, indicators.rsi.changes) == (16, 15)
+    assert (indicators.atr.bars, indicators.atr.ranges) == (16, 15)
 
 
 def test_a_bar_that_is_not_later_than_the_last_raises() -> None:

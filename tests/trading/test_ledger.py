@@ -21,6 +21,7 @@ def test_a_fee_on_owned_shares_is_part_of_their_cost() -> None:
 def test_average_price_is_rounded_half_up_and_zero_when_flat() -> None:
     assert Position(2, 200_000_100).average_price == 1_000_001  # 100.00005 a share
     assert Position(3, 300_000_100).average_price == 1_000_000  # 100.0000333…
+    assert Position(200, 20_000_009_900).average_price == 1_000_000  # 100.0000495
     assert Position().average_price == 0
 
 

@@ -67,6 +67,7 @@ def test_half_spread_is_half_a_basis_point_in_whole_ticks(price: int, half: int)
 
 def test_a_recorded_spread_replaces_the_modelled_one() -> None:
     assert (bid_at(3_405_200, 700), ask_at(3_405_200, 700)) == (3_404_500, 3_405_900)
+    assert (bid_at(3_405_200, 1), ask_at(3_405_200, 1)) == (3_405_199, 3_405_201)  # the least there is
 
 
 def test_the_bid_never_falls_to_zero() -> None:
@@ -140,8 +141,10 @@ def test_target_jumped_over_fills_at_the_better_bid() -> None:
 def test_buy_orders_mirror_sell_orders() -> None:
     assert buy_stop_fill(990_000, 995_000, MOVES, MODELLED) == 990_100
     assert buy_stop_fill(990_000, 1_030_000, JUMPS, MODELLED) == 1_030_100
+    assert buy_stop_fill(990_000, 990_000, MOVES, MODELLED) == 990_100
     assert buy_stop_fill(990_000, 989_900, MOVES, MODELLED) == NO_FILL
     assert buy_limit_fill(990_000, 990_000, MOVES, MODELLED) == NO_FILL  # ask 99.01
+    assert buy_limit_fill(990_000, 989_900, MOVES, MODELLED) == 990_000  # ask 99.00
     assert buy_limit_fill(990_000, 980_000, MOVES, MODELLED) == 990_000
     assert buy_limit_fill(990_000, 970_000, JUMPS, MODELLED) == 970_100
 

@@ -7,7 +7,20 @@ from collections.abc import Sequence
 import pytest
 
 from tests.trading.examples import CLOSE_S, OPEN_S, counted_ids
-from trading.orders import TERMINAL, TRANSITIONS, Action, IntentState, OrderIntent, Reason, Role, entry_bracket, follow
+from trading.orders import (
+    TERMINAL,
+    TRANSITIONS,
+    Action,
+    IntentState,
+    OrderIntent,
+    OrderTerms,
+    Reason,
+    Role,
+    entry_bracket,
+    exit_legs,
+    follow,
+    terms_of,
+)
 from trading.strategy import Parameters
 
 CREATED, SENT, WORKING = IntentState.CREATED, IntentState.SENT, IntentState.WORKING
@@ -131,3 +144,28 @@ def test_exits_are_one_group_that_no_other_bracket_shares(bracket: tuple[OrderIn
     assert {leg.bracket_id for leg in bracket} == {entry.bracket_id}
     assert {leg.decision_id for leg in bracket} == {"decision"}
     assert len({leg.intent_id for leg in bracket} | {entry.bracket_id}) == 5
+    assert entry.symbol == "AAA"
+    assert (entry.parent_intent_id, entry.stop_price, entry.quantity) == ("", 0, 7)
+
+
+def test_the_terms_of_an_intent_are_those_of_its_order_before_any_change(bracket: tuple[OrderIntent, ...]) -> None:
+    assert [terms_of(leg) for leg in bracket] == [
+        OrderTerms("id2", 7, 3_408_800, 0),
+        OrderTerms("id3", 7, 0, 3_378_100),
+        OrderTerms("id4", 7, 3_453_100, 0),
+        OrderTerms("id5", 7, 0, 0),
+    ]
+
+
+def test_exits_of_shares_that_no_order_of_ours_bought_have_no_parent_and_no_decision() -> None:
+    legs = exit_legs(
+        new_id=counted_ids(),
+        bracket_id="adopted",
+        symbol="AAA",
+        quantity=7,
+        fill_price=3_405_400,
+        parameters=Parameters(),
+        eod_s=EOD_S,
+    )
+    assert {(leg.parent_intent_id, leg.decision_id, leg.oca_group) for leg in legs} == {("", "", "exit-adopted")}
+    assert [leg.role for leg in legs] == [Role.STOP, Role.TARGET, Role.TIME_EXIT]

@@ -24,6 +24,17 @@ def test_a_whole_round_trip_that_nobody_told_is_believed_purchase_first() -> Non
     assert explain_difference(0, 0.0, [SOLD, BOUGHT]) == Explanation((BOUGHT, SOLD))
 
 
+def test_of_one_second_a_purchase_comes_before_its_sale() -> None:
+    sold_at_once = SOLD._replace(intent_id="a", at_s=50)
+    assert explain_difference(0, 0.0, [sold_at_once, BOUGHT]) == Explanation((BOUGHT, sold_at_once))
+
+
+def test_a_second_purchase_is_told_apart_from_what_is_owned() -> None:
+    # 100 owned, 249 bought: 349 at the broker
+    assert explain_difference(100, 349.0, [BOUGHT]) == Explanation((BOUGHT,))
+    assert explain_difference(100, 100.0, [BOUGHT]) == Explanation()
+
+
 @pytest.mark.parametrize("held", [1.0, 50.0, 0.5])
 def test_a_difference_that_orders_do_not_explain_to_the_share_is_a_doubt(held: float) -> None:
     found = explain_difference(249, held, [SOLD])
@@ -39,6 +50,11 @@ def test_without_a_price_nothing_is_invented() -> None:
 def test_a_purchase_from_flat_takes_the_brokers_average_cost() -> None:
     found = explain_difference(0, 249.0, [BOUGHT._replace(price=0)], average_cost=1_002_150)
     assert [fill.price for fill in found.fills] == [1_002_150]
+
+
+def test_a_purchase_from_flat_whose_cost_the_broker_does_not_tell_is_a_doubt() -> None:
+    found = explain_difference(0, 249.0, [BOUGHT._replace(price=0)])
+    assert found.doubt == "the gateway no longer tells the price of 249 of them"
 
 
 def test_a_purchase_on_top_of_shares_has_no_cost_of_its_own() -> None:
@@ -68,6 +84,10 @@ def test_fills_that_cancel_a_wrong_record_out_are_no_explanation_of_agreement() 
 def test_ratios_of_splits() -> None:
     assert is_split(100, 200.0)
     assert not is_split(100, 100.0)
+    assert is_split(1, 2.0)
+    assert is_split(2, 1.0)
+    assert not is_split(100, 0.5)
+    assert not is_split(-100, -200.0)
     assert not is_split(249, 149.0)
     assert not is_split(0, 100.0)
     assert not is_split(100, 0.0)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from tests.trading.examples import USD
 from trading.risk import RiskLimits
-from trading.settings import RiskSettings, SafetySettings, StrategySettings
+from trading.settings import AllocationSettings, RiskSettings, SafetySettings, StrategySettings, unique_symbols
 from trading.strategy import Parameters
 from utils import Misconfigured, load_settings, read_environment
 
@@ -90,6 +90,10 @@ def test_a_position_is_capped_by_its_share_of_the_account() -> None:
     assert settings.limits(500_000 * USD, 2_000_000 * USD).max_order_value == 50_000 * USD  # the other cap is smaller
 
 
+def test_a_share_of_an_account_whose_worth_is_not_known_is_nothing() -> None:
+    assert load(RiskSettings, RISK_MAX_POSITION_PCT="100").limits(25_000 * USD).max_order_value == 0
+
+
 def test_limits_are_integers() -> None:
     settings = load(RiskSettings, RISK_MAX_DAILY_LOSS_PCT="1.1", RISK_MAX_VOLUME_SHARE_PCT="3.3")
     limits = settings.limits(33_333_333_333)
@@ -140,3 +144,37 @@ def test_settings_cannot_be_changed_or_misspelt() -> None:
 def test_the_universe_is_a_list_separated_by_commas() -> None:
     settings = load(StrategySettings, WATCHLIST_UNIVERSE="AAPL, MSFT,NVDA")
     assert settings.watchlist_universe == ("AAPL", "MSFT", "NVDA")
+
+
+def test_a_position_size_in_percent_becomes_basis_points_and_unset_is_none() -> None:
+    assert (
+        load(StrategySettings, STRATEGY_POSITION_SIZE_PCT="4.35").parameters().position_bps == 435
+    )  # 434.99999999999994
+    assert load(StrategySettings).parameters().position_bps == 0
+
+
+def test_symbols_are_taken_as_they_are_and_a_wrong_or_repeated_one_is_named() -> None:
+    assert unique_symbols(("AAPL", "BRK B")) == ("AAPL", "BRK B")
+    with pytest.raises(ValueError, match=r"^'aapl' is not a symbol such as AAPL$"):
+        unique_symbols(("MSFT", "aapl"))
+    with pytest.raises(ValueError, match=r"^AAPL is named twice$"):
+        unique_symbols(("AAPL", "MSFT", "AAPL"))
+
+
+def test_two_bots_may_share_the_whole_account_and_no_more() -> None:
+    assert list(load(AllocationSettings, WEEKLY_ALLOCATION="0.7", DAY_TRADER_ALLOCATION="0.3").contradictions()) == []
+    rounded = load(AllocationSettings, WEEKLY_ALLOCATION="1", DAY_TRADER_ALLOCATION="1e-9")
+    assert list(rounded.contradictions()) == list(rounded.contradictions_of_day_trader(1e-9)) == []
+    both = load(AllocationSettings, WEEKLY_ALLOCATION="0.7", DAY_TRADER_ALLOCATION="0.31")
+    assert list(both.contradictions()) == [
+        "WEEKLY_ALLOCATION=0.7 and DAY_TRADER_ALLOCATION=0.31 are more than the whole account together"
+    ]
+
+
+def test_the_allocation_of_the_day_trader_counts_against_a_weekly_bot_that_the_user_named() -> None:
+    named = load(AllocationSettings, WEEKLY_ALLOCATION="0.75")
+    assert list(named.contradictions_of_day_trader(0.25)) == []
+    assert list(named.contradictions_of_day_trader(0.26)) == [
+        "--allocation 0.26 and WEEKLY_ALLOCATION=0.75 are more than the whole account together"
+    ]
+    assert list(load(AllocationSettings).contradictions_of_day_trader(1.0)) == []  # no weekly bot was spoken of

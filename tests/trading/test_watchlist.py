@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 from typing import Any
 
@@ -10,14 +11,17 @@ import pytest
 
 from trading.bars import Bar
 from trading.indicators import AtrState
+from trading.premarket import Evidence
 from trading.watchlist import (
     Candidate,
     Watchlist,
     WatchlistEntry,
     assess,
     atr_of,
+    entries_of,
     leave_out,
     rank,
+    refused,
     watchlist_from_json,
 )
 
@@ -61,6 +65,7 @@ def test_turnover_is_that_of_the_last_fourteen_sessions() -> None:
 
 def test_fewer_than_five_sessions_are_refused() -> None:
     candidate = judged(days(4))
+    assert (candidate.symbol, candidate.sessions) == ("AAA", 4)
     assert candidate.refusal == "only 4 sessions of history, 5 are needed"
     assert math.isnan(candidate.atr_pct)
     assert candidate.score == 0.0
@@ -162,3 +167,90 @@ def test_symbols_that_are_never_traded_or_that_another_bot_holds_are_left_out_wi
         "CCC is left out: NEVER_TRADE names it",
         "DDD is left out: another bot holds it",
     ]
+
+
+def test_a_refused_symbol_has_no_score_and_no_figures_that_could_be_taken_for_some() -> None:
+    found = refused("AAA", "no shares to trade", sessions=3)
+    assert (found.symbol, found.sessions, found.refusal) == ("AAA", 3, "no shares to trade")
+    assert (found.close_usd, found.dollar_volume_usd, found.score) == (0.0, 0.0, 0.0)
+    assert math.isnan(found.atr_pct)
+    assert (found.reasons, found.parts) == ((), {})
+    assert refused("AAA", "why").sessions == 0
+
+
+def test_an_entry_of_the_list_carries_what_its_candidate_was_scored_by() -> None:
+    candidate = judged(days(20))
+    assert candidate.parts == {"atr_pct": 4.0, "log10_turnover": 8.0, "gap": 1.0, "news": 1.0}
+    assert entries_of([candidate]) == (
+        WatchlistEntry(symbol="AAA", score=32.0, reasons=candidate.reasons, parts=candidate.parts),
+    )
+
+
+def test_a_score_that_the_list_does_not_tell_is_zero_and_a_whole_number_is_one() -> None:
+    (silent, whole) = watchlist_from_json([{"symbol": "AAPL"}, {"symbol": "MSFT", "score": 31}]).entries
+    assert (silent.score, silent.reasons) == (0.0, ())
+    assert (whole.score, type(whole.score)) == (31.0, float)
+
+
+def test_a_list_that_does_not_say_where_it_comes_from_is_a_file() -> None:
+    assert watchlist_from_json(["AAPL"]).source == "file"
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ({"symbol": "AAPL"}, 'it must be a list of symbols or an object with a list "symbols"'),
+        ({"symbols": []}, "it names no symbol"),
+        (["AAPL", 7], "entry 2 has no symbol such as AAPL: 7"),
+        ([{"symbol": "AAPL", "score": True}], "entry 1 (AAPL) has a score that is no number: True"),
+        ([{"symbol": "AAPL", "reasons": [1]}], "entry 1 (AAPL) has reasons that are no list of texts"),
+        ({"symbols": ["AAPL"], "session_date": 5}, '"session_date" is 5, not a date like 2026-09-28'),
+        (["x" * 200], f"entry 1 has no symbol such as AAPL: '{'x' * 200}"[:120]),
+    ],
+)
+def test_a_fault_is_told_with_its_place_and_in_one_short_line(value: Any, fault: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(fault)}$"):
+        watchlist_from_json(value)
+
+
+def test_a_session_of_too_little_volume_is_refused_and_an_unknown_ratio_is_not() -> None:
+    bars = [*days(19), *days(20, volume=500_000)[19:]]
+    at_limit, above = (assess("AAA", bars, 1.5, 3.0, 1e6, min_relative_volume=limit) for limit in (0.5, 0.51))
+    assert at_limit.refusal == ""
+    assert above.refusal == "the last session's volume is 0.50 of its average, below 0.51"
+    quiet = [*days(19, volume=0), *days(20)[19:]]
+    assert assess("AAA", quiet, 1.5, 3.0, 1e6, min_relative_volume=9.0).refusal == ""
+
+
+def test_evidence_of_today_is_told_and_weighs_in_the_score() -> None:
+    evidence = Evidence(symbol="AAA", gap_pct=5.0, positive_news=1, negative_news=0)
+    found = assess("AAA", days(20), 1.5, 3.0, 1e6, evidence=evidence)
+    assert found.score == 36.96  # 4 x 8 x 1.10 x 1.05
+    assert found.reasons[3:] == (
+        "gap +5.00 %",
+        "volume of the last session 1.00 of its average",
+        "news: 1 positive, 0 negative",
+    )
+
+
+def test_a_score_is_told_to_a_millionth() -> None:
+    # ATR 4 % of price, turnover 2 million: 4 x 6.3010299957 = 25.2041199827
+    found = judged(days(20, volume=20_000))
+    assert (found.score, found.parts["log10_turnover"]) == (25.20412, 6.30103)
+
+
+def test_the_price_of_a_symbol_is_its_last_close() -> None:
+    # 19 sessions at 100.00 and one at 50.00
+    found = judged([*days(19), *days(20, close=500_000)[19:]])
+    assert (found.symbol, found.close_usd) == ("AAA", 50.0)
+
+
+def test_volume_is_no_condition_where_no_limit_is_set() -> None:
+    assert judged([*days(19), *days(20, volume=100_000)[19:]]).refusal == ""
+
+
+def test_turnover_is_told_in_millions_however_large() -> None:
+    wide = days(20, volume=10_000_000_000)
+    assert judged(wide).reasons[1] == "trades 1,000,000.0 million USD a day"
+    refusal = judged(wide, min_dollar_volume_usd=1e13).refusal
+    assert refusal == "trades 1,000,000.00 million USD a day, below 1e+07"
