@@ -25,12 +25,14 @@ RUN_WITH = {  # room -> the file of those who run it; that of every other room i
 }
 INSTALLED_OTHERWISE = {  # (room, module) -> why its file does not declare it
     ("broker", "ib_async"): "in a folder of its own, by `make ib_async`",
+    ("research", "llvmlite"): "the compiler of numba, which brings the version that it needs",
     ("ib_simulator", "skfolio"): "a market that only `python main.py --simulate` plays",
 }
 BROUGHT = {  # module of the tests -> the declared package whose own module it is, or that speaks in it
     "google": "opentelemetry-exporter-otlp",
     "grpc": "opentelemetry-exporter-otlp",
     "jsonschema": "openapi-spec-validator",
+    "libcst": "mutmut",
     "openapi_schema_validator": "openapi-spec-validator",
 }
 IN_OTHER_ENVIRONMENTS = frozenset({"backtesting", "gguf", "vectorbt"})  # DEPENDENCIES.md tells in which
@@ -40,6 +42,8 @@ NOT_IMPORTED = {  # package -> why it is declared all the same
     "mypy": "make lint",
     "pandas": "exchange_calendars, which leaves its version open, answers in it",
     "pandas-stubs": "types for mypy",
+    "pandas-ta-classic": "the reference of our indicators: who trades with them can compare, as the tests do",
+    "pip-audit": "make audit",
     "pytest-xdist": "pytest -n",
     "ruff": "make lint",
     "types-psutil": "types for mypy",
@@ -161,7 +165,7 @@ def test_exceptions_are_needed() -> None:
     assert set(BROUGHT) | IN_OTHER_ENVIRONMENTS <= imported
     assert set(NOT_IMPORTED) <= {normal(package) for file in FILES for package in pins(file)}
     assert {package for module in imported for package in packages_of(module)}.isdisjoint(
-        set(NOT_IMPORTED) - {"pandas", "aeventkit"}  # tests import pandas
+        set(NOT_IMPORTED) - {"aeventkit", "pandas", "pandas-ta-classic"}  # tests import these
     )
 
 
