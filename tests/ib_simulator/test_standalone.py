@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ib_simulator import shifted_clock
 from ib_simulator.__main__ import main
 from ib_simulator.shifted_clock import ShiftedClock
 from ib_simulator.standalone import StandaloneOptions, serve
@@ -221,15 +223,19 @@ def test_recorded_bars_are_served_from_a_chosen_time() -> None:
     asyncio.run(scenario())
 
 
-def test_a_shifted_clock_starts_where_it_is_told_and_runs_at_its_speed() -> None:
-    async def scenario() -> None:
-        start = datetime(2025, 10, 7, 14, 0, tzinfo=UTC)
-        clock = ShiftedClock(start, speed=1000.0)
-        assert start <= clock.now() < start + timedelta(seconds=30)
-        await clock.sleep_until(start + timedelta(seconds=100))
-        assert start + timedelta(seconds=100) <= clock.now() < start + timedelta(seconds=400)
+def test_a_shifted_clock_starts_where_it_is_told_and_runs_at_its_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, wall_s = datetime(2025, 10, 7, 14, 0, tzinfo=UTC), [50.0]
 
-    asyncio.run(scenario())
+    async def sleep(seconds: float) -> None:
+        wall_s[0] += seconds
+
+    monkeypatch.setattr(shifted_clock, "time", SimpleNamespace(monotonic=lambda: wall_s[0]))
+    monkeypatch.setattr(shifted_clock, "asyncio", SimpleNamespace(sleep=sleep))
+    clock = ShiftedClock(start, speed=1000.0)
+    assert clock.now() == start
+    asyncio.run(clock.sleep_until(start + timedelta(seconds=100)))
+    assert clock.now() == start + timedelta(seconds=100)
+    assert wall_s == [50.1]
     with pytest.raises(ValueError, match="naive"):
         ShiftedClock(datetime(2025, 10, 7))  # noqa: DTZ001
     with pytest.raises(ValueError, match="positive"):
