@@ -151,10 +151,10 @@ def _trade(args: argparse.Namespace, environment: Environment, telling: Notifica
             options = runner.run(assigned(options, cycle, session, clock))
             board = Board() if options.is_shown else None
             trader = IntradayTrader(options, session, calendar, clock, history, lambda: str(uuid4()), board)
+            obey_signals(loop, trader)
             if clock.now() < session.open - PREPARE_BEFORE_OPEN:
                 start = clock_text(session.open - PREPARE_BEFORE_OPEN)
                 print(f"Waiting until {start}, then the program connects.", flush=True)
-            obey_signals(loop, trader)
             universe = options.strategy.watchlist_universe
             day = traded_day(trader, universe, session, history, clock, options, LOG_DIR, REPORT_DIR, cycle)
             watchers = (ServiceManager(environment.process), heartbeat)

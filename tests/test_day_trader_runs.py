@@ -160,9 +160,7 @@ def stopped(folder: Path, number: int, *options: str) -> subprocess.CompletedPro
     bought = "SELECT 1 FROM order_intents WHERE role = 'entry' AND state = 'filled'"
     wait_for("an entry", process, folder / "simulated_history.db", bought)
     process.send_signal(number)
-    began = time.monotonic()
     done = ended(process)
-    assert time.monotonic() - began < 10
     assert (done.returncode, done.stderr) == (0, "")
     return done
 
@@ -250,7 +248,6 @@ def test_started_before_the_open_it_waits_and_ctrl_c_ends_the_wait(tmp_path: Pat
     assert process.stdout is not None
     waiting = process.stdout.readline()
     assert waiting == "Waiting until 09:00 in New York (Tue 13:00 UTC here), then the program connects.\n"
-    time.sleep(0.3)  # the line is printed just before the signals are taken over
     process.send_signal(signal.SIGINT)
     done = ended(process)
     assert (done.returncode, done.stderr) == (0, "")

@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ib_simulator import shifted_clock
 from ib_simulator.__main__ import main
 from ib_simulator.shifted_clock import ShiftedClock
 from ib_simulator.standalone import StandaloneOptions, serve
@@ -24,6 +26,7 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
+LIMIT_S = 60.0  # ends a test that has failed anyway
 
 
 @asynccontextmanager
@@ -38,16 +41,16 @@ async def _served(**options: Any) -> AsyncIterator[tuple[int, list[str]]]:
 
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(serve(StandaloneOptions(port=0, **options), stop, say))
-        await asyncio.wait_for(ready.wait(), 20)
+        await asyncio.wait_for(ready.wait(), LIMIT_S)
         match = re.search(r":(\d+)", screen[0])
         assert match is not None
         yield int(match[1]), screen
         stop.set()
-        await asyncio.wait_for(serving, 5)
+        await asyncio.wait_for(serving, LIMIT_S)
 
 
-async def _until(condition: Any, wait_s: float = 10.0) -> None:
-    async with asyncio.timeout(wait_s):
+async def _until(condition: Any) -> None:
+    async with asyncio.timeout(LIMIT_S):
         while not condition():  # noqa: ASYNC110 (what is waited for happens in another program)
             await asyncio.sleep(0.01)
 
@@ -107,7 +110,7 @@ def test_the_control_port_fires_faults_and_tells_the_log() -> None:
 
             async def ask(line: str) -> dict[str, Any]:
                 writer.write(line.encode() + b"\n")
-                answer: dict[str, Any] = json.loads(await asyncio.wait_for(reader.readline(), 5))
+                answer: dict[str, Any] = json.loads(await asyncio.wait_for(reader.readline(), LIMIT_S))
                 return answer
 
             client = await WireClient.connect(port, 4)
@@ -119,7 +122,7 @@ def test_the_control_port_fires_faults_and_tells_the_log() -> None:
             await _until(lambda: client.is_closed)
             assert (await ask('{"status": true}'))["log"][0]["text"] == "client 4: RST"
             writer.write(b"POST / HTTP/1.1\r\n")
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), LIMIT_S) == b""
             writer.close()
             await writer.wait_closed()
 
@@ -197,7 +200,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
             if line.startswith("Ctrl-C"):
                 break
         process.send_signal(number)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, errors) == (0, "")
 
 
@@ -220,15 +223,19 @@ def test_recorded_bars_are_served_from_a_chosen_time() -> None:
     asyncio.run(scenario())
 
 
-def test_a_shifted_clock_starts_where_it_is_told_and_runs_at_its_speed() -> None:
-    async def scenario() -> None:
-        start = datetime(2025, 10, 7, 14, 0, tzinfo=UTC)
-        clock = ShiftedClock(start, speed=1000.0)
-        assert start <= clock.now() < start + timedelta(seconds=30)
-        await clock.sleep_until(start + timedelta(seconds=100))
-        assert start + timedelta(seconds=100) <= clock.now() < start + timedelta(seconds=400)
+def test_a_shifted_clock_starts_where_it_is_told_and_runs_at_its_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, wall_s = datetime(2025, 10, 7, 14, 0, tzinfo=UTC), [50.0]
 
-    asyncio.run(scenario())
+    async def sleep(seconds: float) -> None:
+        wall_s[0] += seconds
+
+    monkeypatch.setattr(shifted_clock, "time", SimpleNamespace(monotonic=lambda: wall_s[0]))
+    monkeypatch.setattr(shifted_clock, "asyncio", SimpleNamespace(sleep=sleep))
+    clock = ShiftedClock(start, speed=1000.0)
+    assert clock.now() == start
+    asyncio.run(clock.sleep_until(start + timedelta(seconds=100)))
+    assert clock.now() == start + timedelta(seconds=100)
+    assert wall_s == [50.1]
     with pytest.raises(ValueError, match="naive"):
         ShiftedClock(datetime(2025, 10, 7))  # noqa: DTZ001
     with pytest.raises(ValueError, match="positive"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -62,6 +62,7 @@ class VendorDouble:
         self.faults: dict[str, Fault] = {}
         self.asked: list[Asked] = []
         self.now: Callable[[], float] = lambda: 0.0
+        self.on_hang: Callable[[], None] = lambda: None  # a reply has begun that will not end
         self.answers: dict[str, tuple[int, str, str]] = {}  # path -> status, content type, body: instead of its own
         self.url = ""
 
@@ -112,6 +113,7 @@ class VendorDouble:
             await response.write(good)
         elif fault is Fault.DRIBBLE:
             await response.prepare(request)
+            self.on_hang()
             for _ in range(200):
                 await response.write(b"\n")
                 await asyncio.sleep(0.02)
@@ -456,14 +458,24 @@ def serving(*doubles: VendorDouble) -> Iterator[None]:
         thread.join(10)
 
 
+FAR_S = 20.0  # of wall time: ends a test that has failed anyway
+
+
 class StillClock:
-    """A live clock whose `now` is a given one that moves only when somebody sleeps."""
+    """A live clock whose `now` is a given one that moves only when somebody sleeps.
+
+    Of doubles that it watches calls reach their limit once all that are open hang, however slow the machine is.
+    """
 
     is_real = False
 
     def __init__(self, now: datetime = datetime(2026, 11, 20, 13, tzinfo=UTC)) -> None:
         self._now = now
         self.slept_s = 0.0
+        self._watches = False
+        self._open: dict[asyncio.Timeout, None] = {}  # calls outside
+        self._hanging = 0  # of them
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def now(self) -> datetime:
         return self._now
@@ -479,5 +491,34 @@ class StillClock:
     def off_loop(self, job: Any) -> Any:
         return asyncio.wrap_future(job)
 
-    def outside(self, limit_s: float) -> Any:
-        return asyncio.timeout(limit_s)
+    @asynccontextmanager
+    async def outside(self, limit_s: float) -> AsyncIterator[None]:
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.timeout(FAR_S if self._watches else limit_s) as limit:
+            self._open[limit] = None
+            try:
+                yield
+            finally:
+                self._open.pop(limit, None)
+                self._pass_time()
+
+    def watch(self, *doubles: VendorDouble) -> None:
+        """Doubles that say when a call hangs. All calls on this clock must be to them."""
+        self._watches = True
+        for double in doubles:
+            double.on_hang = self._hang
+
+    def _hang(self) -> None:
+        """One of the open calls is never answered. Called by the thread of a double."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._one_more_hangs)
+
+    def _one_more_hangs(self) -> None:
+        self._hanging += 1
+        self._pass_time()
+
+    def _pass_time(self) -> None:
+        if self._hanging and self._hanging >= len(self._open):
+            over, self._open, self._hanging = self._open, {}, 0
+            for limit in over:
+                limit.reschedule(0)

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from market_hours import Clock
-from tests.vendors.doubles import KEY, VendorDouble
+from tests.vendors.doubles import KEY, StillClock, VendorDouble
 from vendors import fmp, polygon
 from vendors.cache import DiskCache
 from vendors.client import Endpoint, VendorClient
@@ -38,6 +38,8 @@ async def client_of(
     double: VendorDouble, folder: Path, clock: Clock, rate: Rate = FAST, **changes: Any
 ) -> AsyncIterator[VendorClient]:
     """A client of one double, at a rate of its own."""
+    if isinstance(clock, StillClock):
+        clock.watch(double)
     chosen = settings(folder, double, **changes)
     cache, ledger = DiskCache(Path(chosen.vendor_cache_dir)), DayLedger(folder / "calls.db")
     made = (fmp_client if double.is_fmp else polygon_client)(chosen, clock, cache, ledger)

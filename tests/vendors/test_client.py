@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,12 +62,10 @@ def test_each_fault_is_told_by_its_class_and_tried_again_only_where_that_may_hel
 ) -> None:
     double = make()
     double.faults[""] = fault
-    begun = time.monotonic()
     found = fetch(double, tmp_path, vendor_timeout_s=0.2, vendor_retries=2)
     assert isinstance(found, VendorError)
     assert found.failure is EXPECTED[fault]
     assert len(double.asked) == (3 if found.failure in TRIED_AGAIN else 1)
-    assert time.monotonic() - begun < 10  # a dribble of 4 s a try would go on
     assert KEY not in f"{found}{found!r}{found.__dict__}{found.__cause__!r}{found.__context__!r}"
     assert "http" not in str(found)
 

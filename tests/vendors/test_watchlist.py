@@ -79,6 +79,7 @@ def analyse(
     """The file that an analysis writes."""
     assert SESSION is not None
     clock = StillClock()
+    clock.watch(*doubles)
     file = folder / "watchlist.json"
 
     async def run() -> None:
