@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import DONE, CommandParser, fail
+from commands import DONE, TOLD_BY_US, CommandParser, fail
 from utils import Misconfigured, TradingError, read_environment, setup_logging, unknown_variables
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _analyse(args: argparse.Namespace, clock: Clock | None) -> int:
     from market_hours import LiveClock
 
     environment = read_environment()
-    setup_logging(LOG_FILE, secrets=environment.secrets(SETTINGS_CLASSES))
+    setup_logging(LOG_FILE, secrets=environment.secrets(SETTINGS_CLASSES), file_only=TOLD_BY_US)
     for line in unknown_variables(environment, SETTINGS_CLASSES):
         log.warning(line)
     settings = DayTraderConfiguration.load(environment)
