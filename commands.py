@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from utils import HaltTrading, Misconfigured, TradingError
@@ -28,7 +28,25 @@ class CommandParser(argparse.ArgumentParser):
     """Wrong usage is one clear line and exit 2."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"{self.prog}: {message} (--help shows all options)\n")
+        self.exit(WRONG_USAGE, f"{self.prog}: {message}{self._meant(message)} (--help shows all options)\n")
+
+    def options(self) -> Iterator[str]:
+        """`--name` of every option, those of commands included."""
+        yield from (option for option in self._option_string_actions if option.startswith("--"))
+        for action in self._actions:
+            commands = action.choices if isinstance(action, argparse._SubParsersAction) else {}
+            for command in commands.values():
+                yield from command.options()
+
+    def _meant(self, message: str) -> str:
+        """The option that was meant, where the message names one that is none."""
+        unknown = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
+        if not unknown or not message.startswith("unrecognized arguments"):
+            return ""
+        from difflib import get_close_matches
+
+        nearest = get_close_matches(unknown[0], self.options(), n=1)
+        return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
 def number(text: str) -> float:
@@ -95,8 +113,9 @@ def fail(program: str, error: Exception, blank: Callable[[str], str] = str) -> i
     if isinstance(error, Misconfigured | HaltTrading):
         code = WRONG_USAGE if isinstance(error, Misconfigured) else STOPPED_BY_RULE
     words = str(error)
-    if isinstance(error, OSError) and error.filename:
-        words = f"{error.filename2 or error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        file = error.filename2 or error.filename
+        words = f"{file}: {error.strerror}" if file else error.strerror
     log.info("%s ended with exit code %s", program, code, exc_info=error)
     print(f"{program}:", *blank(words).split(), file=sys.stderr)  # noqa: T201 (errors are for the terminal)
     return code

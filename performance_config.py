@@ -19,14 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from commands import DONE, FAULT, WRONG_USAGE, CommandParser
 from utils import Misconfigured, TradingError, load_settings, read_environment, unknown_variables
 
 if TYPE_CHECKING:
     from records.inspection import Check
 
-DONE, FAULT, WRONG_USAGE = 0, 1, 2
 DATABASES = (Path("trading_history.db"), Path("simulated_history.db"))  # the first that exists is verified
 
 MIB = 1 << 20
@@ -44,17 +44,10 @@ NETWORK_FILE_SYSTEMS = frozenset(
 FSYNCS = 15  # measured by --analyze, odd for the median
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one clear line and exit 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"performance_config.py: {message} (--help shows all options)\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     about = "The tuned configuration of this machine, and why."
-    parser = _Parser(prog="performance_config.py", description=about, allow_abbrev=False)
+    parser = CommandParser(prog="performance_config.py", description=about, allow_abbrev=False)
     add = parser.add_argument
     add("--analyze", action="store_true", help="show the hardware too, with the time of a durable commit")
     add("--verify", action="store_true", help="check that WAL, indexes, workers and caches are really active")

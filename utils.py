@@ -16,9 +16,11 @@ import json
 import logging
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -206,6 +208,8 @@ def setup_logging(
 ) -> None:
     """Readable lines to stderr from `level`, and to `log_file` from INFO (from `level` if that is lower). UTC.
 
+    What the terminal's encoding cannot say (cp1252 under Windows) is printed as a question mark from now on.
+
     `secrets` (default: those of `read_environment()`) are blanked in messages and exception texts. Loggers of
     QUIET_LOGGERS are held at WARNING, those in `file_only` never reach stderr. A repeated call replaces the set-up.
     Raises Misconfigured on an unknown level or a file that cannot be written.
@@ -223,7 +227,7 @@ def setup_logging(
     if log_file is not None:
         try:
             log_file.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+            handlers.append(_LogFile(log_file, encoding="utf-8"))
         except OSError as error:
             raise Misconfigured(f"cannot write the log file {log_file}: {error.strerror}") from error
         handlers[1].setLevel(min(level, logging.INFO))
@@ -239,6 +243,8 @@ def setup_logging(
     root.setLevel(min(handler.level for handler in handlers))
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 class Redaction:
@@ -253,6 +259,24 @@ class Redaction:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
+
+
+class _LogFile(logging.FileHandler):
+    """A log file. When it takes no more lines (a full disk) that is said once, in one line."""
+
+    _is_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._is_told:
+            self._is_told = True
+            sys.stderr.write(f"the log file {self.baseFilename} takes no more lines: {error.strerror}\n")
+
+    def close(self) -> None:
+        with suppress(OSError):  # what waits has been told of
+            super().close()
 
 
 class _Redact(logging.Filter):

@@ -1,136 +1,169 @@
-"""How soon the day trader answers and trades: `--help`, and from its start to its first tick in an open session.
+"""How long a start takes: `PYTHONPATH=. python benchmarks/bench_start.py [starts]`.
 
-    make bench    or    PYTHONPATH=. python benchmarks/bench_start.py [--rounds N]
+- `python day_trader.py --help`, ten times, from the start of the process to its end.
+- From the start of the process to the first tick that the day trader hears, with and without what its imports take:
+  on a simulated day as fast as possible, and in real time beside `python -m ib_simulator` on loopback TCP, in the
+  middle of a session, with a watchlist from before and with one that it has to make.
 
-`--help` is a process of its own, from its start to its end. For the first tick a simulated gateway runs in another
-process on the machine's own clock, shifted into a session; the day trader, with all modules imported before, connects,
-reconciles, chooses its watchlist and follows ten symbols. The time ends where its 5-second rhythm begins. The shortest
-round counts; the exit code is 1 when a goal is missed.
+Best and median are printed, and the processor time of the start itself: what else the machine does only adds to the
+others. The exit code is 1 when a best misses its goal.
 """
 
 from __future__ import annotations
 
-import argparse
+import builtins
+import json
 import os
-import resource
-import signal
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from market_hours import NEW_YORK
+from tests.shifted_time import ShiftedClock
 
 ROOT = Path(__file__).resolve().parents[1]
-HELP_S, TICK_S = 0.3, 3.0  # goals
-SYMBOLS = ("AAPL", "AMD", "AMZN", "AVGO", "BA", "BAC", "C", "COIN", "CRM", "CVX")
-IN_SESSION = datetime(2025, 10, 7, 15, 0, 2, tzinfo=UTC)
-CHILD = "--one-start"
-LOADED = (  # by a start, before its time begins
-    *("exchange_calendars", "pyarrow.parquet", "continuous_improvement", "day_trading_agents", "weekly.settings"),
-    *(
-        f"day_trading.{name}"
-        for name in ("board", "dashboard_beside", "improving", "settings", "telegram", "traded_day")
-    ),
-)
+HELP_GOAL_S, TICK_GOAL_S = 0.3, 3.0
+HELPS = 10
+SESSION = "2025-10-07"
+TEN_O_CLOCK = datetime(2025, 10, 7, 10, 0, tzinfo=NEW_YORK)
+WATCHLIST = json.dumps(["AAPL", "AMD", "AMZN", "COIN", "CRM", "INTC", "JPM", "MSFT", "NVDA", "TSLA"])
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="of each; the shortest counts")
-    parser.add_argument(CHILD, help=argparse.SUPPRESS)  # this process is one start, with the clock shifted so far
-    args = parser.parse_args()
-    if args.one_start is not None:
-        return one_start(args.one_start)
-    helped = [one_help() for _ in range(args.rounds)]
-    with gateway() as (shift_s, port):
-        started = [start_in(shift_s, port) for _ in range(args.rounds)]
-    print(f"load {os.getloadavg()[0]:.1f}, the shortest of {args.rounds} rounds")
-    held = told("day_trader.py --help", helped, HELP_S)
-    return int(not told(f"from the start to the first tick, {len(SYMBOLS)} symbols", started, TICK_S) or not held)
+class Start(NamedTuple):
+    """Seconds from the start of a process to its first tick, how many of them its imports took, and on processors."""
+
+    tick_s: float
+    imports_s: float
+    cpu_s: float
+
+    @property
+    def after_imports_s(self) -> float:
+        return self.tick_s - self.imports_s
 
 
-class Took(NamedTuple):
-    """Seconds on the wall, and of a core's work."""
-
-    wall_s: float
-    busy_s: float
+# In a process of its own
 
 
-def told(what: str, took: list[Took], goal_s: float) -> bool:
-    """Print a figure beside its goal; whether it is met."""
-    best = min(took)
-    middle_s, busy_s = median(each.wall_s for each in took), min(each.busy_s for each in took)
-    verdict = "ok" if best.wall_s < goal_s else "MISSED"
-    figures = f"{best.wall_s:.2f} s, median {middle_s:.2f}, {busy_s:.2f} of processor time"
-    print(f"{what}: {figures}; below {goal_s:g} {verdict}")
-    return best.wall_s < goal_s
+class ImportWatch:
+    """Seconds that the main thread spends in `import` statements, one inside another counted once."""
+
+    def __init__(self) -> None:
+        self.took_s = 0.0
+        self._depth = 0
+        self._really = builtins.__import__
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread() or self._depth:
+            return self._really(*arguments, **named)
+        began_s = time.perf_counter()
+        self._depth += 1
+        try:
+            return self._really(*arguments, **named)
+        finally:
+            self._depth -= 1
+            self.took_s += time.perf_counter() - began_s
 
 
-def one_help() -> Took:
-    began_s, worked_s = time.perf_counter(), _work_of_children_s()
-    subprocess.run([sys.executable, str(ROOT / "day_trader.py"), "--help"], check=True, stdout=subprocess.DEVNULL)
-    return Took(time.perf_counter() - began_s, _work_of_children_s() - worked_s)
+def start_and_tell(began_ns: int, shift_s: float, arguments: list[str]) -> None:
+    """Be the day trader until its first tick: a line of JSON, then the process is gone.
+
+    `began_ns` is `time.monotonic_ns()` when the process was started, `shift_s` what its clock is ahead of this machine.
+    """
+    watch = ImportWatch()
+    builtins.__import__ = watch
+    import day_trader
+    from broker.market_data import MarketData  # part of what a start loads anyway
+
+    hear = MarketData._on_ticker
+
+    def tell(data: MarketData, ticker: Any) -> None:
+        hear(data, ticker)
+        tick_s = (time.monotonic_ns() - began_ns) / 1e9
+        os.write(1, f"{json.dumps(Start(tick_s, watch.took_s, time.process_time()))}\n".encode())
+        os._exit(0)
+
+    MarketData._on_ticker = tell  # type: ignore[method-assign]
+    sys.stdout = sys.stderr  # the line above is alone
+    sys.exit(day_trader.main([*arguments, "--no-dashboard", "--plain"], ShiftedClock(shift_s)))
 
 
-def _work_of_children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+# From outside
+
+
+def time_help() -> float:
+    began_s = time.perf_counter()
+    subprocess.run([sys.executable, str(ROOT / "day_trader.py"), "--help"], stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began_s
+
+
+def first_tick(*arguments: str, shift_s: float = 0.0, settings: dict[str, str] | None = None) -> Start:
+    """One start in an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": folder}
+        Path(folder, "list.json").write_text(WATCHLIST, encoding="utf-8")
+        command = [sys.executable, __file__, "--start", str(time.monotonic_ns()), str(shift_s), *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env={**os.environ, **state, **(settings or {})}, capture_output=True, text=True
+        )
+    if done.returncode != 0 or not done.stdout:
+        sys.exit(f"a start ended before its first tick\n{done.stderr}")
+    return Start(*json.loads(done.stdout))
 
 
 @contextmanager
-def gateway() -> Iterator[tuple[str, str]]:
-    """A gateway with an open session: what to add to the machine's clock, and its port."""
-    shift_s = str((IN_SESSION - datetime.now(UTC)).total_seconds())
-    command = [sys.executable, "-m", "tests.shifted_time", "gateway", shift_s, "DU1234567", *SYMBOLS]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield shift_s, process.stdout.readline().strip()
-        finally:
-            process.kill()
+def gateway() -> Iterator[tuple[str, float]]:
+    """A standalone gateway in a session: its port, and how far its clock is ahead of the machine's."""
+    command = [sys.executable, "-m", "ib_simulator", "--port", "0", "--date", SESSION, "--at", "10:00"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        port = next(found[1] for line in process.stdout if (found := re.search(r" on 127\.0\.0\.1:(\d+)", line)))
+        yield port, (TEN_O_CLOCK - datetime.now(UTC)).total_seconds()
+    finally:
+        process.terminate()
+        process.wait()
 
 
-def start_in(shift_s: str, port: str) -> Took:
-    """One start, in a process and a folder of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {"IB_PORT": port, "IB_LOCK_FOLDER": folder, "PYTHONPATH": str(ROOT), "WATCHLIST_SIZE": "10"}
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__)), CHILD, shift_s],
-            cwd=folder,
-            env={**os.environ, **settings, "WATCHLIST_UNIVERSE": ",".join(SYMBOLS)},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    return Took(*map(float, done.stdout.split()[-2:]))
+def tell(what: str, goal_s: float, found: list[float]) -> bool:
+    """Print a figure; whether its goal is met."""
+    met = min(found) < goal_s
+    verdict = f"goal {goal_s:g} s: {'met' if met else 'MISSED'}"
+    print(f"{what:58} {min(found):6.2f} s best, {median(found):6.2f} s median of {len(found)}; {verdict}")
+    return met
 
 
-def one_start(shift_s: str) -> int:
-    """In its own process: the day trader until its rhythm begins, then an orderly end."""
-    for name in LOADED:
-        import_module(name)
-    import day_trader
-    from day_trading.session_health import SessionHealth
-    from tests.shifted_time import ShiftedClock
+def tell_starts(what: str, starts: int, start: Callable[[], Start]) -> bool:
+    found = [start() for _ in range(starts)]
+    met = tell(f"{what}, after imports", TICK_GOAL_S, [each.after_imports_s for each in found])
+    whole_s, imports_s, cpu_s = (min(each) for each in zip(*found, strict=True))
+    print(
+        f"    with its imports {whole_s:.2f} s best, {cpu_s:.2f} s of processor time; imports alone {imports_s:.2f} s"
+    )
+    return met
 
-    took: list[Took] = []
 
-    def first_tick(_health: SessionHealth) -> None:
-        took.append(Took(time.perf_counter() - began_s, time.process_time() - worked_s))
-        signal.raise_signal(signal.SIGINT)
-
-    SessionHealth.started_ticking = first_tick  # type: ignore[method-assign]
-    began_s, worked_s = time.perf_counter(), time.process_time()
-    day_trader.main(["--allocation", "0.25", "--no-dashboard"], ShiftedClock(float(shift_s)))
-    print(f"\n{took[0].wall_s} {took[0].busy_s}")
-    return 0
+def main() -> int:
+    starts = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    met = tell("day_trader.py --help", HELP_GOAL_S, [time_help() for _ in range(HELPS)])
+    session, listed = ("--allocation", "0.25"), ("--watchlist", "list.json")
+    met &= tell_starts("first tick, simulated day", starts, lambda: first_tick(*session, "--simulate", SESSION))
+    with gateway() as (port, shift_s):
+        real = {"shift_s": shift_s, "settings": {"IB_PORT": port}}
+        met &= tell_starts("first tick, real time, list given", starts, lambda: first_tick(*session, *listed, **real))
+        met &= tell_starts("first tick, real time, list to be made", starts, lambda: first_tick(*session, **real))
+    return 0 if met else 1
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--start"]:
+        start_and_tell(int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:])
     sys.exit(main())

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands import DONE, CommandParser, fail
+from commands import DONE, TOLD_BY_US, CommandParser, fail
 from utils import Misconfigured, TradingError, read_environment, setup_logging
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _analyse(args: argparse.Namespace, clock: Clock | None) -> int:
     from weekly.settings import WeeklyConfiguration
 
     environment = read_environment()
-    setup_logging(LOG_FILE, secrets=secrets_of(environment))
+    setup_logging(LOG_FILE, secrets=secrets_of(environment), file_only=TOLD_BY_US)
     settings = read_configuration(environment, DayTraderConfiguration, WeeklyConfiguration)
     clock = clock or LiveClock()
     if args.simulate is None:

@@ -83,7 +83,7 @@ def _symbols(text: str) -> tuple[str, ...]:
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = CommandParser(
-        prog="ib_simulator", description="A simulated IB Gateway for any client of the TWS protocol."
+        prog="python -m ib_simulator", description="A simulated IB Gateway for any client of the TWS protocol."
     )
     add = parser.add_argument
     add("--port", type=_port, required=True, metavar="N", help="port to serve, 0 for any free one")
@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(_options(args))
     except Misconfigured as error:
-        return fail("ib_simulator", error)
+        return fail("python -m ib_simulator", error)
 
 
 def _options(args: argparse.Namespace) -> StandaloneOptions:

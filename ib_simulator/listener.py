@@ -59,7 +59,8 @@ class Listener:
         try:
             self._server = await loop.create_server(self._accept, self._host, self._port)
         except OSError as error:
-            why = errno.errorcode.get(error.errno or 0, str(error))
+            code = errno.errorcode.get(error.errno or 0, str(error))
+            why = "another program listens there" if error.errno == errno.EADDRINUSE else code
             raise Misconfigured(f"cannot listen on {self._host}:{self._port}: {why}") from error
         self._port = int(self._server.sockets[0].getsockname()[1])
         return self._port

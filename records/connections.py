@@ -69,6 +69,8 @@ def open_for_reading(
     `mmap_mb` of the file are read through the system's page cache instead of being copied. Only readers do so:
     an IO error of a mapped page is no error of SQLite but ends the process.
     """
+    if not path.exists():
+        raise Misconfigured(f"{path}: no such file")
     connection = None
     try:
         connection = sqlite3.connect(

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from commands import DONE, FAULT, fail
 from research.arguments import changed
-from research.command_line import WRONG_USAGE, build_parser
+from research.command_line import build_parser
 from utils import Misconfigured, TradingError, load_settings, read_environment
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from trading.bar_columns import BarColumns
     from trading.settings import RiskSettings, StrategySettings
 
-DONE, FAULT = 0, 1
 WORTH_A_PROCESS = 1_000_000_000  # sets times bars: what one process plays while another one starts
 
 
@@ -56,12 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }[args.command]
     try:
         return run(args)
-    except Misconfigured as error:
-        print("research:", *str(error).split(), file=sys.stderr)
-        return WRONG_USAGE
     except TradingError as error:
-        print("research:", *str(error).split(), file=sys.stderr)
-        return FAULT
+        return fail("python -m research", error)
 
 
 def _backtest(args: argparse.Namespace) -> int:
@@ -255,7 +251,7 @@ async def _download_missing(
             done, failed = await download(store, source, missing, today, on_progress)
     print(f"{done.new:,} new bars of {len(missing)} symbol-sessions in {store.where}")
     for words in failed:
-        print("research:", words, file=sys.stderr)
+        print("python -m research:", words, file=sys.stderr)
     return FAULT if failed else DONE
 
 

@@ -5,28 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from commands import CommandParser
 from research import arguments
 from research.arguments import PARAMETERS
 
-WRONG_USAGE = 2
 STORE = "bars"
 RECORD = "research.db"
 CLIENT_ID = 3
 SOURCES = ("ibkr", "polygon", "fmp")
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one clear line and exit 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"research: {message} (--help shows all options)\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser(prog="python -m research", description="Replays history under the live rules.", allow_abbrev=False)
+    about = "Replays history under the live rules."
+    parser = CommandParser(prog="python -m research", description=about, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, words: str) -> argparse.ArgumentParser:

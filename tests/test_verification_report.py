@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.verification_report import BEGIN, END, REPORT, Run, read_run, told, with_run
+from tests.verification_report import (
+    BEGIN,
+    END,
+    OTHERS_BEGIN,
+    OTHERS_END,
+    REPORT,
+    Run,
+    read_run,
+    told,
+    with_row,
+    with_run,
+)
 
 TESTS = """
 import pytest
@@ -48,6 +59,16 @@ def test_failures_and_reasons_of_skips_are_named(run: Run) -> None:
 
 def test_only_what_stands_between_the_marks_is_replaced() -> None:
     assert with_run(f"before\n{BEGIN}\nold\n{END}\nafter", "new") == f"before\n{BEGIN}\nnew\n{END}\nafter"
+
+
+def test_row_of_a_version_takes_the_place_of_its_last_one(run: Run) -> None:
+    rows = ["| 3.12.0 | old |", "| 3.13.0 | stays |"]
+    document = "\n".join(["before", OTHERS_BEGIN, "| head |", "|---|", *rows, OTHERS_END, "after"])
+    found = with_row(document, run, "3.12.1", "Linux").splitlines()
+    assert found[:4] == ["before", OTHERS_BEGIN, "| head |", "|---|"]
+    assert found[4].startswith("| 3.12.1 | Linux | 2") and " | 4 | 1 | 1 | 2 | " in found[4]
+    assert found[5:] == ["| 3.13.0 | stays |", OTHERS_END, "after"]
+    assert "| 3.12.1 | " in with_row(REPORT.read_text(encoding="utf-8"), run, "3.12.1", "Linux")
 
 
 def test_document_without_marks_is_refused() -> None:

@@ -1,7 +1,8 @@
 """What a real run of the tests showed, written into `Documentation/TESTING_VERIFICATION_REPORT.md`.
 
 `python -m tests.verification_report FILE` reads the JUnit XML that `python -m pytest --junitxml=FILE` wrote and
-replaces what stands between the two marks of the document; `make verification` does both. The exit code is 1 when the
+replaces what stands between the two marks of the document; `make verification` does both. With `--beside` before FILE,
+run by another Python, only that version's row in the table of other versions is replaced. The exit code is 1 when the
 run was not clean: the report then says what failed.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "Documentation" / "TESTING_VERIFICATION_REPORT.md"
 BEGIN, END = "<!-- run -->", "<!-- end -->"
+OTHERS_BEGIN, OTHERS_END = "<!-- other versions -->", "<!-- end of other versions -->"
 WHOLE_PROGRAM = "the whole program"  # files directly in tests/
 
 
@@ -109,18 +111,42 @@ def _listed(heading: str, found: Counter[str]) -> list[str]:
 
 def with_run(document: str, words: str) -> str:
     """`document` with `words` between its marks. Raises ValueError when they are not there once each."""
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        raise ValueError(f"the document needs the marks {BEGIN} and {END}, once each")
-    before, rest = document.split(BEGIN)
-    return f"{before}{BEGIN}\n{words}\n{END}{rest.split(END)[1]}"
+    before, _, after = _parts(document, BEGIN, END)
+    return f"{before}{BEGIN}\n{words}\n{END}{after}"
+
+
+def with_row(document: str, run: Run, version: str, machine: str) -> str:
+    """`document` with the run's sums in the row of a Python version such as 3.12.1, one row for 3.12. ValueError."""
+    before, table, after = _parts(document, OTHERS_BEGIN, OTHERS_END)
+    head, rows = table.strip().splitlines()[:2], table.strip().splitlines()[2:]
+    counts = " | ".join(f"{run.count(outcome):,}" for outcome in ("passed", "failed", "skipped"))
+    row = f"| {version} | {machine} | {run.began[:10]} | {len(run.cases):,} | {counts} | {run.took_s:,.0f} |"
+    feature = f"| {version.rpartition('.')[0]}."
+    rows = sorted([*(other for other in rows if not other.startswith(feature)), row])
+    return "\n".join([before + OTHERS_BEGIN, *head, *rows, OTHERS_END + after])
+
+
+def _parts(document: str, begin: str, end: str) -> tuple[str, str, str]:
+    """What stands before, between and after two marks. Raises ValueError when they are not there once each."""
+    if document.count(begin) != 1 or document.count(end) != 1:
+        raise ValueError(f"the document needs the marks {begin} and {end}, once each")
+    before, _, rest = document.partition(begin)
+    between, _, after = rest.partition(end)
+    return before, between, after
 
 
 def main(arguments: Sequence[str]) -> int:
-    if len(arguments) != 1:
-        sys.exit("usage: python -m tests.verification_report FILE")
-    run = read_run(Path(arguments[0]))
-    machine = f"Python {platform.python_version()} on {platform.system()}"
-    REPORT.write_text(with_run(REPORT.read_text(encoding="utf-8"), told(run, machine)), encoding="utf-8")
+    beside = arguments[:1] == ["--beside"]
+    if len(arguments) != 1 + beside:
+        sys.exit("usage: python -m tests.verification_report [--beside] FILE")
+    run = read_run(Path(arguments[-1]))
+    version, machine = platform.python_version(), platform.system()
+    document = REPORT.read_text(encoding="utf-8")
+    if beside:
+        document = with_row(document, run, version, machine)
+    else:
+        document = with_run(document, told(run, f"Python {version} on {machine}"))
+    REPORT.write_text(document, encoding="utf-8")
     return int(run.count("failed") > 0)
 
 

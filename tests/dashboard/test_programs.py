@@ -60,7 +60,7 @@ def text(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: None, "days.db: cannot be used as a database"),
+        (lambda path: None, "days.db: no such file"),
         (older, "days.db: database version 4, this program reads"),
         (empty, "days.db: database version 0, this program reads"),
         (text, "days.db: is not a database"),

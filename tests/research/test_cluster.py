@@ -139,7 +139,7 @@ def test_an_unreachable_cluster_leaves_everything_as_it_is(
     assert sweep_command("--cluster", "tcp://127.0.0.1:1") == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.startswith("research: the cluster at tcp://127.0.0.1:1 does not answer")
+    assert told.err.startswith("python -m research: the cluster at tcp://127.0.0.1:1 does not answer")
     assert len(told.err.splitlines()) == 1
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

@@ -147,7 +147,7 @@ def test_no_gateway_is_one_line(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("research: connection refused at 127.0.0.1:1")
+    assert done.stderr.startswith("python -m research: connection refused at 127.0.0.1:1")
     assert len(done.stderr.splitlines()) == 1
 
 

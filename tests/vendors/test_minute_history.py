@@ -143,4 +143,7 @@ def test_a_download_without_a_key_is_one_line(
     options = ("--symbols", "AAPL", "--from", "2026-10-29", "--to", "2026-10-29")
     assert main(["download", "--source", "polygon", *options]) == 2
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "research: POLYGON_API_KEY is not set: nothing can be asked of polygon\n")
+    assert (told.out, told.err) == (
+        "",
+        "python -m research: POLYGON_API_KEY is not set: nothing can be asked of polygon\n",
+    )
