@@ -18,7 +18,7 @@ import pandas as pd
 
 from ib_simulator.feeds.synthetic_shape import FITTED
 from ib_simulator.feeds.synthetic_walk import bars_of_path, volume, walk
-from ib_simulator.feeds.tape import Floats, SessionTape, daily_bar, minute_path, prices_to_tick_from_usd
+from ib_simulator.feeds.tape import Floats, SessionTape, daily_bar, minute_tape, prices_to_tick_from_usd
 from market_hours import Session, TradingCalendar
 from trading.bars import Bar
 
@@ -129,18 +129,7 @@ class SwitchingMarket:
 
 def _tape(symbol: str, session: Session, start_s: np.ndarray, prices: np.ndarray, shares: np.ndarray) -> SessionTape:
     open_, high, low, close = prices
-    path = minute_path(start_s, open_, high, low, close)._asdict()
-    return SessionTape(
-        symbol=symbol,
-        session_date=session.date,
-        start_s=start_s,
-        open=open_,
-        high=high,
-        low=low,
-        close=close,
-        volume=shares,
-        **path,
-    )
+    return minute_tape(symbol, session.date, start_s, open_, high, low, close, shares)
 
 
 def _minutes(session: Session) -> int:

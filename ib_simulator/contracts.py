@@ -65,7 +65,7 @@ class StockList:
 
 
 def smart_contract(stock: Stock) -> WireContract:
-    """The contract as clients get it told: routed by SMART."""
+    """The contract of a stock as clients get it told: routed by SMART."""
     return WireContract(
         con_id=stock.con_id,
         symbol=stock.symbol,

@@ -13,12 +13,11 @@ from datetime import datetime
 
 from ib_simulator import replies_orders
 from ib_simulator.client import ClientConnection
-from ib_simulator.contracts import Stock
 from ib_simulator.order_registry import UNBOUND, Filed, OrderRegistry
 from ib_simulator.order_types import TRAILING_TYPES
 from ib_simulator.orders import BUY, Refusal, SimExecution, SimOrder, Status
 from ib_simulator.request_types import PlaceOrder
-from ib_simulator.wire_order import WireContract, WireOrder
+from ib_simulator.wire_order import WireOrder
 from market_hours import utc_from_epoch
 from trading.money import MONEY_UNITS_PER_USD, price_to_usd
 
@@ -224,17 +223,3 @@ def request_of(order: SimOrder) -> PlaceOrder:
     """The message that placed an order, or the last one that changed it."""
     assert isinstance(order.request, PlaceOrder)
     return order.request
-
-
-def full_contract(stock: Stock) -> WireContract:
-    """The contract of a stock as reports name it."""
-    return WireContract(
-        con_id=stock.con_id,
-        symbol=stock.symbol,
-        sec_type="STK",
-        exchange="SMART",
-        primary_exchange=stock.primary_exchange,
-        currency="USD",
-        local_symbol=stock.symbol,
-        trading_class=stock.trading_class,
-    )

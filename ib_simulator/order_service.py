@@ -11,7 +11,7 @@ from ib_simulator.accounts import Accounts
 from ib_simulator.auctions import is_closed_to_orders, not_cancellable, too_late
 from ib_simulator.client import ClientConnection
 from ib_simulator.conditions import rules_of
-from ib_simulator.contracts import Stock, StockList
+from ib_simulator.contracts import Stock, StockList, smart_contract
 from ib_simulator.exchange import Exchange
 from ib_simulator.funds import funds_refusal, preview
 from ib_simulator.order_checks import OrderTerms, check_order
@@ -99,7 +99,7 @@ class OrderService:
         stock = self._stocks.find(0, symbol)
         if stock is None:
             raise ValueError(f"{symbol} is not traded here")
-        contract = order_reports.full_contract(stock)
+        contract = smart_contract(stock)
         request = PlaceOrder(order_id=UNBOUND, contract=contract, sec_id_type="", sec_id="", order=wire)
         order = self._order_of(MANUAL_CLIENT, replace(request, order=replace(wire, account=account_id)), stock)
         if isinstance(order, Refusal):
@@ -155,7 +155,7 @@ class OrderService:
             oca_type=wire.oca_type or 3,
             order_ref=wire.order_ref,
             parent=parent,
-            request=replace(request, contract=order_reports.full_contract(stock)),
+            request=replace(request, contract=smart_contract(stock)),
         )
         if parent is not None and not order.oca_group:
             order.oca_group = str(parent.perm_id)

@@ -31,7 +31,7 @@ from ib_simulator.client import ClientConnection
 from ib_simulator.embedded import SimulatedWorld, running_gateway
 from ib_simulator.faults import FaultInjector
 from ib_simulator.feeds.corporate_actions import Action as CorporateAction
-from ib_simulator.feeds.tape import SessionTape, minute_path
+from ib_simulator.feeds.tape import SessionTape, minute_tape
 from ib_simulator.gateway import Gateway, GatewayOptions
 from ib_simulator.orders import SimOrder
 from ib_simulator.request_types import Request
@@ -141,20 +141,8 @@ class HandMadeFeed:
         bars = [bar for bar in self._minutes.get(symbol, ()) if session.open_s <= bar.start_s < session.close_s]
         if not bars:
             raise LookupError(symbol)
-        start_s, *prices, volume = (np.array(column, dtype=np.int64) for column in zip(*bars, strict=True))
-        open_, high, low, close = prices
-        path = minute_path(start_s, open_, high, low, close)
-        return SessionTape(
-            symbol=symbol,
-            session_date=session.date,
-            start_s=start_s,
-            open=open_,
-            high=high,
-            low=low,
-            close=close,
-            volume=volume,
-            **path._asdict(),
-        )
+        columns = [np.array(column, dtype=np.int64) for column in zip(*bars, strict=True)]
+        return minute_tape(symbol, session.date, *columns)
 
     def daily(self, symbol: str, before: date, first: date) -> tuple[Bar, ...]:
         return tuple(bar for bar in self._days.get(symbol, ()) if first <= _date(bar) < before)

@@ -37,6 +37,7 @@ from ib_simulator.feeds.tape import (
     SessionTape,
     daily_bar,
     minute_path,
+    minute_tape,
     prices_to_tick_from_usd,
     with_extended_hours,
 )
@@ -199,17 +200,8 @@ class SyntheticFeed:
         open_, high, low, close = prices.reshape(columns.shape)
         start_s = session.open_s + MINUTE_S * np.arange(n_minutes, dtype=np.int64)
         day_volume = mood**shape.day_volume_of_mood * math.exp(shape.day_volume_sd * rng.standard_normal())
-        return SessionTape(
-            symbol=symbol,
-            session_date=session.date,
-            start_s=start_s,
-            open=open_,
-            high=high,
-            low=low,
-            close=close,
-            volume=volume(rng, shape, character.shares_per_minute * day_volume, own),
-            **minute_path(start_s, open_, high, low, close)._asdict(),
-        )
+        shares = volume(rng, shape, character.shares_per_minute * day_volume, own)
+        return minute_tape(symbol, session.date, start_s, open_, high, low, close, shares)
 
     def _with_extended_hours(self, symbol: str, session: Session) -> SessionTape:
         """The session's tape between a pre-market that leads to its open and a post-market that leaves its close."""

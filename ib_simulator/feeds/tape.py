@@ -152,6 +152,23 @@ def minute_path(start_s: Int64s, open_: Int64s, high: Int64s, low: Int64s, close
     return _path(start_s, open_, high, low, close, PATH_SECONDS_MINUTE)
 
 
+def minute_tape(
+    symbol: str, day: date, start_s: Int64s, open_: Int64s, high: Int64s, low: Int64s, close: Int64s, volume: Int64s
+) -> SessionTape:
+    """A tape of minute bars and nothing else: their path, the model's spreads."""
+    return SessionTape(
+        symbol=symbol,
+        session_date=day,
+        start_s=start_s,
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        volume=volume,
+        **minute_path(start_s, open_, high, low, close)._asdict(),
+    )
+
+
 def with_extended_hours(regular: Path, before: Path, after: Path, close_s: int) -> Path:
     """One path over the whole day. The second of the close belongs to the closing auction: what follows is later."""
     late = np.where(after.point_s == close_s, close_s + 1, after.point_s)

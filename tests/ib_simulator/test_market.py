@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ib_simulator.feeds.tape import SessionTape, minute_path
+from ib_simulator.feeds.tape import SessionTape, minute_tape
 from ib_simulator.market import PathPoint, SymbolMarket
 from trading.bars import Bar
 
@@ -39,19 +40,8 @@ def tape_of(minutes: Sequence[Minute], spreads: Sequence[tuple[int, int]] = (), 
     columns = np.array([minute[1:] for minute in minutes], dtype=np.int64).reshape(-1, 5).T.copy()
     start_s = np.array([OPEN_S + 60 * minute.minute for minute in minutes], dtype=np.int64)
     recorded = np.array([[OPEN_S + second, half] for second, half in spreads], dtype=np.int64).reshape(-1, 2)
-    path = minute_path(start_s, *columns[:4])
-    return SessionTape(
-        symbol=symbol,
-        session_date=DAY,
-        start_s=start_s,
-        open=columns[0],
-        high=columns[1],
-        low=columns[2],
-        close=columns[3],
-        volume=columns[4],
-        point_s=path.point_s,
-        point_price=path.point_price,
-        point_jump=path.point_jump,
+    return replace(
+        minute_tape(symbol, DAY, start_s, *columns),
         spread_s=recorded[:, 0].copy() if spreads else None,
         spread_half=recorded[:, 1].copy() if spreads else None,
     )

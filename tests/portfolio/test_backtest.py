@@ -156,6 +156,21 @@ def test_history_shorter_than_its_warm_up_is_refused() -> None:
         run(market(sessions=WARM_UP))
 
 
+def test_equal_weight_buys_nothing_where_its_share_of_the_cash_pays_no_share() -> None:
+    poor = run(market(), start_cash=money_from_usd(100))
+    assert set(poor.equal_weight_usd.tolist()) == {100.0}
+
+
+def test_an_index_keeps_its_level_over_a_day_without_one() -> None:
+    levels = np.linspace(100.0, 120.0, 200)
+    levels[150] = np.nan
+    held = backtest(market(), price_policy(policy_rules()), {}, RULES, index_usd=levels).index_usd
+    assert held is not None
+    hole = 150 - (len(levels) - len(held))
+    assert np.isfinite(held).all()
+    assert held[hole] == held[hole - 1] < held[hole + 1]
+
+
 def result_of(bot: list[float], held: list[float]) -> BacktestResult:
     return BacktestResult(
         first=0,

@@ -259,6 +259,13 @@ def left(made: Plan, spendable: int = RICH.spendable, **progress: Any) -> list[t
     return [(o.symbol, o.quantity) for o in what_is_left(made, Progress(**progress), spendable, RATES)]
 
 
+def test_a_buy_of_which_not_one_share_can_be_paid_is_left_out() -> None:
+    made, sell, _ = two_sided()
+    assert (
+        left(made, spendable=money_from_usd(100), executed={sell.order_id: 500}) == []
+    )  # a share and its fee are more
+
+
 def test_buys_wait_for_sells_that_are_open_or_working() -> None:
     made, sell, _ = two_sided()
     assert left(made) == [("A", 500)]

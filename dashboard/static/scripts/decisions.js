@@ -1,6 +1,6 @@
 // What was decided, newest first: purchases, sales, and why a symbol was not bought.
 
-import { byId, h, keep, setText, showEmpty } from "./dom.js";
+import { byId, h, keep, onFilter, setText, showEmpty } from "./dom.js";
 import { clock, number, price, side, signed } from "./format.js";
 import { exitWords, refusal } from "./reasons.js";
 
@@ -13,14 +13,10 @@ export function decisionsPanel() {
   let results = new Map(); // exec_id -> net result of a sale
   let filter = "all";
 
-  const chips = [...byId("decision-filter").children];
-  for (const chip of chips) {
-    chip.addEventListener("click", () => {
-      filter = chip.dataset.filter;
-      for (const other of chips) other.setAttribute("aria-pressed", String(other === chip));
-      draw();
-    });
-  }
+  onFilter(byId("decision-filter"), (picked) => {
+    filter = picked;
+    draw();
+  });
 
   function draw() {
     const all = [...rows.values()].sort((one, other) => (one.at < other.at ? 1 : one.at > other.at ? -1 : 0));

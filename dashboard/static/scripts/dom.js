@@ -72,6 +72,17 @@ export function fill(parent, items, make) {
   parent.replaceChildren(...items.map(make));
 }
 
+/** The buttons of `group`, of which one is pressed: `picked` hears its `data-filter`. */
+export function onFilter(group, picked) {
+  const chips = [...group.children];
+  for (const chip of chips) {
+    chip.addEventListener("click", () => {
+      for (const other of chips) other.setAttribute("aria-pressed", String(other === chip));
+      picked(chip.dataset.filter);
+    });
+  }
+}
+
 /** Show what is there or, while nothing is, the words of what will appear (`.empty` beside it). */
 export function showEmpty(section, isEmpty) {
   section.toggleAttribute("data-empty", isEmpty);

@@ -1,6 +1,6 @@
 // The last lines of the program's log. The view stays at the end while it is there.
 
-import { byId, h, showEmpty } from "./dom.js";
+import { byId, h, onFilter, showEmpty } from "./dom.js";
 
 const LEVEL = /^\S+ (DEBUG|INFO|WARNING|ERROR|CRITICAL) /;
 const SHOWN_AS = { WARNING: "warning", ERROR: "error", CRITICAL: "error" };
@@ -10,14 +10,10 @@ export function logPanel() {
   let lines = [];
   let filter = "all";
 
-  const chips = [...byId("log-filter").children];
-  for (const chip of chips) {
-    chip.addEventListener("click", () => {
-      filter = chip.dataset.filter;
-      for (const other of chips) other.setAttribute("aria-pressed", String(other === chip));
-      draw();
-    });
-  }
+  onFilter(byId("log-filter"), (picked) => {
+    filter = picked;
+    draw();
+  });
 
   function draw() {
     const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 24;
