@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
+from operating_system import cache_folder
+from utils import write_json_atomically
+
+EXCHANGE = "XNYS"
 NEW_YORK = ZoneInfo("America/New_York")
 EOD_BEFORE_CLOSE = timedelta(minutes=5)  # the day trader is flat this long before the real close
 FULL_SESSION = timedelta(hours=6, minutes=30)
@@ -91,20 +97,10 @@ class Session:
 
 
 class TradingCalendar:
-    """Sessions of one exchange from its published rules. Source: exchange_calendars, XNYS by default."""
+    """Sessions of the New York exchanges from their published rules. Source: exchange_calendars, XNYS."""
 
-    def __init__(self, first: date, last: date, exchange: str = "XNYS") -> None:
-        from exchange_calendars import get_calendar
-
-        schedule = get_calendar(exchange, start=first.isoformat(), end=last.isoformat()).schedule
-        self._sessions = {  # date -> session
-            stamp.date(): Session(
-                date=stamp.date(),
-                open=opens.to_pydatetime().astimezone(UTC),
-                close=closes.to_pydatetime().astimezone(UTC),
-            )
-            for stamp, opens, closes in zip(schedule.index, schedule["open"], schedule["close"], strict=True)
-        }
+    def __init__(self, first: date, last: date) -> None:
+        self._sessions = {session.date: session for session in kept_sessions(first, last)}
         self._dates = list(self._sessions)
 
     def session_on(self, day: date) -> Session | None:
@@ -131,6 +127,48 @@ class TradingCalendar:
             self._sessions[day]
             for day in self._dates[bisect_left(self._dates, first) : bisect_right(self._dates, last)]
         ]
+
+
+def kept_sessions(first: date, last: date) -> list[Session]:
+    """`published_sessions`, from a table of the same version of the library that an earlier start left on disk.
+
+    That spares each start half a second and 64 MB for the library and its pandas. The table has the hours by the
+    clock of New York, so that what a time zone is remains the system's word.
+    """
+    name = f"sessions-{EXCHANGE}-{first}-{last}-{version('exchange_calendars')}.json"
+    with suppress(OSError, RuntimeError, ValueError, TypeError, AttributeError):  # missing or damaged: made again
+        table = json.loads((cache_folder() / name).read_text(encoding="utf-8"))
+        if kept := [_session(date.fromisoformat(day), *hours.split("-")) for day, hours in table.items()]:
+            return kept
+    sessions = published_sessions(first, last)
+    with suppress(OSError, RuntimeError):  # a folder that nobody can write costs the next start half a second
+        write_json_atomically(cache_folder() / name, {str(session.date): _hours(session) for session in sessions})
+    return sessions
+
+
+def published_sessions(first: date, last: date) -> list[Session]:
+    """All sessions from `first` to `last`, as the library has them."""
+    from exchange_calendars import get_calendar
+
+    schedule = get_calendar(EXCHANGE, start=first.isoformat(), end=last.isoformat()).schedule
+    return [
+        Session(
+            date=stamp.date(),
+            open=opens.to_pydatetime().astimezone(UTC),
+            close=closes.to_pydatetime().astimezone(UTC),
+        )
+        for stamp, opens, closes in zip(schedule.index, schedule["open"], schedule["close"], strict=True)
+    ]
+
+
+def _session(day: date, open_: str, close: str) -> Session:
+    opens, closes = (datetime.combine(day, time.fromisoformat(text), NEW_YORK) for text in (open_, close))
+    return Session(date=day, open=opens.astimezone(UTC), close=closes.astimezone(UTC))
+
+
+def _hours(session: Session) -> str:
+    """Open and close by the clock of New York, like 09:30-16:00."""
+    return "-".join(f"{when.astimezone(NEW_YORK):%H:%M}" for when in (session.open, session.close))
 
 
 @lru_cache(maxsize=4)

@@ -78,6 +78,11 @@ def state_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".local" / "state"
 
 
+def cache_folder() -> Path:
+    """Where programs keep what they can make again. Raises RuntimeError for a user without a home."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ibkr-autonomous-traders"
+
+
 def obey_signals(loop: asyncio.AbstractEventLoop, actions: Mapping[str, Callable[[], object]]) -> None:
     """Do this on these signals, on the loop. Those that the system does not have are left out."""
     for name, act in actions.items():

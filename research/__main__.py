@@ -295,9 +295,11 @@ def _read_file(resolution: Resolution, file: Path, calendar: TradingCalendar) ->
 
 def _asked(args: argparse.Namespace) -> _Asked:
     """Settings, account, bars and watchlist of a command line. Raises Misconfigured for what is not there."""
+    from research.compiled import load_compiler
     from research.engine import plan
     from research.source import watchlist_of
 
+    load_compiler()
     strategy, risk = _settings(args.set)
     source, sessions = _market(args)
     on = plan(args.equity, args.allocation, risk, minute_atr=strategy.atr_timeframe == "minute")

@@ -346,9 +346,14 @@ def _columns(table: Any) -> BarColumns:
         raise ValueError("its columns are not those of a bar store")
     if any(column.null_count for column in table.columns):
         raise ValueError("it has empty cells")
-    start_s = table["timestamp"].cast(pa.int64()).to_numpy() // MS
-    open_, high, low, close = (_price_units(table[name].to_numpy()) for name in COLUMNS[1:5])
-    return BarColumns(start_s, open_, high, low, close, table["volume"].to_numpy())
+    start_s = _numbers(table["timestamp"], pa.int64()) // MS
+    open_, high, low, close = (_price_units(_numbers(table[name])) for name in COLUMNS[1:5])
+    return BarColumns(start_s, open_, high, low, close, _numbers(table["volume"]))
+
+
+def _numbers(column: Any, seen_as: Any = None) -> Any:
+    """A column of a table as an array. Its own `to_numpy` would import pandas, `cast` all of Arrow's functions."""
+    return np.from_dlpack(column.combine_chunks().view(seen_as or column.type))
 
 
 def _price_units(usd: Floats) -> Int64s:

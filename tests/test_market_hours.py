@@ -15,8 +15,10 @@ from market_hours import (
     LiveClock,
     Session,
     TradingCalendar,
+    kept_sessions,
     new_york_calendar,
     new_york_date,
+    published_sessions,
     utc_from_epoch,
 )
 
@@ -143,6 +145,30 @@ def test_beyond_its_ends_the_calendar_says_so() -> None:
 def test_the_new_york_calendar_reaches_from_2005_to_two_years_ahead(calendar: TradingCalendar) -> None:
     assert session(calendar, 2005, 1, 3).open == utc(2005, 1, 3, 14, 30)
     assert calendar.previous_session(date(2028, 12, 31)).date == date(2028, 12, 29)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "{}", "[]", '{"2026-09-28": "09:30"}', '{"2026-09-28": 1}'])
+def test_sessions_are_kept_on_disk_and_made_again_where_the_table_is_damaged(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    published = published_sessions(date(2025, 10, 1), date(2026, 11, 30))  # both changes of the clock, an early close
+    assert kept_sessions(date(2025, 10, 1), date(2026, 11, 30)) == published
+    (table,) = (tmp_path / "ibkr-autonomous-traders").iterdir()
+    content = table.read_text()
+    monkeypatch.setattr("market_hours.published_sessions", lambda *_: [])
+    assert kept_sessions(date(2025, 10, 1), date(2026, 11, 30)) == published  # without the library
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    table.write_text(damage)
+    assert kept_sessions(date(2025, 10, 1), date(2026, 11, 30)) == published
+    assert table.read_text() == content
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert [each.date.day for each in kept_sessions(date(2026, 9, 25), date(2026, 9, 28))] == [25, 28]
 
 
 def test_sessions_equal_the_recorded_calendar(calendar: TradingCalendar) -> None:
