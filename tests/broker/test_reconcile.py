@@ -324,6 +324,7 @@ class Keeper:
     def __init__(self) -> None:
         self.believed: list[dict[str, float]] = []
         self.owned: tuple[str, ...] = ()
+        self.fewer: list[bool] = []  # answers to `lacks`, then it is False
 
     def intent_facts(self) -> list[Any]:
         return []
@@ -335,13 +336,18 @@ class Keeper:
         """Symbols of the ledger without a row."""
         return [symbol for symbol in self.owned if symbol not in told]
 
+    def lacks(self, held: dict[str, float]) -> bool:
+        return bool(self.fewer) and self.fewer.pop(0)
+
     def on_positions(self, held: dict[str, float], sales: Any) -> None:
         self.believed.append(held)
 
 
-def reconciled(folder: Path, answers: Answers, owned: tuple[str, ...] = ()) -> list[dict[str, float]]:
+def reconciled(
+    folder: Path, answers: Answers, owned: tuple[str, ...] = (), fewer: tuple[bool, ...] = ()
+) -> list[dict[str, float]]:
     keeper = Keeper()
-    keeper.owned = owned
+    keeper.owned, keeper.fewer = owned, list(fewer)
 
     async def main(world: World) -> None:
         parts = cast(Broker, answers), cast(Bookkeeper, keeper), cast(IntentLog, None), world.clock
@@ -364,6 +370,13 @@ def test_an_absent_row_of_shares_that_are_owned_is_asked_for_until_every_read_la
     always = Answers({})
     assert reconciled(tmp_path, always, owned=("AAA",)) == [{}]
     assert always.reads == MOST_READS + 1
+
+
+def test_shares_that_rows_tell_to_be_gone_are_asked_for_once_more_with_the_executions(tmp_path: Path) -> None:
+    """Executions are answered before positions: a fill between them is in neither or, now, in both."""
+    answers = Answers({"AAA": 0.0})
+    assert reconciled(tmp_path, answers, fewer=(True, True)) == [{"AAA": 0.0}]
+    assert answers.reads == 4  # and no more: what two rounds tell is believed
 
 
 def test_positions_that_change_between_reads_are_read_until_two_agree(tmp_path: Path) -> None:
