@@ -74,6 +74,13 @@ class AccountShares:
         self.unlisted = tuple(symbol for symbol in owned if symbol not in held and there[symbol] > 0)
         return Lacking(tuple(symbol for symbol, shares in self.missing.items() if shares), self.unlisted)
 
+    def lack(self, held: Mapping[str, float], owned: Mapping[str, Position]) -> bool:
+        """Whether net positions, or the last row of a symbol that they leave out, tell of fewer shares than `owned`."""
+        return any(
+            held.get(symbol, self._believed(symbol, position.quantity, 0)) < position.quantity
+            for symbol, position in owned.items()
+        )
+
     def _believed(self, symbol: str, owned: int, sold: int) -> float:
         """Shares of a symbol that no row names: those of the ledger, less what else was told about them."""
         told = max(min(self._last_row.get(symbol, owned), owned), 0.0)

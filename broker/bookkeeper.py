@@ -147,6 +147,10 @@ class Bookkeeper:
         """Symbols of the ledger that are not among those of which rows were told."""
         return [symbol for symbol in self.book.positions if symbol not in told]
 
+    def lacks(self, held: Mapping[str, float]) -> bool:
+        """Whether rows tell of fewer shares than the ledger owns; an absent one tells nothing."""
+        return self.shares.lack(held, self.book.positions)
+
     def owned_by_others(self) -> dict[str, int]:
         """Shares of the account's other bots, by their ledgers."""
         owned: dict[str, int] = {}

@@ -39,12 +39,18 @@ class Reconciler:
 
     async def run(self) -> None:
         """Until nothing is unknown. Raises BrokerUnavailable when the broker does not answer."""
-        facts = await self._resolve_intents()
-        positions = await self._agreed_positions()
+        facts, positions = await self._truth()
+        if self._keeper.lacks({position.symbol: position.quantity for position in positions}):
+            facts, positions = await self._truth()  # an exit may have filled between the two answers
         if not self._has_looked_back:
             self._keeper.look_back(positions, facts.filled, int(self._clock.now().timestamp()))
             self._has_looked_back = True
         self._keeper.on_positions({position.symbol: position.quantity for position in positions}, facts.sales)
+
+    async def _truth(self) -> tuple[OrderFacts, list[BrokerPosition]]:
+        """Orders with their executions, which are booked, then positions."""
+        facts = await self._resolve_intents()
+        return facts, await self._agreed_positions()
 
     async def _resolve_intents(self) -> OrderFacts:
         """Ask until every intent is explained. One that is nowhere is only believed gone after agreeing reads.

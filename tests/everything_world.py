@@ -190,6 +190,7 @@ def everything(
                 **settings,
                 "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
                 "OTEL_METRIC_EXPORT_INTERVAL": "5000",
+                "OTEL_EXPORTER_OTLP_TIMEOUT": "10",  # the collector is a thread of this test: it may be late
                 "NOTIFY_URLS": f"json://{hook.address}/",
                 "NOTIFY_SIMULATED": "yes",
                 "NOTIFY_PAUSE_S": "0",

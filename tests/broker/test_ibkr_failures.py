@@ -20,6 +20,7 @@ from ib_simulator.client import ClientConnection
 from ib_simulator.fault_kinds import (
     ClientIdInUse,
     Connectivity,
+    Delay,
     Drop,
     Farm,
     Fault,
@@ -293,6 +294,25 @@ def test_09_a_client_id_in_use_is_waited_for_and_then_watched_under_one_other_id
     assert set(ids) == {2, 1002}
     assert played.day.told() == [BOUGHT, SOLD]
     assert {entry.client_id for entry in played.journal if entry.perm_id} == {2}
+
+
+@pytest.mark.parametrize("lost_s", [46, 48, 52])  # the moments at which the fill once fell between the two answers
+@pytest.mark.parametrize("late", ["positionEnd", "execDetailsEnd"])
+def test_09_an_exit_that_fills_while_the_broker_is_being_asked_is_no_share_that_is_missing(
+    tmp_path: Path, lost_s: int, late: str
+) -> None:
+    """Under the other id executions are not told, only answered; positions are answered seconds after them."""
+
+    async def steal(world: World) -> None:
+        await world.until(f"11:29:{lost_s}")
+        world.faults().fire(ClientIdInUse(client=2, seconds=300))
+        world.faults().fire(Delay(message=late, delay_s=3.0 if late == "positionEnd" else 2.0, seconds=300))
+        world.faults().fire(Drop(client=2))
+        await asyncio.Event().wait()
+
+    played = play(tmp_path, steal, RISE)
+    assert played.day.told() == [BOUGHT, SOLD]
+    assert not [words for words in played.day.report.warnings if "shares are missing" in words]
 
 
 def test_10_cancelled_and_then_filled_is_believed_protected_and_on_record(tmp_path: Path) -> None:

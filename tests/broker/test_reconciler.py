@@ -74,6 +74,7 @@ class Ledger:
 
     intents: dict[str, IntentState] = field(default_factory=dict)
     owned: tuple[str, ...] = ()
+    fewer: list[bool] = field(default_factory=list)  # answers to `lacks`, then it is False
     written_s: int = WRITTEN_LONG_AGO_S
     looked_back: list[tuple[list[str], Any, int]] = field(default_factory=list)
     believed: list[tuple[dict[str, float], Any]] = field(default_factory=list)
@@ -93,6 +94,9 @@ class Ledger:
 
     def unlisted(self, told: set[str]) -> list[str]:
         return [symbol for symbol in self.owned if symbol not in told]
+
+    def lacks(self, held: dict[str, float]) -> bool:
+        return bool(self.fewer) and self.fewer.pop(0)
 
     def on_positions(self, held: dict[str, float], sales: Any) -> None:
         self.believed.append((held, sales))
@@ -245,6 +249,14 @@ def test_an_absent_row_of_shares_that_are_owned_is_asked_for_until_every_read_la
     reconciled(always, ledger)
     assert ledger.believed[1:] == [({}, ())]
     assert always.events == ["orders", "replay", *["positions"] * 6]  # reads that agree need nothing booked
+
+
+def test_shares_that_rows_tell_to_be_gone_are_asked_for_once_more_with_the_executions() -> None:
+    """Executions are answered before positions: a fill between them is in neither or, now, in both."""
+    told, ledger = Told(holdings=[{"AAA": 0.0}]), Ledger(fewer=[True, True])
+    reconciled(told, ledger)
+    assert ledger.believed == [({"AAA": 0.0}, ())]
+    assert told.events == ["orders", "replay", "positions", "positions"] * 2  # and no more: two rounds are believed
 
 
 def test_positions_that_never_come_to_rest_are_no_agreement() -> None:
