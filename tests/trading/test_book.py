@@ -28,7 +28,7 @@ from trading.judgement import judge_entry
 from trading.ledger import Position
 from trading.money import notional
 from trading.orders import Action, Reason
-from trading.risk import check_book
+from trading.risk import SymbolState, check_book
 from trading.rules import Rule
 from trading.strategy import Parameters
 
@@ -261,6 +261,19 @@ def test_a_symbol_with_position_and_pending_rest_counts_once(book: SessionBook) 
     assert (symbol.quantity, symbol.pending, symbol.entries, symbol.last_exit_s) == (4, True, 1, 0)
 
 
+def test_the_latches_are_told_to_the_rules_each_by_its_own_name(book: SessionBook) -> None:
+    book.drawdown_latched = True
+    state = book.book_state(OPEN_S, 0)
+    assert (state.loss_latched, state.drawdown_latched) == (False, True)
+    assert check_book(state, LIMITS).rule == Rule.DRAWDOWN
+
+
+def test_a_symbol_that_nobody_touched_is_told_with_its_margin(book: SessionBook) -> None:
+    book.buying_power.margin_ppm["AAA"] = 250_000
+    assert book.symbol_state("AAA") == SymbolState(0, False, 0, 0, False, 250_000)
+    assert book.symbol_state("BBB") == SymbolState(0, False, 0, 0, False, 1_000_000)
+
+
 def test_a_symbol_cools_down_from_the_moment_it_is_flat(book: SessionBook) -> None:
     lose(book, 1, at_s=OPEN_S + 600)
     assert book.symbol_state("AAA").last_exit_s == OPEN_S + 600
@@ -357,6 +370,8 @@ def test_capital_is_never_more_than_the_account_is_worth(book: SessionBook) -> N
     assert book.free_capital == 25_000 * USD
     book.buying_power.on_report(Funds(net_liquidation=80_000 * USD))
     assert book.free_capital == 20_125 * USD
+    book.equity_at_open += 199  # 0.5 % of it are 500.000000995 USD, down to a whole millionth
+    assert (book.free_capital, type(book.free_capital)) == (20_125 * USD, int)
 
 
 def test_shares_that_cost_more_than_the_allocation_leave_no_capital(book: SessionBook) -> None:

@@ -58,6 +58,7 @@ def test_at_most_five_entries_start_at_one_instant() -> None:
     ("change", "verdict"),
     [
         ({"quantity": 7}, Verdict(Rule.POSITION_OPEN, 0.0, 7.0)),
+        ({"quantity": 1}, Verdict(Rule.POSITION_OPEN, 0.0, 1.0)),
         ({"pending": True}, Verdict(Rule.ENTRY_PENDING, 0.0, 1.0)),
         ({"last_exit_s": NOW_S - 299}, Verdict(Rule.COOL_DOWN, 300.0, 299.0)),
         ({"entries": 5}, Verdict(Rule.ENTRIES_PER_SYMBOL, 5.0, 5.0)),
@@ -115,6 +116,7 @@ def test_an_entry_binds_what_the_what_if_said_and_no_more_than_is_there() -> Non
     assert check_funds(10_000 * USD, 250_000, 2_500 * USD) == approved()
     assert check_funds(10_000 * USD, 250_000, 2_499 * USD) == Verdict(Rule.BUYING_POWER, 2_499.0 * USD, 2_500.0 * USD)
     assert check_funds(10_000_000 * USD, 1_000_000, 10_000_000 * USD) == approved()  # the largest order there is
+    assert check_funds(1_000, 333_999, 333) == approved()  # 333.999 bound, down to a millionth
     assert check_funds(1, 1_000_000, -1) == Verdict(Rule.BUYING_POWER, -1.0, 0.0)  # nothing is there at all
 
 
