@@ -153,6 +153,12 @@ def test_a_purchase_of_another_order_takes_nothing_from_an_entry_on_its_way(book
     assert book.pending["AAA"].quantity == 10
 
 
+def test_an_entry_of_which_one_share_is_missing_waits_for_it(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000))
+    book.on_execution(execution("b", Action.BUY, 9, 1_000_000, ref="e"), Reason.ENTRY)
+    assert book.pending["AAA"].quantity == 1
+
+
 @pytest.mark.parametrize(
     ("filled", "left"),
     [
@@ -403,7 +409,12 @@ def test_day_trades_are_positions_and_entries_of_today_and_what_the_account_does
     assert (state.day_trades_left, state.day_trades_begun) == (3, 2)
     book.on_execution(execution("s", Action.SELL, 10, 1_000_000), Reason.STOP_LOSS)
     assert book.book_state(OPEN_S, 0).day_trades_begun == 2
-    book.buying_power.on_report(Funds(day_trades_left=2))
+    book.add_pending("CCC", PendingEntry("CCC", 10, 1_000_000))
+    book.on_execution(execution("c", Action.BUY, 10, 1_000_000, symbol="CCC", ref="CCC"), Reason.ENTRY)
+    book.on_execution(execution("d", Action.SELL, 10, 1_000_000, symbol="CCC"), Reason.STOP_LOSS)
+    book.on_execution(execution("o", Action.SELL, 5, 1_000_000, symbol="OLD"), Reason.STOP_LOSS)  # bought before
+    assert (book.buying_power.day_trades_made, book.book_state(OPEN_S, 0).day_trades_begun) == (2, 3)
+    book.buying_power.on_report(Funds(day_trades_left=1))
     assert book.book_state(OPEN_S, 0).day_trades_begun == 1
 
 

@@ -59,6 +59,7 @@ def test_the_least_of_order_cap_capital_and_volume_limits_an_entry() -> None:
     assert entry_quantity(2_500 * USD, 100_000, 1_000 * USD, 5_000, 1_000, PLENTY) == 100
     assert entry_quantity(2_500 * USD, 100_000, PLENTY, 5_000, 1_000, 999 * USD) == 99
     assert entry_quantity(9_000 * USD, 100_000, PLENTY, 5_000, 1_000, PLENTY) == 500
+    assert entry_quantity(9_000 * USD, 100_000, PLENTY, 5_009, 1_000, PLENTY) == 500  # whole shares
     assert entry_quantity(9_000 * USD, 100_000, PLENTY, 700, 1_000, PLENTY) == 100  # a tenth is 70: at least 100
 
 
