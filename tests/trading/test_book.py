@@ -448,6 +448,7 @@ def test_a_recorded_sale_of_more_than_the_ledger_has_is_booked_as_far_as_it_goes
     book.restore([], [Recorded(each, reason, USD) for each, reason in recorded])
     (trip,) = book.closed_round_trips()
     assert (trip.quantity, trip.sold_for, trip.fees, trip.pnl) == (10, 1_010 * USD, 2 * USD, 8 * USD)
+    assert trip.exit_reason == "manual"
     assert (book.realised, book.positions) == (8 * USD, {})
     assert book.knows("s")
     assert book.knows("t")

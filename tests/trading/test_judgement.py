@@ -51,7 +51,7 @@ def test_a_refusal_carries_no_quantity() -> None:
     [
         # every case fails all rules behind the one that is named
         ({"symbol": {"quantity": 7, "pending": True}, "market": {"last": 0}}, Rule.POSITION_OPEN, 0.0, 7.0),
-        ({"symbol": {"quantity": 1}}, Rule.POSITION_OPEN, 0.0, 1.0),
+        ({"symbol": {"quantity": 1}, "market": {"last": 0}}, Rule.POSITION_OPEN, 0.0, 1.0),
         ({"symbol": {"pending": True}, "market": {"last": 0}}, Rule.ENTRY_PENDING, 0.0, 1.0),
         ({"market": {"last": 0, "bars": 0}}, Rule.NO_PRICE, 0.0, 0.0),
         ({"market": {"bars": 0, "atr_pct": 0.0}}, Rule.WARMING_UP, 20.0, 0.0),
