@@ -28,7 +28,7 @@ from trading.judgement import judge_entry
 from trading.ledger import Position
 from trading.money import notional
 from trading.orders import Action, Reason
-from trading.risk import check_book
+from trading.risk import SymbolState, check_book
 from trading.rules import Rule
 from trading.strategy import Parameters
 
@@ -153,6 +153,12 @@ def test_a_purchase_of_another_order_takes_nothing_from_an_entry_on_its_way(book
     assert book.pending["AAA"].quantity == 10
 
 
+def test_an_entry_of_which_one_share_is_missing_waits_for_it(book: SessionBook) -> None:
+    book.add_pending("AAA", PendingEntry("e", 10, 1_000_000))
+    book.on_execution(execution("b", Action.BUY, 9, 1_000_000, ref="e"), Reason.ENTRY)
+    assert book.pending["AAA"].quantity == 1
+
+
 @pytest.mark.parametrize(
     ("filled", "left"),
     [
@@ -261,6 +267,19 @@ def test_a_symbol_with_position_and_pending_rest_counts_once(book: SessionBook) 
     assert (symbol.quantity, symbol.pending, symbol.entries, symbol.last_exit_s) == (4, True, 1, 0)
 
 
+def test_the_latches_are_told_to_the_rules_each_by_its_own_name(book: SessionBook) -> None:
+    book.drawdown_latched = True
+    state = book.book_state(OPEN_S, 0)
+    assert (state.loss_latched, state.drawdown_latched) == (False, True)
+    assert check_book(state, LIMITS).rule == Rule.DRAWDOWN
+
+
+def test_a_symbol_that_nobody_touched_is_told_with_its_margin(book: SessionBook) -> None:
+    book.buying_power.margin_ppm["AAA"] = 250_000
+    assert book.symbol_state("AAA") == SymbolState(0, False, 0, 0, False, 250_000)
+    assert book.symbol_state("BBB") == SymbolState(0, False, 0, 0, False, 1_000_000)
+
+
 def test_a_symbol_cools_down_from_the_moment_it_is_flat(book: SessionBook) -> None:
     lose(book, 1, at_s=OPEN_S + 600)
     assert book.symbol_state("AAA").last_exit_s == OPEN_S + 600
@@ -357,6 +376,8 @@ def test_capital_is_never_more_than_the_account_is_worth(book: SessionBook) -> N
     assert book.free_capital == 25_000 * USD
     book.buying_power.on_report(Funds(net_liquidation=80_000 * USD))
     assert book.free_capital == 20_125 * USD
+    book.equity_at_open += 199  # 0.5 % of it are 500.000000995 USD, down to a whole millionth
+    assert (book.free_capital, type(book.free_capital)) == (20_125 * USD, int)
 
 
 def test_shares_that_cost_more_than_the_allocation_leave_no_capital(book: SessionBook) -> None:
@@ -388,7 +409,12 @@ def test_day_trades_are_positions_and_entries_of_today_and_what_the_account_does
     assert (state.day_trades_left, state.day_trades_begun) == (3, 2)
     book.on_execution(execution("s", Action.SELL, 10, 1_000_000), Reason.STOP_LOSS)
     assert book.book_state(OPEN_S, 0).day_trades_begun == 2
-    book.buying_power.on_report(Funds(day_trades_left=2))
+    book.add_pending("CCC", PendingEntry("CCC", 10, 1_000_000))
+    book.on_execution(execution("c", Action.BUY, 10, 1_000_000, symbol="CCC", ref="CCC"), Reason.ENTRY)
+    book.on_execution(execution("d", Action.SELL, 10, 1_000_000, symbol="CCC"), Reason.STOP_LOSS)
+    book.on_execution(execution("o", Action.SELL, 5, 1_000_000, symbol="OLD"), Reason.STOP_LOSS)  # bought before
+    assert (book.buying_power.day_trades_made, book.book_state(OPEN_S, 0).day_trades_begun) == (2, 3)
+    book.buying_power.on_report(Funds(day_trades_left=1))
     assert book.book_state(OPEN_S, 0).day_trades_begun == 1
 
 
@@ -422,6 +448,7 @@ def test_a_recorded_sale_of_more_than_the_ledger_has_is_booked_as_far_as_it_goes
     book.restore([], [Recorded(each, reason, USD) for each, reason in recorded])
     (trip,) = book.closed_round_trips()
     assert (trip.quantity, trip.sold_for, trip.fees, trip.pnl) == (10, 1_010 * USD, 2 * USD, 8 * USD)
+    assert trip.exit_reason == "manual"
     assert (book.realised, book.positions) == (8 * USD, {})
     assert book.knows("s")
     assert book.knows("t")

@@ -24,6 +24,12 @@ def test_selling_one_share_costs_sec_and_taf_on_top() -> None:
     assert fill_fees(SELL, 1, 3_404_500, 0, ON_2026_09_28) == 1_007_211
 
 
+def test_a_fee_is_a_whole_millionth_of_a_dollar_rounded_half_up() -> None:
+    # 1.00 + 0.000003 + 0.000195 + 100.0728 * 20.60 / 1e6 = 1.002259499
+    fee = fill_fees(SELL, 1, 1_000_728, 0, RATES)
+    assert (fee, type(fee)) == (1_002_259, int)
+
+
 def test_the_one_percent_cap_wins_over_the_minimum() -> None:
     # 100 shares at 0.50 are worth 50 USD: at most 0.50, though the minimum is 1.00; CAT 0.0003
     assert fill_fees(BUY, 100, 5_000, 0, RATES) == 500_300

@@ -16,6 +16,7 @@ def test_a_position_is_worth_its_bid_less_what_it_cost() -> None:
     # 100 shares at a bid of 99.50 are 9,950 USD; they cost 10,001
     assert unrealised(Position(100, 10_001 * USD), 995_000) == -51 * USD
     assert unrealised(Position(100, 10_001 * USD), 0) == 0  # no bid: worth its cost
+    assert unrealised(Position(100, 10_001 * USD), 1) == 10_000 - 10_001 * USD  # the lowest bid there is
 
 
 def test_peak_and_trough_follow_the_marks() -> None:

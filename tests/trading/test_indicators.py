@@ -129,6 +129,7 @@ def test_daily_atr_goes_through_the_bars_oldest_first() -> None:
         Bar(2, 1_000, 1_020, 990, 1_000, 1),
         Bar(3, 1_080, 1_090, 1_070, 1_080, 1),
     ]
+    assert daily_atr(days[:1]) == AtrState(ranges=0, bars=1, previous_close=1_000, average=0.0)
     assert daily_atr(days) == AtrState(ranges=2, bars=3, previous_close=1_080, average=60.0)
 
 

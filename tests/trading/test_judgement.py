@@ -47,19 +47,39 @@ def test_a_refusal_carries_no_quantity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusals", "rule"),
+    ("refusals", "rule", "limit", "actual"),
     [
         # every case fails all rules behind the one that is named
-        ({"symbol": {"quantity": 7, "pending": True}, "market": {"last": 0}}, Rule.POSITION_OPEN),
-        ({"symbol": {"pending": True}, "market": {"last": 0}}, Rule.ENTRY_PENDING),
-        ({"market": {"last": 0, "bars": 0}}, Rule.NO_PRICE),
-        ({"market": {"bars": 0, "atr_pct": 0.0}}, Rule.WARMING_UP),
-        ({"market": {"rsi": 90.0, "halted": True}, "book": {"loss_latched": True}}, Rule.RSI_NOT_BELOW_CAP),
-        ({"book": {"loss_latched": True}, "symbol": {"entries": 5}, "market": {"halted": True}}, Rule.DAILY_LOSS),
-        ({"symbol": {"entries": 5}, "market": {"halted": True}}, Rule.ENTRIES_PER_SYMBOL),
-        ({"market": {"halted": True}, "budget": 0}, Rule.HALTED),
-        ({"budget": 400 * USD}, Rule.ROUND_TRIP_COST),
+        ({"symbol": {"quantity": 7, "pending": True}, "market": {"last": 0}}, Rule.POSITION_OPEN, 0.0, 7.0),
+        ({"symbol": {"quantity": 1}, "market": {"last": 0}}, Rule.POSITION_OPEN, 0.0, 1.0),
+        ({"symbol": {"pending": True}, "market": {"last": 0}}, Rule.ENTRY_PENDING, 0.0, 1.0),
+        ({"market": {"last": 0, "bars": 0}}, Rule.NO_PRICE, 0.0, 0.0),
+        ({"market": {"bars": 0, "atr_pct": 0.0}}, Rule.WARMING_UP, 20.0, 0.0),
+        (
+            {"market": {"rsi": 90.0, "halted": True}, "book": {"loss_latched": True}},
+            Rule.RSI_NOT_BELOW_CAP,
+            60.0,
+            90.0,
+        ),
+        (
+            {"book": {"loss_latched": True}, "symbol": {"entries": 5}, "market": {"halted": True}},
+            Rule.DAILY_LOSS,
+            500.0 * USD,
+            0.0,
+        ),
+        ({"symbol": {"last_exit_s": BOOK.now_s - 100, "entries": 5}}, Rule.COOL_DOWN, 300.0, 100.0),
+        ({"symbol": {"entries": 5}, "market": {"halted": True}}, Rule.ENTRIES_PER_SYMBOL, 5.0, 5.0),
+        ({"market": {"halted": True}, "budget": 0}, Rule.HALTED, 0.0, 1.0),
+        # one share costs 2.047216 to buy and sell, of 4.77 that the target brings
+        ({"budget": 400 * USD}, Rule.ROUND_TRIP_COST, 20.0, 100 * 2.047216 / 4.77),
+        # 2,387.160021 in whole thousandths
+        ({"book": {"available_funds": 2_387 * USD}}, Rule.BUYING_POWER, 2_387.0 * USD, 2_387.16 * USD),
     ],
 )
-def test_the_first_rule_that_fails_names_the_refusal(refusals: dict[str, Any], rule: Rule) -> None:
-    assert judge(**refusals).rule == rule
+def test_the_first_rule_that_fails_names_the_refusal_with_its_limit_and_no_order(
+    refusals: dict[str, Any], rule: Rule, limit: float, actual: float
+) -> None:
+    refusal = judge(**refusals)
+    assert (refusal.rule, refusal.limit) == (rule, limit)
+    assert refusal.actual == pytest.approx(actual, rel=1e-12)
+    assert (refusal.quantity, refusal.collar, refusal.capital) == (0, 0, 0)

@@ -31,6 +31,28 @@ def test_executions_that_cover_the_quantity_mean_filled_whatever_the_order_says(
     )
 
 
+def test_a_resolution_says_why() -> None:
+    resolutions = [
+        *resolved(intent(), executed={"a": 101}),
+        *resolved(intent(), working={"a": IntentState.WORKING}),
+        *resolved(intent(), completed={"a": IntentState.REJECTED}),
+        *resolved(intent(age_s=0)),
+        *resolved(intent()),
+    ]
+    assert resolutions == [
+        Resolution("a", IntentState.FILLED, "executions cover its quantity"),
+        Resolution("a", IntentState.WORKING, "open at the broker"),
+        Resolution("a", IntentState.REJECTED, "completed at the broker"),
+        Resolution("a", IntentState.UNKNOWN, "not known to the broker yet"),
+        Resolution("a", IntentState.EXPIRED, "not known to the broker after 10 s"),
+    ]
+
+
+def test_an_intent_that_is_over_does_not_keep_the_next_from_being_resolved() -> None:
+    known = [intent(IntentState.CANCELLED), intent()._replace(intent_id="b")]
+    assert [each.intent_id for each in reconcile_intents(known, {}, {}, {}, NOW_S)] == ["b"]
+
+
 def test_a_partial_execution_leaves_the_word_to_the_order() -> None:
     assert resolved(intent(), completed={"a": IntentState.CANCELLED}, executed={"a": 40})[0].state is (
         IntentState.CANCELLED

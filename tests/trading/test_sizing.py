@@ -22,6 +22,12 @@ def test_symbol_budget_is_an_equal_share_of_the_allocation() -> None:
 def test_a_position_size_is_a_share_of_the_account_but_never_more_than_the_allocation() -> None:
     assert symbol_budget(100_000 * USD, 250_000, 10, 350) == 3_500 * USD
     assert symbol_budget(100_000 * USD, 50_000, 10, 1_000) == 5_000 * USD
+    assert symbol_budget(100_000 * USD, 250_000, 10, 1) == 10 * USD  # the smallest size there is
+
+
+def test_a_budget_is_whole_millionths_of_a_dollar() -> None:
+    budgets = [symbol_budget(99_999, 333_333, 1, 0), symbol_budget(99_999, 333_333, 1, 7)]
+    assert [(budget, type(budget)) for budget in budgets] == [(33_332, int), (69, int)]  # 33,332.966667 and 69.9993
 
 
 def test_symbol_budget_of_an_empty_watchlist_is_the_whole_allocation() -> None:
@@ -35,6 +41,7 @@ def test_symbol_budget_of_an_empty_watchlist_is_the_whole_allocation() -> None:
         (50_000, 10, 50_000),  # 5.005: down to the ask itself
         (10_050, 10, 10_050),  # an ask between ticks: the tick below would miss it
         (5_000, 10, 5_005),  # 0.5005 is valid below a dollar
+        (5_001, 10, 5_006),  # 0.5006001
         (3_405_400, 0, 3_405_400),
     ],
 )
@@ -52,6 +59,7 @@ def test_the_least_of_order_cap_capital_and_volume_limits_an_entry() -> None:
     assert entry_quantity(2_500 * USD, 100_000, 1_000 * USD, 5_000, 1_000, PLENTY) == 100
     assert entry_quantity(2_500 * USD, 100_000, PLENTY, 5_000, 1_000, 999 * USD) == 99
     assert entry_quantity(9_000 * USD, 100_000, PLENTY, 5_000, 1_000, PLENTY) == 500
+    assert entry_quantity(9_000 * USD, 100_000, PLENTY, 5_009, 1_000, PLENTY) == 500  # whole shares
     assert entry_quantity(9_000 * USD, 100_000, PLENTY, 700, 1_000, PLENTY) == 100  # a tenth is 70: at least 100
 
 
@@ -85,3 +93,9 @@ def test_fees_are_part_of_what_an_entry_may_cost() -> None:
     assert quantity_with_fees(25, 1_000_000, 2_501_000_074, RATES) == 24
     assert quantity_with_fees(0, 1_000_000, 0, RATES) == 0
     assert quantity_with_fees(1, 1_000_000, 100 * USD, RATES) == 0
+
+
+def test_capital_that_pays_shares_and_fees_to_the_last_millionth_is_enough() -> None:
+    # 7 x 340.88 and 1.000021 of fees
+    assert quantity_with_fees(7, 3_408_800, 2_387_160_021, RATES) == 7
+    assert quantity_with_fees(7, 3_408_800, 2_387_160_020, RATES) == 6

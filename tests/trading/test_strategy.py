@@ -59,6 +59,12 @@ def test_parameters_move_the_conditions() -> None:
     assert propose_entry(WANTED._replace(atr_pct=1.2, rsi=49.0), strict) == approved()
 
 
+def test_the_lowest_price_there_is_is_a_price() -> None:
+    assert propose_entry(WANTED._replace(last=1), Parameters()).rule == Rule.NOT_ABOVE_VWAP
+    assert propose_entry(WANTED._replace(bid=1), Parameters()) == approved()
+    assert propose_entry(WANTED._replace(ask=1), Parameters()) == approved()
+
+
 def test_vwap_for_report_is_in_price_units_and_zero_when_there_is_none() -> None:
     assert vwap_for_report(VWAP_340) == 3_400_000.0
     assert vwap_for_report(VwapState()) == 0.0

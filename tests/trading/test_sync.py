@@ -139,6 +139,33 @@ def test_symbols_are_planned_in_the_brokers_order() -> None:
     assert [adoption.symbol for adoption in plan.adoptions] == ["BBB", "AAA"]
 
 
+def test_a_single_share_needs_consent_too() -> None:
+    assert plan_sync({}, {}, [Held("AAA", 1)], policy("ask")).adoptions == ()
+    assert plan_sync({}, {}, [Held("AAA", 1)], policy("ask", {"AAA": 1})).adoptions == (Adoption("AAA", 1, 1_000_000),)
+
+
+def test_a_single_share_that_is_missing_is_warned_of() -> None:
+    plan = plan_sync({"AAA": 1}, {}, [], ADOPT)
+    assert plan.warnings == (
+        "0 AAA at the broker, 1 in the ledger: shares are missing, nothing is traded to repair it",
+    )
+
+
+def test_a_fraction_of_a_share_beyond_the_ledger_is_warned_of() -> None:
+    plan = plan_sync({"AAA": 100}, {}, [Held("AAA", 100.5)], ADOPT)
+    assert plan == SyncPlan((), ("100.5 AAA at the broker, 100 in the ledger: not whole long shares, left alone",))
+
+
+def test_what_is_no_stock_does_not_hide_the_positions_behind_it() -> None:
+    plan = plan_sync({}, {}, [Held("AAA", 2, is_stock=False), Held("BBB", 0), Held("AAA", 30)], ADOPT)
+    assert plan.adoptions == (Adoption("AAA", 30, 1_000_000),)
+
+
+def test_a_run_that_must_end_names_the_first_of_the_external_positions() -> None:
+    plan = plan_sync({}, {}, [Held("ZZZ", 30), Held("YYY", 5)], policy("halt"))
+    assert plan.halts.startswith("30 ZZZ at the broker")
+
+
 def test_shares_that_serve_somebodys_orders_or_options_are_left_alone() -> None:
     option = Held("AAA", -2.0, is_stock=False, is_short_option=True)
     bound = bound_shares([Held("AAA", 200.0), option, Held("BBB", 100.0)], {"BBB": 40.0, "CCC": 5.0})

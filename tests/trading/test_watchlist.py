@@ -234,9 +234,9 @@ def test_evidence_of_today_is_told_and_weighs_in_the_score() -> None:
 
 
 def test_a_score_is_told_to_a_millionth() -> None:
-    # ATR 4 % of price, turnover 2 million: 4 x 6.3010299957 = 25.2041199827
-    found = judged(days(20, volume=20_000))
-    assert (found.score, found.parts["log10_turnover"]) == (25.20412, 6.30103)
+    # ATR 4 % of price, turnover 11 million: 4 x 7.0413926852 = 28.1655707406
+    found = judged(days(20, volume=110_000))
+    assert (found.score, found.parts["log10_turnover"]) == (28.165571, 7.041393)
 
 
 def test_the_price_of_a_symbol_is_its_last_close() -> None:
