@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.bare_kernel import compiled_bare
+from benchmarks.bare_kernel import compiled_bare, compiled_bare_by_the_rules
 from benchmarks.random_bars import ATR, BARS_A_DAY, as_bars, random_walk
 from research.engine import Plan, plan, simulate, simulate_every_instant, sweep
 from research.source import Bars
@@ -34,6 +34,7 @@ PEERS = ROOT / ".venv" / "peers"
 PEER_VERSIONS = ("vectorbt==1.2.0", "backtesting==0.6.6")
 USUAL = Parameters()
 LOOSE = RiskSettings(risk_max_entries_per_symbol=100)  # the peers know no such limit
+GOALS = {"one symbol": "(goal 0.75)"}
 SETS = [
     Parameters(target, stop, cap, 1.5)
     for target in (100, 120, 140, 170, 200)
@@ -70,9 +71,15 @@ def per_symbol_and_portfolio(walk: dict[str, Any], one: Bars, ten: Bars, on: Pla
     offsets = np.arange(one.n_tapes + 1) * BARS_A_DAY
     atr, trips = np.full(one.n_tapes, ATR / 10_000), np.zeros((one.n_bars // 32, 4))
     prices = (usd["open"], usd["high"], usd["low"], usd["close"], walk["volume"].astype(np.float64))
+    ruled, in_units, whole_trips = compiled_bare_by_the_rules(), atr * 10_000, np.zeros(trips.shape, np.int64)
+    columns = tuple(walk[name] for name in ("open", "high", "low", "close", "volume"))
     some = as_bars({name: column[: BARS_A_DAY * 50] for name, column in walk.items()}, 1)
     runs: dict[str, tuple[Callable[[], Any], int]] = {
         "bare kernel": (lambda: kernel(*prices, offsets, atr, 0.014, 0.008, 60.0, 1.5, trips), one.n_bars),
+        "bare, by the rules": (
+            lambda: ruled(*columns, offsets, in_units, 140, 80, 60.0, 1.5, whole_trips),
+            one.n_bars,
+        ),
         "one symbol": (lambda: len(simulate(one, USUAL, on).trips), one.n_bars),
         "ten symbols, shared capital": (lambda: len(simulate(ten, USUAL, on).trips), ten.n_bars),
         "every instant (plain form)": (lambda: len(simulate_every_instant(some, USUAL, on).trips), some.n_bars),
@@ -82,7 +89,8 @@ def per_symbol_and_portfolio(walk: dict[str, Any], one: Bars, ten: Bars, on: Pla
     rates = {name: bars / seconds[name] for name, (_, bars) in runs.items()}
     for name, rate in rates.items():
         share = rate / rates["bare kernel"]
-        print(f"{name:30} {rate / 1e6:8.1f} M bars/s  {share:5.2f} x bare  {round_trips[name]:,} round trips")
+        told = f"{name:30} {rate / 1e6:8.1f} M bars/s  {share:5.2f} x bare  {round_trips[name]:,} round trips"
+        print(f"{told} {GOALS.get(name, '')}".rstrip())
     return rates
 
 
@@ -115,12 +123,13 @@ def sweep_rates(bars: Bars, on: Plan) -> None:
     outcome = sweep(bars, SETS, on)
     seconds = time.process_time() - began
     nominal = len(SETS) * bars.n_bars
-    print(f"sweep of {len(SETS)} sets, one core: {nominal / seconds / 1e6:.0f} M set·bars/s")
+    print(f"sweep of {len(SETS)} sets, one core: {nominal / seconds / 1e6:.0f} M set·bars/s (goal 600)")
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         halves = [(bars, SETS[::2], on), (bars, SETS[1::2], on)]
         list(pool.map(_sweep_seconds, halves))
         spent = list(pool.map(_sweep_seconds, halves))
-    print(f"the same, two cores: {nominal / max(spent) / 1e6:.0f} M set·bars/s; {outcome.trips.sum():,} round trips")
+    trips = f"{outcome.trips.sum():,} round trips"
+    print(f"the same, two cores: {nominal / max(spent) / 1e6:.0f} M set·bars/s (goal 1,200); {trips}")
 
 
 def _sweep_seconds(work: tuple[Bars, list[Parameters], Plan]) -> float:
@@ -144,7 +153,7 @@ def peers(our_rate: float, on: Plan) -> None:
     if python is None:
         print("peers: could not be installed here, left out")
         return
-    for engine, n_days in (("vectorbt", 2_000), ("backtesting", 50)):
+    for engine, n_days, goal in (("vectorbt", 2_000, 20), ("backtesting", 50, 1_000)):
         walk = random_walk(n_days, seed=2)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "walk.npz"
@@ -156,7 +165,7 @@ def peers(our_rate: float, on: Plan) -> None:
         rate = told["bars"] / told["seconds"]
         ours = len(simulate(as_bars(walk, 1), USUAL, on).trips)
         print(
-            f"{engine:12} {rate / 1e6:8.3f} M bars/s: ours is {our_rate / rate:,.0f} x; "
+            f"{engine:12} {rate / 1e6:8.3f} M bars/s: ours is {our_rate / rate:,.0f} x (goal {goal:,}); "
             f"round trips {told['round_trips']} against {ours} of ours"
         )
     print("counts differ by convention: peers enter on a bar's close, we on prices within the bar; peers enter again")

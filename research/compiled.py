@@ -16,9 +16,11 @@ from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from operating_system import cache_folder
-from research.tapes import unowned
+from research.tapes import fetch_early, unowned
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+READ, NEAREST_CACHE, DATA = 0, 3, 1  # arguments of LLVM's prefetch
 
 
 @cache
@@ -66,9 +68,10 @@ def _register(modules: tuple[ModuleType, ...]) -> None:
 
     for module in modules:
         for _, function in _functions(module):
-            if function is not unowned:
+            if function not in (unowned, fetch_early):
                 register_jitable(forceinline=True)(function)  # a call that hands on arrays costs more than most bodies
     overload(unowned)(lambda array: _without_owner())
+    overload(fetch_early)(lambda bars, row, bar: _prefetch())
 
 
 @cache
@@ -90,6 +93,34 @@ def _without_owner() -> Callable[[Any], Any]:
         return array(array), generate
 
     return lambda array: bare(array)  # type: ignore[call-arg]  # numba gives the context
+
+
+@cache
+def _prefetch() -> Callable[[Any, int, int], None]:
+    """`tapes.fetch_early` for compiled code: a hint, which no address can make fail."""
+    from llvmlite import ir
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
+
+    hint = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, cgutils.int32_t, cgutils.int32_t, cgutils.int32_t])
+    how = [cgutils.int32_t(number) for number in (READ, NEAREST_CACHE, DATA)]
+
+    @intrinsic
+    def fetch(_context: Any, array: Any, _row: Any, _column: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            value = context.make_array(signature.args[0])(context, builder, arguments[0])
+            place = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
+                context, builder, signature.args[0], value, arguments[1:]
+            )
+            function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+                builder.module, hint, "llvm.prefetch.p0"
+            )
+            builder.call(function, [builder.bitcast(place, cgutils.voidptr_t), *how])
+            return context.get_dummy_value()
+
+        return types.none(array, types.intp, types.intp), generate
+
+    return lambda bars, row, bar: fetch(bars, row, bar)  # type: ignore[call-arg]  # numba gives the context
 
 
 def _functions(module: ModuleType) -> Iterable[tuple[str, Callable[..., Any]]]:

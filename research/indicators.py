@@ -1,6 +1,7 @@
 """Indicators of many tapes at once, for the skipping form: what every set of parameters shares.
 
-Four tapes advance side by side, because each step of Wilder's average waits for the one before.
+Four tapes advance side by side, because each step of Wilder's average waits for the one before. While it waits, the
+bars of the next four are fetched: without that, two fifths of a backtest are waiting for the memory.
 """
 
 from __future__ import annotations
@@ -9,11 +10,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.tapes import CLOSE, END_BAR, FIRST_BAR, HIGH, LOW, VOLUME, Flags, Floats, Int64s, Tapes, unowned
+from research.tapes import (
+    CLOSE,
+    END_BAR,
+    FIRST_BAR,
+    HIGH,
+    LOW,
+    VOLUME,
+    Flags,
+    Floats,
+    Int64s,
+    Tapes,
+    fetch_early,
+    unowned,
+)
 from trading.indicators import RSI_BARS, VWAP_BARS, RsiState, VwapState, rsi_step, rsi_value, typical_volume3, vwap_step
 
 LANES = 4
 LOWEST_PRICE = 11_000  # 1.10 USD: half-spreads grow with the price above it
+LINE_BARS = 8  # values in a line of the cache
 SEED_BARS = RSI_BARS + 1  # from here on the count of changes no longer matters to a step
 
 
@@ -65,6 +80,8 @@ def look_at_tapes(tapes: Tapes, first: int, count: int, scratch: Scratch) -> Non
             bars[CLOSE, c[FIRST_BAR] : c[END_BAR]],
             bars[CLOSE, d[FIRST_BAR] : d[END_BAR]],
             scratch.averages[row : row + LANES],
+            bars,
+            d[END_BAR],
         )
         row += LANES
     while row < count:
@@ -90,8 +107,11 @@ def average_on(close: Int64s, done: int, gain: Floats, loss: Floats) -> None:
         gain[i], loss[i] = rsi.average_gain, rsi.average_loss
 
 
-def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, averages: Floats) -> None:
-    """`average_on` for four tapes side by side, as far as the shortest goes; then each alone."""
+def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, averages: Floats, bars: Int64s, next_bar: int) -> None:
+    """`average_on` for four tapes side by side, as far as the shortest goes; then each alone.
+
+    Meanwhile as many `bars` are fetched from `next_bar` on.
+    """
     common = min(min(len(a), len(b)), min(len(c), len(d)))
     if common > SEED_BARS:
         average_on(a[:SEED_BARS], 0, averages[0, GAIN], averages[0, LOSS])
@@ -113,6 +133,7 @@ def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, averages: Floats) -
         )
         pa, pb, pc, pd = a[last], b[last], c[last], d[last]
         for i in range(SEED_BARS, common):
+            fetch_step(bars, next_bar, i - SEED_BARS)
             ra = rsi_step(RsiState(RSI_BARS, SEED_BARS, pa, ga, la), a[i])
             rb = rsi_step(RsiState(RSI_BARS, SEED_BARS, pb, gb, lb), b[i])
             rc = rsi_step(RsiState(RSI_BARS, SEED_BARS, pc, gc, lc), c[i])
@@ -130,6 +151,14 @@ def average_four(a: Int64s, b: Int64s, c: Int64s, d: Int64s, averages: Floats) -
     average_on(b, common, averages[1, GAIN], averages[1, LOSS])
     average_on(c, common, averages[2, GAIN], averages[2, LOSS])
     average_on(d, common, averages[3, GAIN], averages[3, LOSS])
+
+
+def fetch_step(bars: Int64s, first: int, step: int) -> None:
+    """Fetch four bars a step: eight bars of three rows on even steps, of the other three on odd ones."""
+    bar, row = first + step // 2 * LINE_BARS, step % 2 * 3
+    fetch_early(bars, row, bar)
+    fetch_early(bars, row + 1, bar)
+    fetch_early(bars, row + 2, bar)
 
 
 def sum_up(high: Int64s, low: Int64s, close: Int64s, volume: Int64s, pv3: Int64s, sums: Int64s) -> bool:

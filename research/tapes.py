@@ -57,6 +57,10 @@ def unowned(array: A) -> A:
     return array
 
 
+def fetch_early(bars: Int64s, row: int, bar: int) -> None:
+    """Nothing. Compiled code tells the memory that the cache line of this place will be read; it need not exist."""
+
+
 def lent(tapes: Tapes) -> Tapes:
     """The same tapes for the time of one call, cheap to hand on in compiled code."""
     return Tapes(

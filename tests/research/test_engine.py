@@ -14,11 +14,13 @@ from benchmarks.random_bars import as_bars, random_walk
 from ib_simulator.feeds.research_source import FeedSource
 from market_hours import new_york_calendar
 from research import sessions, trips
+from research.compiled import compiled
 from research.day import Day
 from research.engine import Plan, plan, simulate, simulate_every_instant, sweep
 from research.quick import is_too_dear
 from research.sessions import Account, equity_told
 from research.source import Bars, fixed_watchlist, load
+from research.tapes import Int64s, fetch_early
 from tests.research.rough_feed import RoughFeed, Roughness
 from trading.costs import FEE_SCHEDULES, FeeSchedule
 from trading.indicators import VwapState
@@ -43,6 +45,11 @@ def bars_of(symbols: tuple[str, ...], roughness: Roughness, seed: int = 3, n_ses
     feed = RoughFeed(seed, symbols, CALENDAR, LATEST, roughness)
     days = CALENDAR.sessions_between(date(2025, 11, 24), date(2025, 12, 12))[:n_sessions]  # an early close among them
     return load(FeedSource(feed), days, fixed_watchlist(symbols))
+
+
+def first_value(bars: Int64s, ahead: int) -> int:
+    fetch_early(bars, 0, ahead)
+    return int(bars[0, 0])
 
 
 def assert_same(bars: Bars, parameters: Parameters, on: Plan) -> int:
@@ -124,6 +131,15 @@ def test_compiled_functions_are_those_that_run_without_numba() -> None:
     assert counts.trips > 0
     assert np.array_equal(log.fills[: counts.fills], compiled.fills)
     assert np.array_equal(log.judgements, compiled.judgements)
+
+
+def test_compiled_code_asks_for_memory_early_and_may_ask_for_what_does_not_exist() -> None:
+    beyond = 1 << 40
+    bars = np.arange(12, dtype=np.int64).reshape(6, 2)
+    assert first_value(bars, beyond) == 0
+    kernel = compiled(first_value)
+    assert kernel(bars, beyond) == 0
+    assert "llvm.prefetch" in next(iter(kernel.inspect_llvm().values()))
 
 
 def test_the_next_session_begins_with_what_the_broker_tells_of_the_account() -> None:
