@@ -66,15 +66,16 @@ from research.tapes import (
 )
 from research.trips import FEE, PRICE, QUANTITY, REASON, SECOND, TICK_S, Entry, follow_trip
 from research.turns import EARLIEST, call_off, first_due, set_turn, turn_of
-from research.windows import on_grid, seek
+from research.windows import WINDOW_S, on_grid, seek
 from trading.day_money import Marked, free_capital
 from trading.indicators import VWAP_BARS
 from trading.judgement import judge_entry
 from trading.ledger import Position, bought, sold, with_fee
 from trading.matching import half_spread
 from trading.money import notional
-from trading.risk import PPM, SymbolState
+from trading.risk import NO_LIMIT, PPM, SymbolState, check_size
 from trading.rules import Rule
+from trading.sizing import collar_price, entry_quantity
 from trading.strategy import Market
 
 PLAYED, NEEDS_MARKS, NEEDS_ROOM = 0, 1, 2
@@ -222,11 +223,14 @@ def consider(desk: Desk, day: Day, s: int, now_s: int, sale_s: int, money: Marke
     elif rule == Rule.LOSS_STREAK_PAUSE or rule == Rule.OPEN_POSITIONS:
         again_s = NEVER_S if rule == Rule.OPEN_POSITIONS else on_grid(state.pause_until_s, day.open_s)
         book[SHUT_UNTIL_S] = max(min(again_s, on_grid(sale_s, day.open_s)), now_s + TICK_S)
-    elif depends_on_capital(rule):
-        seek_next(desk, day, s, now_s + TICK_S)
-    else:
+    elif not depends_on_capital(rule) or is_too_dear(market, day, NO_LIMIT):
         place[WINDOW] += 1
         seek_next(desk, day, s, now_s)
+    elif book[AT_ONCE] == 0 and is_too_dear(market, day, free):  # positions are worth something else then, not before
+        news_s = min(now_s + WINDOW_S - now_s % WINDOW_S, on_grid(sale_s, day.open_s))
+        seek_next(desk, day, s, max(news_s, now_s + TICK_S))
+    else:
+        seek_next(desk, day, s, now_s + TICK_S)
     return PLAYED
 
 
@@ -267,6 +271,33 @@ def buy(desk: Desk, day: Day, s: int, now_s: int, market: Market, quantity: int)
 def depends_on_capital(rule: int) -> bool:
     """Whether a refusal may be lifted by what other positions are worth at the next instant."""
     return rule == Rule.CAPITAL or rule == Rule.ZERO_SHARES or rule == Rule.ROUND_TRIP_COST
+
+
+def is_too_dear(market: Market, day: Day, free: int) -> bool:
+    """Whether an entry with so much free capital is refused for its size or cost, and with less capital too.
+
+    What a share costs in fees never grows with the number of shares, but for rounding: that is less than the
+    unit (1e-4 USD a share) by which the spread is taken to be narrower here.
+    """
+    limits = day.limits
+    collar = collar_price(market.ask, limits.collar_bps)
+    volume = market.minute_volume
+    most = entry_quantity(day.budget, collar, limits.max_order_value, volume, limits.volume_share_bps, free)
+    narrower = Market(
+        market.last,
+        market.bid + 1,
+        market.ask,
+        market.bars,
+        volume,
+        market.vwap,
+        market.rsi,
+        market.atr_pct,
+        market.quote_age_s,
+        market.halted,
+        market.delayed,
+    )
+    verdict = check_size(most, narrower, free, day.parameters.profit_target_bps, day.rates, limits)
+    return verdict.rule != Rule.APPROVED
 
 
 def ends_the_day(rule: int) -> bool:

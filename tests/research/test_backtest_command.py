@@ -15,6 +15,8 @@ import pytest
 pytest.importorskip("numba", reason="requirements-research.txt is not installed")
 
 from research.__main__ import main
+from research.store import BarStore
+from trading.bar_columns import BarColumns
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN_S = 1_759_843_800  # 2025-10-07 13:30 UTC
@@ -89,3 +91,18 @@ def test_a_corrupt_file_is_one_line_and_stays_as_it_is(tmp_path: Path, capsys: p
     file.write_bytes(b"PAR1 this is no parquet file PAR1")
     assert "AAA.parquet: not a readable parquet file" in refusal(capsys, "--market-data", str(tmp_path))
     assert file.read_bytes() == b"PAR1 this is no parquet file PAR1"
+
+
+def test_a_store_is_played_without_the_libraries_that_other_commands_need(tmp_path: Path) -> None:
+    start_s = OPEN_S + 60 * np.arange(390)
+    price = 1_000_000 + 100 * np.arange(390)
+    BarStore.at(tmp_path / "bars").append("minute", "AAA", BarColumns(start_s, *[price] * 4, np.full(390, 10_000)))
+    arguments = ["backtest", "--market-data", "bars", "--symbols", "AAA"]
+    program = f"import sys; from research.__main__ import main; code = main({arguments}); print(code, *sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    code, *loaded = done.stdout.splitlines()[-1].split()
+    assert code == "0"
+    assert not {"pandas", "scipy", "matplotlib", "arch", "optuna", "dask", "exchange_calendars"} & set(loaded)

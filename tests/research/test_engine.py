@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date
 
 import numpy as np
@@ -14,13 +15,21 @@ from ib_simulator.feeds.research_source import FeedSource
 from market_hours import new_york_calendar
 from research import sessions, trips
 from research.compiled import compiled
+from research.day import Day
 from research.engine import Plan, plan, simulate, simulate_every_instant, sweep
+from research.quick import is_too_dear
 from research.sessions import Account, equity_told
 from research.source import Bars, fixed_watchlist, load
 from research.tapes import Int64s, fetch_early
 from tests.research.rough_feed import RoughFeed, Roughness
+from trading.costs import FEE_SCHEDULES, FeeSchedule
+from trading.indicators import VwapState
+from trading.money import notional
+from trading.risk import NO_LIMIT, RiskLimits, check_size
+from trading.rules import Rule
 from trading.settings import RiskSettings
-from trading.strategy import Parameters
+from trading.sizing import collar_price
+from trading.strategy import Market, Parameters
 from utils import Misconfigured
 
 LATEST = date(2026, 9, 30)
@@ -164,3 +173,42 @@ def test_a_crowd_that_waits_for_room_is_asked_in_the_order_of_the_day_trader(lim
     crowd = as_bars(random_walk(2 * 70, seed=7), 70)
     on = plan(1_000_000, 0.25, LOOSE.model_copy(update=limits))
     assert assert_same(crowd, EAGER, on) > 20
+
+
+@pytest.mark.parametrize(
+    ("equity_usd", "position_bps"),
+    [(1_000_000, 500), (40_000, 0), (100_000, 0), (255_000, 0), (20_000, 900)],
+    ids=["spent", "no share", "too few shares", "just enough", "small"],
+)
+def test_a_crowd_that_waits_for_capital_gets_what_the_day_trader_would_give(equity_usd: int, position_bps: int) -> None:
+    crowd = as_bars(random_walk(2 * 70, seed=9), 70)
+    risk = RiskSettings(risk_max_open_positions=100, risk_max_entries_per_session=1_000, risk_cool_down_s=60)
+    parameters = EAGER._replace(profit_target_bps=140, position_bps=position_bps)
+    trips = assert_same(crowd, parameters, plan(equity_usd, 0.25, risk))
+    assert (trips > 0) == (equity_usd > 100_000 or position_bps > 0)
+
+
+def test_fees_refuse_every_order_smaller_than_one_that_is_too_dear() -> None:
+    rng = random.Random(4)
+    limits = RiskSettings().limits(10**12)
+    too_dear = 0
+    for _ in range(3_000):
+        ask = rng.choice([rng.randrange(10_001, 60_000), rng.randrange(60_000, 9_000_000)]) // 100 * 100
+        bid = ask - 100 * rng.randrange(1, 4)
+        rates = rng.choice(FEE_SCHEDULES)[1]
+        target_bps, most = rng.choice([50, 140, 300]), rng.randrange(1, 400)
+        asked = limits._replace(max_cost_pct_of_target=rng.randrange(5, 100), max_order_value=10**15)
+        day = day_with(asked, rates, target_bps, budget=notional(collar_price(ask, asked.collar_bps), most))
+        market = Market(ask, bid, ask, 30, 10**6, VwapState(), 50.0, 2.0, 0)
+        if not is_too_dear(market, day, NO_LIMIT):
+            continue
+        too_dear += 1
+        for quantity in range(most + 1):
+            assert check_size(quantity, market, NO_LIMIT, target_bps, rates, asked).rule != Rule.APPROVED
+    assert 300 < too_dear < 2_700
+
+
+def day_with(limits: RiskLimits, rates: FeeSchedule, target_bps: int, budget: int) -> Day:
+    """A session of which only these matter."""
+    parameters = Parameters(target_bps, 80, 60.0, 0.0)
+    return Day(0, 1, 0, 0, 0, 0, 10**12, budget, 250_000, limits, rates, parameters, False)
