@@ -116,5 +116,5 @@ class DelistingDesk:
 def _renamed(old: str, new: str) -> str:
     return (
         f"{old} is unknown to the broker, and the account has as many {new} at the same cost that no ledger explains: "
-        f"it was probably renamed. Nothing is booked and this bot does not trade the shares; sell {new} by hand to end it"
+        f"it was probably renamed. Nothing is booked, this bot does not trade the shares; sell {new} by hand to end it"
     )
