@@ -33,10 +33,7 @@ IN_SESSION = datetime(2025, 10, 7, 15, 0, 2, tzinfo=UTC)
 CHILD = "--one-start"
 LOADED = (  # by a start, before its time begins
     *("exchange_calendars", "pyarrow.parquet", "continuous_improvement", "day_trading_agents", "weekly.settings"),
-    *(
-        f"day_trading.{name}"
-        for name in ("board", "dashboard_beside", "improving", "settings", "telegram", "traded_day")
-    ),
+    *("day_trading.dashboard_beside", "day_trading.improving", "day_trading.telegram", "day_trading.traded_day"),
 )
 
 
