@@ -40,7 +40,7 @@ class AccountOptions:
 
 
 class Desk(Protocol):
-    """What a bot does with the account that is held for it. All three may raise BrokerUnavailable."""
+    """What a bot does with the account that is held for it. Its coroutines may raise BrokerUnavailable."""
 
     def on_account(self, account: AccountState) -> None:
         """The account's figures came in."""
