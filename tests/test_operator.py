@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,6 +21,7 @@ from day_trading.board import MOST_WAITING, Board
 from day_trading.operator_control import OperatorControl
 from day_trading.parameter_commands import parameter_commands
 from day_trading.research_runs import ResearchRuns
+from observability import TradingHistory
 from records.rows import ParameterChangeRow
 from tests.gateway_world import (
     HandMadeFeed,
@@ -275,6 +277,28 @@ def test_commands_when_no_session_runs_are_refused(tmp_path: Path) -> None:
     watched = play(tmp_path, stop_at="09:35")
     assert watched.board.submit(command(PAUSE)).result(0) == Outcome(done=False, words="the session is over")
     assert Board().submit(command(PAUSE)).result(0).words == "no session is running"
+
+
+def test_what_makes_no_sense_now_is_refused_before_anybody_confirms_it(tmp_path: Path) -> None:
+    board = Board()
+    with TradingHistory(tmp_path / "history.db", bot="day_trader", mode="simulated") as history:
+        control = OperatorControl(board, history, lambda: WALL_TIME)
+        says = control.says
+        with pytest.raises(ValueError, match="freeze cannot be commanded here"):
+            says(CommandKind.FREEZE, "", "")
+        with pytest.raises(ValueError, match="no session is running"):
+            says(PAUSE, "", "")
+        view: Any = SimpleNamespace(phase="trading", positions=(), held_by_operator=False)
+        board.publish(view)
+        assert says(FLATTEN, "", "").startswith("Pauses entries and sells nothing: the bot owns no shares.")
+        with pytest.raises(ValueError, match="owns no AAA"):
+            says(CLOSE, "AAA", "")
+        with pytest.raises(ValueError, match="not paused"):
+            says(RESUME, "", "")
+        view.phase = "over"
+        with pytest.raises(ValueError, match="no session is running"):
+            says(CLOSE, "AAA", "")
+        control.close()
 
 
 def test_a_board_takes_no_more_commands_than_somebody_could_mean() -> None:

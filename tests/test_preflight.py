@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from day_trading.preflight import Check, Preflight, Verdict, tell_preflight
 from ib_simulator.market_data_permissions import Permission
-from market_hours import new_york_calendar
+from market_hours import Session, new_york_calendar
 from observability import TradingHistory
 from records.single_user import only_user
 from tests.gateway_world import MONDAY, HandMadeFeed, World, in_world, warm_up
@@ -21,12 +22,19 @@ from trading.settings import StrategySettings
 SYMBOLS = ("AAA", "BBB")
 OF_WORLD = ("account_id", "cash_usd")
 Prepare = Callable[[World], Any]
+CALENDAR = new_york_calendar(MONDAY.date)
 
 
 def checked(
-    folder: Path, prepare: Prepare = lambda world: None, *, begins: str = "09:40", **options: Any
+    folder: Path,
+    prepare: Prepare = lambda world: None,
+    *,
+    begins: str = "09:40",
+    session: Session = MONDAY,
+    database: str = "",
+    **options: Any,
 ) -> list[Check]:
-    """The checks of a world that `prepare` made worse."""
+    """The checks of a world that `prepare` made worse, before `session`, with `database` (or the world's own)."""
     of_world = {name: options.pop(name) for name in OF_WORLD if name in options}
 
     async def main(world: World) -> list[Check]:
@@ -35,7 +43,7 @@ def checked(
             await done
         strategy = options.pop("strategy", None) or StrategySettings(watchlist_universe=SYMBOLS)
         chosen = world.options(strategy=strategy, **options)
-        preflight = Preflight(chosen, MONDAY, new_york_calendar(MONDAY.date), world.clock, world.database)
+        preflight = Preflight(chosen, session, CALENDAR, world.clock, folder / database if database else world.database)
         checks = [check async for check in preflight.checks()]
         assert world.resting() == []
         return checks
@@ -71,6 +79,34 @@ def test_what_is_wrong_is_found(tmp_path: Path, name: str, verdict: Verdict, wor
     found = named(checked(tmp_path, prepare), name)
     assert found.verdict is verdict
     assert words in found.words
+
+
+@pytest.mark.parametrize(
+    ("session", "verdict", "words"),
+    [
+        (CALENDAR.next_session(MONDAY.date + timedelta(days=1)), Verdict.OK, "the exchange is closed until Wednesday"),
+        (replace(MONDAY, close=MONDAY.open + timedelta(hours=3.5)), Verdict.WARNING, "an early close: Monday"),
+    ],
+)
+def test_a_day_that_is_not_like_others_is_told(tmp_path: Path, session: Session, verdict: Verdict, words: str) -> None:
+    found = named(checked(tmp_path, session=session), "calendar")
+    assert found.verdict is verdict
+    assert found.words.startswith(words)
+
+
+def test_a_database_in_a_folder_that_is_not_there_fails(tmp_path: Path) -> None:
+    checks = checked(tmp_path, database="nowhere/history.db")
+    assert named(checks, "disk") == ("disk", Verdict.FAILED, f"there is no folder {tmp_path / 'nowhere'}")
+
+
+def test_an_account_without_money_fails(tmp_path: Path) -> None:
+    found = named(checked(tmp_path, cash_usd=0), "account")
+    assert (found.verdict, "0.00 USD to spend" in found.words) == (Verdict.FAILED, True)
+
+
+def test_a_watchlist_of_which_the_gateway_knows_no_symbol_asks_for_nothing_more(tmp_path: Path) -> None:
+    checks = checked(tmp_path, strategy=StrategySettings(watchlist_universe=("NONE", "NOTHING")))
+    assert [check.name for check in checks][-3:] == ["positions", "NONE", "NOTHING"]
 
 
 def test_a_database_in_use_is_found(tmp_path: Path) -> None:

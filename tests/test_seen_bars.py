@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from day_trading.seen_bars import keep_seen_bars
+from day_trading.seen_bars import forget_seen_bars, keep_seen_bars, seen_bars
 from research.store import BarStore
 from tests.gateway_world import MONDAY
 from trading.bars import Bar
@@ -43,3 +43,29 @@ def test_what_cannot_be_kept_is_a_warning(tmp_path: Path, caplog: pytest.LogCapt
         "the bars of AAA are not kept",
         "the bars of 2026-09-28 are not kept",
     ]
+
+
+def test_bars_that_differ_from_those_on_file_stay_as_they_were(tmp_path: Path) -> None:
+    folder = str(tmp_path / "bars")
+    keep_seen_bars({"AAA": RISING}, MONDAY, folder)
+    assert keep_seen_bars({"AAA": [bar._replace(close=10_060) for bar in RISING]}, MONDAY, folder) == 0
+    assert seen_bars(folder, "2026-09-28", "AAA") == RISING
+
+
+def test_a_session_that_nobody_kept_is_said_in_words(tmp_path: Path) -> None:
+    folder = str(tmp_path / "bars")
+    keep_seen_bars({"AAA": RISING}, MONDAY, folder)
+    with pytest.raises(LookupError, match="has no bars of AAA on 2026-09-29"):
+        seen_bars(folder, "2026-09-29", "AAA")
+    with pytest.raises(LookupError, match="no bars are kept"):
+        seen_bars(str(tmp_path / "nowhere"), "2026-09-28", "AAA")
+
+
+def test_the_store_of_an_earlier_simulation_is_forgotten_and_nothing_else_is(tmp_path: Path) -> None:
+    store, other = tmp_path / "bars", tmp_path / "mine"
+    keep_seen_bars({"AAA": RISING}, MONDAY, str(store))
+    other.mkdir()
+    (other / "letter.txt").write_text("mine", encoding="utf-8")
+    for folder in (store, other, tmp_path / "nowhere"):
+        forget_seen_bars(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
