@@ -159,7 +159,6 @@ class Everything:
                 "cash": account.cash,
                 "held": {symbol: holding.quantity for symbol, holding in account.holdings.items() if holding.quantity},
                 "resting": [[order.client_id, order.symbol] for order in gateway.exchange.orders.values()],
-                "weekly_is_done": self._weekly is not None and self._weekly.done(),
             },
         )
 

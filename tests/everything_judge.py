@@ -13,7 +13,7 @@ from contextlib import closing
 from datetime import date, datetime, timedelta
 
 from ib_simulator.journal import JournalEntry
-from market_hours import NEW_YORK, TradingCalendar, new_york_calendar
+from market_hours import NEW_YORK, new_york_calendar
 from tests.everything_world import Everything
 from tests.exchange_judge import ExchangeJudge, Window
 from tests.simulated_runs import rows
@@ -27,10 +27,6 @@ SUMMARY = re.compile(r"^\d\d:\d\d:\d\d \w+ (\d{4}-\d\d-\d\d)$")
 CYCLE = re.compile(r"^\d\d:\d\d:\d\d Weekly bot (\S+):")
 UNTOLD = re.compile(r"earlier ones\)|not told one by one")
 CENT = 10_000  # 1e-6 USD
-
-
-def calendar_of(run: Everything) -> TradingCalendar:
-    return new_york_calendar(sessions(run)[-1])
 
 
 def sessions(run: Everything) -> list[date]:
@@ -99,8 +95,8 @@ def _bots_differ(run: Everything) -> list[str]:
 
 def unprotected(run: Everything) -> tuple[list[str], float]:
     """Shares without a stop for longer than a program that could act may leave them; the longest such time, seconds."""
-    calendar = calendar_of(run)
-    days = [session for day in sessions(run) if (session := calendar.session_on(day)) is not None]
+    played = sessions(run)
+    days = new_york_calendar(played[-1]).sessions_between(played[0], played[-1])
     judge = ExchangeJudge(
         client_id=DAY_TRADER,
         allocation_ppm=ALLOCATION_PPM,
