@@ -81,7 +81,7 @@ stoqey: ## install the npm client that the gateway simulator is also tested with
 	npm install --prefix $(VENV)/clients/stoqey --no-save --no-package-lock --no-audit --no-fund @stoqey/ib@1.6.10
 
 clean: ## remove caches; .venv, databases, logs and reports stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* mutants
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* .mutation
 	find . -path ./$(VENV) -prune -o -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 # pip is made last, so an interrupted or refused venv (Debian without python3-venv) is made again

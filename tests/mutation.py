@@ -3,18 +3,32 @@
     python -P tests/mutation.py [--max-children N] [MUTANT ...]
 
 As a script and with -P, for the package `tests` must be the copy that stands among the mutants. Results stand in
-`mutants/`; `python -m tests.mutation_report` makes Documentation/MUTATION_TESTING.md of them.
+`.mutation/mutants/`; `python -m tests.mutation_report` makes Documentation/MUTATION_TESTING.md of them.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import libcst as cst
 from mutmut.__main__ import run
 from mutmut.mutation import file_mutation
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / ".mutation"  # hidden: mutmut puts `mutants/` where it works, and no other tool shall read that
+
+
+def go_to_work() -> None:
+    """Into a folder where the project stands by links."""
+    WORK.mkdir(exist_ok=True)
+    for path in ROOT.iterdir():
+        link = WORK / path.name
+        if not path.name.startswith(".") and not link.is_symlink():
+            link.symlink_to(path)
+    os.chdir(WORK)
 
 
 def is_property(node: cst.CSTNode) -> bool:
@@ -47,5 +61,6 @@ def include_properties() -> None:
 
 if __name__ == "__main__":
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    go_to_work()
     include_properties()
     run()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.verification_report import ROOT, with_run
 
-RESULTS = ROOT / "mutants"
+RESULTS = ROOT / ".mutation" / "mutants"
 REASONS = ROOT / "tests" / "mutation_survivors.toml"
 REPORT = ROOT / "Documentation" / "MUTATION_TESTING.md"
 MUST_BE_KILLED = 0.85
