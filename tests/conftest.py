@@ -7,8 +7,13 @@ from typing import Any
 
 from hypothesis import Phase, settings
 
+# the same examples in every run, and no time limit: a busy machine breaks no test
+settings.register_profile("house", derandomize=True, deadline=None)
+settings.load_profile("house")
 # for mutants: few examples, for there are thousands of mutants, and the first that fails need not become the simplest
-settings.register_profile("mutation", phases=(Phase.explicit, Phase.generate), max_examples=20)
+settings.register_profile(
+    "mutation", settings.get_profile("house"), phases=(Phase.explicit, Phase.generate), max_examples=20
+)
 
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
