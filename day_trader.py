@@ -293,7 +293,8 @@ def _open_history(path: Path, mode: str, options: TraderOptions) -> TradingHisto
     """The database of a run, with what the run works with on record."""
     from dataclasses import asdict
 
-    from observability import TradingHistory
+    from observability import SIMULATED, TradingHistory
+    from records.log_file import LOG_MB
 
     history = TradingHistory(
         path,
@@ -301,6 +302,7 @@ def _open_history(path: Path, mode: str, options: TraderOptions) -> TradingHisto
         mode=mode,
         cache_mb=options.performance.sqlite_cache_mb,
         mmap_mb=options.performance.sqlite_mmap_mb,
+        log_mb=0 if mode == SIMULATED else LOG_MB,
         settings=options.records,
     )
     history.record_configuration(asdict(options.performance))

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -61,7 +60,7 @@ from records.rows import (
 )
 from records.settings import RecordsSettings
 from records.statements import Statement
-from records.tables import json_text, utc_text
+from records.tables import Table, json_text, utc_text
 from records.writer import Writer
 from telemetry.run import Telemetry as Telemetry
 from utils import HaltTrading, Misconfigured, Retryable
@@ -72,28 +71,7 @@ CATCH_UP_LIMIT_S = 30.0  # a healthy writer needs milliseconds; longer than its 
 
 SIMULATED = "simulated"
 
-AnyRow = (
-    TradeRow
-    | IntentRow
-    | DecisionRow
-    | HealthRow
-    | ParameterChangeRow
-    | EvaluationRow
-    | ForecastRow
-    | WeeklyCycleRow
-    | LlmCallRow
-    | DailyMetricsRow
-    | LlmCallRow
-    | DailyMetricsRow
-    | ExperimentDayRow
-    | SessionPlanRow
-    | ImprovementStepRow
-    | LlmCallRow
-    | DailyMetricsRow
-    | ControlActionRow
-    | EquityRow
-)
-RowT = TypeVar("RowT", bound=AnyRow)
+RowT = TypeVar("RowT")
 
 
 class TradingHistory(HistoryReader):
@@ -115,6 +93,7 @@ class TradingHistory(HistoryReader):
         mode: str,
         cache_mb: int = CACHE_MB,
         mmap_mb: int = 0,
+        log_mb: int = 0,
         settings: RecordsSettings | None = None,
     ) -> None:
         self._settings = settings or RecordsSettings()
@@ -125,7 +104,7 @@ class TradingHistory(HistoryReader):
             reading = opened.enter_context(closing(open_for_reading(path, cache_mb=cache_mb, mmap_mb=mmap_mb)))
             super().__init__(reading, path, bot=bot, mode=mode)
             self._limits_active = limits_of(writing)._replace(mmap_mb=limits_of(reading).mmap_mb)
-            self._writer = Writer(writing, path, journal)
+            self._writer = Writer(writing, path, journal, log_mb=log_mb)
             opened.pop_all()
 
     @property
@@ -147,12 +126,12 @@ class TradingHistory(HistoryReader):
 
     def record_trade(self, trade: TradeRow) -> None:
         """One row per `exec_id`. The same execution again adds what was missing and never takes anything away."""
-        self._writer.submit(queries.UPSERT_TRADE, TRADES.values(self._mine(trade)))
+        self._writer.submit(queries.UPSERT_TRADE, self._values(TRADES, trade))
 
     def commit_trades(self, trades: Sequence[TradeRow]) -> Future[None]:
         """All of `trades` or none, on disk when the future completes. Raises RecordsFailed from the future."""
         return self._writer.submit_durable(
-            [Statement(queries.UPSERT_TRADE, TRADES.values(self._mine(trade))) for trade in trades]
+            [Statement(queries.UPSERT_TRADE, self._values(TRADES, trade)) for trade in trades]
         )
 
     def record_commission(
@@ -166,12 +145,12 @@ class TradingHistory(HistoryReader):
         removal = Statement(queries.REMOVE_TRADE, (stand_in.exec_id,))
         if trade.quantity < stand_in.quantity:
             removal = Statement(queries.SHRINK_TRADE, (trade.quantity, stand_in.exec_id))
-        self._writer.submit_durable([removal, Statement(queries.UPSERT_TRADE, TRADES.values(self._mine(trade)))])
+        self._writer.submit_durable([removal, Statement(queries.UPSERT_TRADE, self._values(TRADES, trade))])
 
     def commit_intents(self, intents: Sequence[IntentRow]) -> Future[None]:
         """All of `intents` or none, on disk when the future completes: send no order before. RecordsFailed."""
         return self._writer.submit_durable(
-            [Statement(ORDER_INTENTS.insert, ORDER_INTENTS.values(self._mine(intent))) for intent in intents]
+            [Statement(ORDER_INTENTS.insert, self._values(ORDER_INTENTS, intent)) for intent in intents]
         )
 
     def update_intent(
@@ -185,36 +164,34 @@ class TradingHistory(HistoryReader):
         self._writer.submit(queries.update_intent(tuple(changes)), [state, utc_text(updated_at), *values, intent_id])
 
     def record_decision(self, decision: DecisionRow) -> None:
-        self._writer.submit(DECISIONS.insert, DECISIONS.values(self._mine(decision)))
+        self._writer.submit(DECISIONS.insert, self._values(DECISIONS, decision))
 
     def record_health(self, health: HealthRow) -> None:
-        self._writer.submit(AGENT_HEALTH.insert, AGENT_HEALTH.values(self._mine(health)))
+        self._writer.submit(AGENT_HEALTH.insert, self._values(AGENT_HEALTH, health))
 
     def record_parameter_change(self, change: ParameterChangeRow) -> None:
-        self._writer.submit(PARAMETER_CHANGES.insert, PARAMETER_CHANGES.values(self._mine(change)))
+        self._writer.submit(PARAMETER_CHANGES.insert, self._values(PARAMETER_CHANGES, change))
 
     def record_evaluation(self, evaluation: EvaluationRow) -> None:
-        self._writer.submit(EVALUATIONS.insert, EVALUATIONS.values(self._mine(evaluation)))
+        self._writer.submit(EVALUATIONS.insert, self._values(EVALUATIONS, evaluation))
 
     def record_llm_call(self, call: LlmCallRow) -> None:
         """The database adds the hash that chains it to the call before."""
-        self._writer.submit(INSERT_LLM_CALL, LLM_CALLS.values(self._mine(call)))
+        self._writer.submit(INSERT_LLM_CALL, self._values(LLM_CALLS, call))
 
     def replace_evaluation(self, evaluation: EvaluationRow) -> None:
         """The same, in place of what its source said about the session before."""
-        row = self._mine(evaluation)
-        key = (row.session_date, row.bot, row.mode, row.source)
-        self._writer.submit_durable(
-            [Statement(queries.REMOVE_EVALUATIONS, key), Statement(EVALUATIONS.insert, EVALUATIONS.values(row))]
-        )
+        key = (evaluation.session_date, evaluation.bot or self.bot, evaluation.mode or self.mode, evaluation.source)
+        row = self._values(EVALUATIONS, evaluation)
+        self._writer.submit_durable([Statement(queries.REMOVE_EVALUATIONS, key), Statement(EVALUATIONS.insert, row)])
 
     def commit_cycle(self, cycle: WeeklyCycleRow, forecasts: Sequence[ForecastRow] = ()) -> Future[None]:
         """A cycle as it stands now, with forecasts made in it: all on disk when the future completes, or nothing.
 
         The last word on a cycle stands.
         """
-        rows = [Statement(FORECASTS.insert, FORECASTS.values(self._mine(each))) for each in forecasts]
-        row = Statement(queries.UPSERT_CYCLE, WEEKLY_CYCLES.values(self._mine(cycle)))
+        rows = [Statement(FORECASTS.insert, self._values(FORECASTS, each)) for each in forecasts]
+        row = Statement(queries.UPSERT_CYCLE, self._values(WEEKLY_CYCLES, cycle))
         return self._writer.submit_durable([row, *rows])
 
     def settle_forecast(self, forecast_id: str, outcome: float | None, score: float | None, now: datetime) -> None:
@@ -223,11 +200,11 @@ class TradingHistory(HistoryReader):
 
     def record_daily_metrics(self, metrics: DailyMetricsRow) -> None:
         """One row per session, bot and mode; the last one stands."""
-        self._writer.submit(queries.UPSERT_DAILY_METRICS, DAILY_METRICS.values(self._mine(metrics)))
+        self._writer.submit(queries.UPSERT_DAILY_METRICS, self._values(DAILY_METRICS, metrics))
 
     def record_session_plan(self, plan: SessionPlanRow) -> None:
         """One row per session, bot and mode; the last one stands."""
-        self._writer.submit(queries.PUT_SESSION_PLAN, IMPROVEMENT_SESSIONS.values(self._mine(plan)))
+        self._writer.submit(queries.PUT_SESSION_PLAN, self._values(IMPROVEMENT_SESSIONS, plan))
 
     def commit_improvement(
         self,
@@ -242,23 +219,20 @@ class TradingHistory(HistoryReader):
         A step that is on record already changes nothing: its key refuses the whole transaction.
         """
         statements = [
-            *([Statement(IMPROVEMENT_STEPS.insert, IMPROVEMENT_STEPS.values(self._mine(step)))] if step else ()),
-            *(Statement(PARAMETER_CHANGES.insert, PARAMETER_CHANGES.values(self._mine(each))) for each in changes),
-            *(
-                Statement(queries.PUT_EXPERIMENT_DAY, EXPERIMENT_DAYS.values(self._mine(each)))
-                for each in experiment_days
-            ),
+            *([Statement(IMPROVEMENT_STEPS.insert, self._values(IMPROVEMENT_STEPS, step))] if step else ()),
+            *(Statement(PARAMETER_CHANGES.insert, self._values(PARAMETER_CHANGES, each)) for each in changes),
+            *(Statement(queries.PUT_EXPERIMENT_DAY, self._values(EXPERIMENT_DAYS, each)) for each in experiment_days),
             *(Statement(queries.SET_META, (self._own_key(key), value)) for key, value in (meta or {}).items()),
         ]
         self._writer.submit_durable(statements).result()
 
     def record_equity(self, equity: EquityRow) -> None:
         """The account at a minute; a second run of that minute replaces the first."""
-        self._writer.submit(queries.REPLACE_EQUITY, EQUITY_MINUTES.values(self._mine(equity)))
+        self._writer.submit(queries.REPLACE_EQUITY, self._values(EQUITY_MINUTES, equity))
 
     def record_control_action(self, action: ControlActionRow) -> None:
         """What an operator asked for; recorded again with the outcome."""
-        self._writer.submit(queries.UPSERT_CONTROL_ACTION, CONTROL_ACTIONS.values(self._mine(action)))
+        self._writer.submit(queries.UPSERT_CONTROL_ACTION, self._values(CONTROL_ACTIONS, action))
 
     def record_configuration(self, values: Mapping[str, Any]) -> None:
         """What this run works with, for who inspects it; as to the database, what its connections really have."""
@@ -325,10 +299,9 @@ class TradingHistory(HistoryReader):
         with suppress(RecordsFailed):  # it was logged when it happened; the error under way says more
             self.close()
 
-    def _mine(self, row: RowT) -> RowT:
-        if row.bot and row.mode:
-            return row
-        return replace(row, bot=row.bot or self.bot, mode=row.mode or self.mode)
+    def _values(self, table: Table[RowT], row: RowT) -> list[Any]:
+        """Parameters of the table's statements. A row that names no bot or mode is of this history's."""
+        return table.values(row, self.bot, self.mode)
 
     def _catch_up(self) -> None:
         """Wait until what was recorded before is committed (whether it could be or not). Raises Retryable."""

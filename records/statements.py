@@ -69,15 +69,24 @@ def perform_all(connection: sqlite3.Connection, statements: Iterable[Statement])
 
 
 def perform_together(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
-    """All of `statements`, in order, or what STATEMENT_ERRORS names; a bracket of orders is one statement."""
-    for sql, same in groupby(statements, key=lambda statement: statement.sql):
-        rows = list(same)
-        many = _many_rows(sql, len(rows)) if 1 < len(rows) <= ROWS_AT_ONCE[0] else None
-        if many is not None:
-            _perform_many(connection, many, rows)
-            continue
-        for row in rows:
-            perform(connection, row)
+    """All of `statements`, in order, or none: a transaction of its own. Raises what STATEMENT_ERRORS names.
+
+    A bracket of orders becomes one INSERT, which is a transaction by itself: each call of SQLite takes the lock of
+    the interpreter anew, while an order waits. The caller rolls back what an error left open.
+    """
+    groups = [list(same) for _, same in groupby(statements, key=lambda statement: statement.sql)]
+    many = [_many_rows(group[0].sql, len(group)) if len(group) <= ROWS_AT_ONCE[0] else None for group in groups]
+    if len(groups) == 1 and many[0]:
+        _perform_many(connection, many[0], statements)
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for group, sql in zip(groups, many, strict=True):
+        if sql:
+            _perform_many(connection, sql, group)
+        else:
+            for row in group:
+                perform(connection, row)
+    connection.execute("COMMIT")
 
 
 def _perform_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Statement]) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
@@ -30,6 +31,7 @@ class Table(Generic[RowT]):
         self._row_class = row_class
         self._fields = names
         self._get = attrgetter(*names)
+        self._owner = [names.index(field) for field in ("bot", "mode") if field in names]
         self._codecs = [  # (position, to the database, from the database) of the fields that need one
             (position, *codec) for position, field in enumerate(names) if (codec := _codec(hints[field])) is not None
         ]
@@ -37,9 +39,14 @@ class Table(Generic[RowT]):
             self._fields[position]: encode for position, encode, _ in self._codecs
         }
 
-    def values(self, row: RowT) -> list[Any]:
-        """Parameters of `insert`. Raises ValueError for a naive datetime, TypeError for what JSON cannot say."""
+    def values(self, row: RowT, *owner: str) -> list[Any]:
+        """Parameters of `insert`; `owner` is the bot and the mode of a row that names none.
+
+        Raises ValueError for a naive datetime, TypeError for what JSON cannot say.
+        """
         values = list(self._get(row))
+        for position, name in zip(self._owner if owner else (), owner, strict=True):
+            values[position] = values[position] or name
         for position, encode, _ in self._codecs:
             if values[position] is not None:
                 values[position] = encode(values[position])
@@ -78,6 +85,7 @@ def column_of(field: str) -> str:
     return field.removesuffix("_usd")
 
 
+@lru_cache(maxsize=256)  # the orders of a bracket have one instant
 def utc_text(when: datetime) -> str:
     """ISO-8601 in UTC with six decimals: text order is time order. A naive datetime raises ValueError."""
     if when.tzinfo is None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from records.faults import STATEMENT_ERRORS, DatabaseGone, RecordsFailed, Unavailability, unavailability
 from records.journal import FallbackJournal
+from records.log_file import FOLD_AFTER_S, FOLD_FROM, LogFolding, lengthen
 from records.merging import merge
 from records.queue import Commit, Errand, WriteQueue
 from records.statements import Refused, Statement, perform_all, perform_together
@@ -40,11 +41,14 @@ class Writer:
       is wrong is counted, logged and kept as `first_error`; its neighbours are written.
     - While the database takes nothing (`Unavailability`), everything goes to the journal, on disk before a future
       completes; once it works again the journal is merged, in order and exactly once.
+    - The write-ahead log is made `log_mb` long at the start and folded into the database in quiet moments.
     - Nothing ever blocks the caller. When rows come faster than they are written, `trouble` says so, and in the end
       `submit` raises RecordsFailed; see `WriteQueue`. Methods may be called from any thread.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, journal: FallbackJournal) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, journal: FallbackJournal, *, log_mb: int = 0
+    ) -> None:
         self.name = str(path)
         self.rows_written = 0  # ordinary statements in the database, since the start
         self.rows_in_journal = 0  # statements that went to the journal, since the start
@@ -55,6 +59,8 @@ class Writer:
         self._path = path
         self._file = path.stat()
         self._journal = journal
+        self._folding = LogFolding(connection)
+        self._log_mb = log_mb
         self._broken = False  # the thread ended by itself
         self._unavailable: Unavailability | None = None
         self._journal_fails = False
@@ -132,8 +138,11 @@ class Writer:
     def _run(self) -> None:
         try:
             self._set_patience(LOCK_PATIENCE_S)
+            if self._log_mb:
+                lengthen(self._connection, self._path, self._log_mb)
             while self._wait():
                 self._retry()
+                self._fold_when_quiet()
                 self._write()
             self._retry(at_once=True)
             while self._queue.waiting and not self._journal_fails:
@@ -151,13 +160,23 @@ class Writer:
             self._leave_journal()
 
     def _wait(self) -> bool:
-        limit_s = RETRY_EVERY_S if self._may_recover or self._journal_fails else None
+        limit_s = FOLD_AFTER_S if self._folding.is_due else None
+        if self._may_recover or self._journal_fails:
+            limit_s = RETRY_EVERY_S
         return self._queue.wait(limit_s, rows_rest=self._journal_fails)
 
     def _write(self) -> None:
         while (commit := self._queue.next_commit()) is not None:
             self._write_durable(commit)
         self._write_rows()
+
+    def _fold_when_quiet(self) -> None:
+        quiet = self._folding.is_due and not self._queue.waiting
+        if self._unavailable is None and (quiet or self._folding.is_overdue):
+            try:
+                self._folding.fold()
+            except sqlite3.Error as error:
+                log.warning("%s: its write-ahead log grows, it could not be folded: %s", self.name, error)
 
     def _fold_log_away(self) -> None:
         self._set_patience(CLOSING_CHECKPOINT_S)
@@ -175,14 +194,19 @@ class Writer:
         try:
             while rows and self._unavailable is None:
                 if not taken:
-                    self._begin("NORMAL")
+                    self._check_file()
+                    self._synchronise("NORMAL")
+                    self._connection.execute("BEGIN IMMEDIATE")
                 taken += rows
                 refused += perform_all(self._connection, rows)
                 rows = self._queue.next_rows() if len(taken) < ROWS_PER_TRANSACTION else []
             if taken:
                 self._connection.execute("COMMIT")
                 self.rows_written += len(taken) - len(refused)
+                self._folding.wrote(len(taken))
                 self._tell(taken, refused, start_ns)
+                taken = []
+                self._synchronise("FULL")  # now, and not while an order waits
         except STATEMENT_ERRORS as error:
             self._give_up(error)
             rows, refused = taken or rows, []
@@ -214,9 +238,9 @@ class Writer:
         if self._unavailable is None:
             start_ns = tracing.now_ns()
             try:
-                self._begin("FULL")
+                self._check_file()
+                self._synchronise("FULL")
                 perform_together(self._connection, commit.statements)
-                self._connection.execute("COMMIT")
             except STATEMENT_ERRORS as error:
                 if unavailability(error) is None:
                     self._roll_back()
@@ -225,6 +249,7 @@ class Writer:
                 self._give_up(error)
             else:
                 commit.future.set_result(None)
+                self._folding.wrote(len(commit.statements))
                 if commit.under is not None:
                     self._tell_one(commit.under, commit.statements[0], start_ns, rows=len(commit.statements))
                 return
@@ -249,6 +274,7 @@ class Writer:
         elif self._unavailable is not None:
             errand.future.set_exception(RecordsFailed(self.trouble))
         else:
+            self._folding.wrote(FOLD_FROM)  # it may be anything
             try:
                 errand.future.set_result(errand.work(self._connection))
             except STATEMENT_ERRORS as error:
@@ -276,12 +302,11 @@ class Writer:
     def _may_recover(self) -> bool:
         return self._unavailable is not None and self._unavailable.may_pass
 
-    def _begin(self, synchronous: Literal["NORMAL", "FULL"]) -> None:
-        self._check_file()
+    def _synchronise(self, synchronous: Literal["NORMAL", "FULL"]) -> None:
+        """What the next commit waits for; never inside a transaction."""
         if synchronous != self._synchronous:
             self._connection.execute(f"PRAGMA synchronous = {synchronous}")
             self._synchronous = synchronous
-        self._connection.execute("BEGIN IMMEDIATE")
 
     def _check_file(self) -> None:
         try:

@@ -95,19 +95,24 @@ def test_statements_are_compiled_once_however_often_they_run(path: Path) -> None
     assert watched.compiled == {"agent_health": 1, "meta": 1}
 
 
-def test_a_bracket_is_one_statement_and_one_commit_and_only_it_waits_for_the_disk(path: Path) -> None:
+def test_a_bracket_is_one_statement_without_a_transaction_around_it_and_only_it_waits_for_the_disk(path: Path) -> None:
     watched = Watched(path)
     rows = [queries.ORDER_INTENTS.values(replace(intent(f"i{n}"), bot="b", mode="m")) for n in range(4)]
     watched.writer.submit_durable([Statement(queries.ORDER_INTENTS.insert, row) for row in rows])
     for number in range(10):
         watched.writer.submit(*health(number)[:2])
     ran = watched.finish()
-    assert (ran["COMMIT"], ran["INSERT"]) == (2, 11)
-    begins = [number for number, statement in enumerate(watched.statements) if statement == "BEGIN IMMEDIATE"]
-    assert [watched.statements[number - 1] for number in begins] == [
+    assert (ran["BEGIN"], ran["COMMIT"], ran["INSERT"]) == (1, 1, 11)
+    levels = [number for number, statement in enumerate(watched.statements) if statement.startswith("PRAGMA sync")]
+    full, normal, full_again = levels
+    assert [watched.statements[number] for number in levels] == [
         "PRAGMA synchronous = FULL",
         "PRAGMA synchronous = NORMAL",
+        "PRAGMA synchronous = FULL",
     ]
+    assert [statement[:25] for statement in watched.statements[full + 1 : normal]] == ["INSERT INTO order_intents"]
+    assert watched.statements[normal + 1] == "BEGIN IMMEDIATE"
+    assert watched.statements[full_again - 1] == "COMMIT"
 
 
 def test_the_write_ahead_log_lets_readers_read_while_a_transaction_is_open(path: Path) -> None:
