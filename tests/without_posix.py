@@ -61,6 +61,8 @@ for name in FUNCTIONS:
 for name in SIGNALS:
     if hasattr(signal, name):
         delattr(signal, name)
+if hasattr(os, "process_cpu_count"):
+    os.process_cpu_count = os.cpu_count  # of Python 3.13; it asks for the affinity where there is one
 asyncio.SelectorEventLoop.add_signal_handler = no_handlers  # type: ignore[method-assign]
 selectors.DefaultSelector = selectors.SelectSelector  # type: ignore[misc]
 socket.socketpair = tcp_pair
