@@ -25,7 +25,7 @@ Record = Callable[[str, object], None]
 
 SETTLED = 20  # sessions: with the twentieth the improvement cycle begins to replay, and loads its compiler
 PART = 10  # sessions that are compared with as many later ones
-MEMORY_GROWTH_MB = 60.0  # from one session to the tenth after it, of some 700
+MEMORY_GROWTH_MB = 50.0  # from ten sessions to the ten after them, of some 700: caches grow with the database
 CORE_GROWTH, WALL_GROWTH = 1.5, 2.0  # times that of the first sessions; on the wall other programs count as well
 LATENCY_SLACK_MS = 0.5  # steps of the measurement are no trend
 ANSWER_LIMIT_S = 1.0
@@ -167,8 +167,7 @@ def test_memory_does_not_grow(run: Everything, record_property: Record) -> None:
     by_session_mb = [line["rss_mb"] for line in run.lines("sessions.jsonl")]
     record_property("survived", f"memory by session, MB: {[round(mb) for mb in by_session_mb]}")
     settled = by_session_mb[SETTLED:]
-    grown = [later - earlier for earlier, later in zip(settled, settled[PART:], strict=False)]
-    assert max(grown) < MEMORY_GROWTH_MB
+    assert median(settled[-PART:]) - median(settled[:PART]) < MEMORY_GROWTH_MB
 
 
 @only_long
