@@ -30,7 +30,7 @@ verification: $(VENV)/.dev chromium ## the tests, and what they showed into Docu
 	@rm -f reports/tests.xml; $(BIN)/python -m pytest --junitxml=reports/tests.xml $(ARGS); ran=$$?; \
 	  $(BIN)/python -m tests.verification_report reports/tests.xml && exit $$ran
 
-mutation: $(VENV)/.dev ## changes of the money rooms, one at a time, which the tests must notice (half an hour)
+mutation: $(VENV)/.dev ## changes of the money rooms, one at a time, which the tests must notice
 	$(BIN)/python -P tests/mutation.py $(ARGS)
 	$(BIN)/python -m tests.mutation_report
 

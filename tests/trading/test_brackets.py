@@ -204,6 +204,19 @@ def test_exits_are_not_priced_anew_from_a_fill_once_something_was_sold(bracket: 
     assert bracket.changes(70) == [LegChange(STOP_ID, 70, 0, 992_000), LegChange(TIME_EXIT_ID, 70, 0, 0)]
 
 
+def test_the_exits_of_a_single_share_are_fitted(bracket: LiveBracket) -> None:
+    bracket.on_bought(1, 1_000_000)
+    bracket.on_report(Role.ENTRY, report(CANCELLED, 1, 99))
+    assert [change.quantity for change in bracket.changes(1)] == [1, 1, 1]
+
+
+def test_no_leg_grows_on_the_fill_of_a_single_share_whose_execution_is_still_to_come() -> None:
+    bracket = filled_as_expected()
+    bracket.on_report(Role.TARGET, report(WORKING, 1, 99))
+    bracket.on_report(Role.STOP, report(WORKING, 0, 99))
+    assert bracket.changes(100) == []
+
+
 def test_a_report_that_names_no_shares_leaves_the_size_of_a_leg(bracket: LiveBracket) -> None:
     stop = bracket.legs[Role.STOP]
     bracket.on_report(Role.STOP, report(WORKING, 0, 0))

@@ -257,7 +257,7 @@ def test_a_day_that_was_not_evaluated_says_nothing_of_it() -> None:
 
 
 def test_insights_are_wrapped_and_name_the_model_that_wrote_them() -> None:
-    long_words = "word " * 15 + "abc " + "word " * 5
+    long_words = "word " * 15 + "abc ab " + "word " * 5
     report = report_of(
         session_book(),
         insights=(
@@ -270,7 +270,7 @@ def test_insights_are_wrapped_and_name_the_model_that_wrote_them() -> None:
     assert lines[first + 1 : lines.index("", first)] == [
         "- most refusals came from VWAP",
         "- " + "word " * 15 + "abc",  # 80 columns
-        "  word word word word word (a-model)",
+        "  ab word word word word word (a-model)",
     ]
     assert "what stood out" not in lines_of(report_of(session_book()))
 
