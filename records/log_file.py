@@ -56,7 +56,10 @@ class LogFolding:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._statements = 0  # since it was last folded
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+    def take_over(self) -> None:
+        """From now on SQLite folds nothing by itself."""
+        self._connection.execute("PRAGMA wal_autocheckpoint = 0")
 
     @property
     def is_due(self) -> bool:

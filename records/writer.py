@@ -137,6 +137,7 @@ class Writer:
     def _run(self) -> None:
         try:
             self._set_patience(LOCK_PATIENCE_S)
+            self._folding.take_over()
             if self._log_mb:
                 lengthen(self._connection, self._path, self._log_mb)
             while self._wait():

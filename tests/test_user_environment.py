@@ -46,7 +46,7 @@ def test_the_users_keys_are_settings_and_a_near_miss_is_named(
 ) -> None:
     done, _ = run
     unknown = [line.partition("WARNING ")[2] for line in done.stderr.splitlines() if "is not a setting" in line]
-    assert unknown == ["day_trader: FMP_API_KEI (from .env) is not a setting; did you mean FMP_API_KEY?"]
+    assert unknown == ["configuration: FMP_API_KEI (from .env) is not a setting; did you mean FMP_API_KEY?"]
 
 
 def test_no_key_reaches_a_file_or_the_terminal(run: tuple[subprocess.CompletedProcess[str], Path]) -> None:
