@@ -23,6 +23,7 @@ from statistics import median
 
 from observability import TradingHistory
 from records.connections import open_for_writing
+from records.log_file import LOG_MB
 from records.queries import ORDER_INTENTS, QUERY_OF_INDEX, TRADES, UPSERT_TRADE
 from records.rows import IntentRow, TradeRow
 
@@ -162,7 +163,7 @@ def durable_intents(folder: Path) -> None:
     file = os.open(folder / "plain.dat", os.O_RDWR | os.O_CREAT)
     with (
         closing(open_for_writing(folder / "alone.db")) as alone,
-        TradingHistory(folder / "intents.db", bot=BOT, mode=MODE) as history,
+        TradingHistory(folder / "intents.db", bot=BOT, mode=MODE, log_mb=LOG_MB) as history,
     ):
         alone.execute("PRAGMA synchronous = FULL")
         for number in range(INTENTS):
@@ -303,14 +304,15 @@ def indexed_against_unindexed(path: Path, last_day: str) -> None:
         "order_intents_client_order": (2,),
     }
     print("\neach index against none")
-    for index, query in QUERY_OF_INDEX.items():
+    for index, values in parameters.items():
+        query = QUERY_OF_INDEX[index]
         with closing(open_for_writing(path)) as connection:
-            with_us = best_us(connection, query, parameters[index], 20)
+            with_us = best_us(connection, query, values, 20)
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute("BEGIN")
             for other in QUERY_OF_INDEX:
                 connection.execute(f"DROP INDEX {other}")
-            without_us = best_us(connection, query, parameters[index], 2)
+            without_us = best_us(connection, query, values, 2)
             connection.execute("ROLLBACK")
         print(
             f"  {index:28} {with_us / 1_000:8.3f} ms against {without_us / 1_000:9.1f} ms   "
