@@ -238,7 +238,7 @@ async def _measure(rounds: int, folder: Path, collector: str) -> dict[str, list[
                         took.setdefault(name, []).append(result)
                     await asyncio.sleep(SETTLE_S)
                     quiet()
-                    while history._writer._folding.is_due:  # noqa: ASYNC110 (in a session seconds pass here)
+                    while history._writer._log.is_due:  # noqa: ASYNC110 (in a session seconds pass here)
                         await asyncio.sleep(SETTLE_S)
         trader.stop("measured")
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from records.faults import STATEMENT_ERRORS, DatabaseGone, RecordsFailed, Unavailability, unavailability
 from records.journal import FallbackJournal
-from records.log_file import FOLD_AFTER_S, FOLD_FROM, LogFolding, lengthen
+from records.log_file import FOLD_FROM, WriteAheadLog
 from records.merging import merge
 from records.queue import Commit, Errand, WriteQueue
 from records.statements import Refused, Statement, perform_all, perform_together
@@ -41,7 +41,7 @@ class Writer:
       is wrong is counted, logged and kept as `first_error`; its neighbours are written.
     - While the database takes nothing (`Unavailability`), everything goes to the journal, on disk before a future
       completes; once it works again the journal is merged, in order and exactly once.
-    - The write-ahead log is made `log_mb` long at the start and folded into the database in quiet moments.
+    - The write-ahead log is made `log_mb` long at the start, synced and folded into the database in quiet moments.
     - Nothing ever blocks the caller. When rows come faster than they are written, `trouble` says so, and in the end
       `submit` raises RecordsFailed; see `WriteQueue`. Methods may be called from any thread.
     """
@@ -58,8 +58,7 @@ class Writer:
         self._path = path
         self._file = path.stat()
         self._journal = journal
-        self._folding = LogFolding(connection)
-        self._log_mb = log_mb
+        self._log = WriteAheadLog(connection, path, log_mb)
         self._broken = False  # the thread ended by itself
         self._unavailable: Unavailability | None = None
         self._journal_fails = False
@@ -137,12 +136,10 @@ class Writer:
     def _run(self) -> None:
         try:
             self._set_patience(LOCK_PATIENCE_S)
-            self._folding.take_over()
-            if self._log_mb:
-                lengthen(self._connection, self._path, self._log_mb)
+            self._log.take_over()
             while self._wait():
                 self._retry()
-                self._fold_when_quiet()
+                self._tidy_log()
                 self._write()
             self._retry(at_once=True)
             while self._queue.waiting and not self._journal_fails:
@@ -156,11 +153,12 @@ class Writer:
             self._broken = True
             self._abandon(RecordsFailed(f"{self.name}: the writer ended by itself: {error!r}"))
         finally:
+            self._log.close()
             self._connection.close()
             self._leave_journal()
 
     def _wait(self) -> bool:
-        limit_s = FOLD_AFTER_S if self._folding.is_due else None
+        limit_s = self._log.rest_s if self._unavailable is None else None
         if self._may_recover or self._journal_fails:
             limit_s = RETRY_EVERY_S
         return self._queue.wait(limit_s, rows_rest=self._journal_fails)
@@ -170,13 +168,12 @@ class Writer:
             self._write_durable(commit)
         self._write_rows()
 
-    def _fold_when_quiet(self) -> None:
-        quiet = self._folding.is_due and not self._queue.waiting
-        if self._unavailable is None and (quiet or self._folding.is_overdue):
+    def _tidy_log(self) -> None:
+        if self._unavailable is None:
             try:
-                self._folding.fold()
-            except sqlite3.Error as error:
-                log.warning("%s: its write-ahead log grows, it could not be folded: %s", self.name, error)
+                self._log.tidy(quiet=not self._queue.waiting)
+            except (sqlite3.Error, OSError) as error:
+                log.warning("%s: its write-ahead log could not be synced or folded: %s", self.name, error)
 
     def _fold_log_away(self) -> None:
         self._set_patience(CLOSING_CHECKPOINT_S)
@@ -203,7 +200,7 @@ class Writer:
             if taken:
                 self._connection.execute("COMMIT")
                 self.rows_written += len(taken) - len(refused)
-                self._folding.wrote(len(taken))
+                self._log.wrote(len(taken), synced=False)
                 self._tell(taken, refused, start_ns)
                 taken = []
                 self._synchronise("FULL")  # now, and not while an order waits
@@ -248,7 +245,7 @@ class Writer:
                 self._give_up(error)
             else:
                 commit.future.set_result(None)
-                self._folding.wrote(len(commit.statements))
+                self._log.wrote(len(commit.statements), synced=True)
                 if commit.under is not None:
                     self._tell_one(commit.under, commit.statements[0], start_ns, rows=len(commit.statements))
                 return
@@ -272,7 +269,7 @@ class Writer:
         elif self._unavailable is not None:
             errand.future.set_exception(RecordsFailed(self.trouble))
         else:
-            self._folding.wrote(FOLD_FROM)  # it may be anything
+            self._log.wrote(FOLD_FROM, synced=False)  # it may be anything
             try:
                 errand.future.set_result(errand.work(self._connection))
             except STATEMENT_ERRORS as error:

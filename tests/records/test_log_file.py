@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 
 from records import log_file
 from records.connections import open_for_writing
+from records.journal import FallbackJournal
 from records.log_file import FOLD_AT_LAST, FOLD_FROM, MIB, lengthen
 from records.statements import Statement
+from records.writer import Writer
 from tests.records.test_writer import INSERT, LIMIT_S, Traced
 
 FOLD = "PRAGMA wal_checkpoint(PASSIVE)"
@@ -143,18 +146,40 @@ def test_a_log_that_never_comes_to_rest_is_folded_all_the_same(path: Path, monke
 def test_a_log_that_cannot_be_folded_is_told_and_nothing_stops(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(_: object, *, quiet: bool) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(log_file.LogFolding, "fold", fail)
-    monkeypatch.setattr(log_file, "FOLD_AT_LAST", 5)
+    monkeypatch.setattr(log_file.WriteAheadLog, "tidy", fail)
     traced = Traced(path)
     traced.go.set()
     for number in range(20):
         traced.writer.submit_durable([Statement(INSERT, (f"k{number}", "v"))]).result(LIMIT_S)
     traced.writer.close()
-    assert "could not be folded: disk I/O error" in caplog.text
+    assert "could not be synced or folded: disk I/O error" in caplog.text
     assert count_rows(path) == 20
+
+
+def test_ordinary_rows_are_synced_once_it_is_quiet_and_an_order_finds_nothing_left_to_sync(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = threading.Event()
+    sync = os.fsync
+
+    def fsync(file: int) -> None:
+        sync(file)
+        if os.path.samestat(os.fstat(file), log_of(path).stat()):
+            synced.set()
+
+    connection = open_for_writing(path)
+    writer = Writer(connection, path, FallbackJournal(path.with_suffix(".jsonl")), log_mb=1)
+    writer.flush().result(LIMIT_S)  # the log has its length
+    monkeypatch.setattr(log_file.os, "fsync", fsync)
+    writer.submit_durable([Statement(INSERT, ("k0", "v"))]).result(LIMIT_S)
+    assert not synced.is_set()
+    writer.submit(INSERT, ("k1", "v"))
+    assert synced.wait(LIMIT_S)
+    writer.close()
+    assert count_rows(path) == 2
 
 
 def folded_after(traced: Traced, inserts: int) -> None:
