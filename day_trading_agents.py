@@ -44,9 +44,9 @@ from notifications.notices import Kind
 from observability import TradingHistory
 from telemetry import tracing
 from telemetry.conventions import NS_PER_S
-from telemetry.garbage import quiet
 from telemetry.instruments import LOOP_LAG, TICK_TO_ORDER
 from telemetry.metering import measure
+from telemetry.quiet import quiet
 from tools import open_sources
 from trading.advice import Adviser
 from trading.bars import Bar

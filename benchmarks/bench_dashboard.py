@@ -271,7 +271,7 @@ async def tick_to_order(
 
 async def _rounds(trader: IntradayTrader, whole: Any) -> list[float]:
     from benchmarks.bench_tick_to_order import SETTLE_S, SYMBOLS
-    from telemetry.garbage import quiet
+    from telemetry.quiet import quiet
 
     took_ms = []
     for number in range(ROUNDS):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from day_trading_agents import IntradayTrader
     from ib_simulator.client import ClientConnection
     from ib_simulator.gateway import Gateway
+    from telemetry.pump import Pump
 
 SYMBOLS = tuple(f"SYM{number}" for number in range(10))
 QUIET_USD, RISEN_USD = 100.04, 100.08  # under and over the VWAP of the warm-up, which is 100.05
@@ -217,7 +218,8 @@ class Whole:
 
 
 async def _measure(rounds: int, folder: Path, collector: str) -> dict[str, list[Took]]:
-    from telemetry.garbage import quiet, quiet_collection
+    from telemetry.garbage import quiet_collection
+    from telemetry.quiet import quiet
 
     gateway, clock = _gateway()
     watch = Stopwatch()
@@ -230,7 +232,7 @@ async def _measure(rounds: int, folder: Path, collector: str) -> dict[str, list[
 
     async def rounds_of(trader: IntradayTrader) -> None:
         whole = Whole(trader, market, watch)
-        with quiet_collection(), _tracing(collector) as traced:
+        with quiet_collection(), _tracing(collector) as (traced, pump):
             for number in range(-20, rounds):  # the first ones warm caches
                 for name, measured in _ways(bare, whole, traced, SYMBOLS[number % len(SYMBOLS)]).items():
                     result = await measured()
@@ -238,8 +240,9 @@ async def _measure(rounds: int, folder: Path, collector: str) -> dict[str, list[
                         took.setdefault(name, []).append(result)
                     await asyncio.sleep(SETTLE_S)
                     quiet()
-                    while history._writer._log.is_due:  # noqa: ASYNC110 (in a session seconds pass here)
+                    while history._writer._log.is_due or pump.is_due:  # in a session seconds pass here
                         await asyncio.sleep(SETTLE_S)
+                        quiet()
         trader.stop("measured")
 
     with _history(folder) as history:
@@ -273,18 +276,20 @@ def _ways(bare: Bare, whole: Whole, traced: Callable[[bool], None], symbol: str)
 
 
 @contextmanager
-def _tracing(collector: str) -> Iterator[Callable[[bool], None]]:
-    """A switch: whether what happens next is told to the collector."""
+def _tracing(collector: str) -> Iterator[tuple[Callable[[bool], None], Pump]]:
+    """A switch: whether what happens next is told to the collector; and who hands it on."""
     from observability import Telemetry
     from telemetry import tracing
+    from telemetry.pump import Pump
     from telemetry.settings import TelemetrySettings
     from utils import read_environment
 
     environment = read_environment(process={"OTEL_EXPORTER_OTLP_ENDPOINT": collector})
     with Telemetry(TelemetrySettings(), environment, bot="day_trader", mode="simulated"):
         pump = tracing._sink
+        assert isinstance(pump, Pump)
         tracing.tell(None)
-        yield lambda on: tracing.tell(pump if on else None)
+        yield lambda on: tracing.tell(pump if on else None), pump
 
 
 def _gateway() -> tuple[Gateway, Any]:

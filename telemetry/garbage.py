@@ -1,7 +1,7 @@
 """Garbage collection held back while the program acts, done in quiet moments, and measured.
 
-What is alive after the start (modules, settings, tables) is frozen: no collection walks it again. From then on the
-program says when it is quiet. The interpreter's own collections stay as a net, far above what a quiet program needs.
+What is alive after the start (modules, settings, tables) is frozen: no collection walks it again. The interpreter's
+own collections stay as a net, far above what a quiet program needs.
 
 Measured on two cores: an unmanaged collection of everything took 41 ms in the middle of an order.
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 from telemetry.instruments import GC_PAUSE
 from telemetry.metering import measure
+from telemetry.quiet import at_quiet
 
 NET_THRESHOLD = (100_000, 20, 50)  # objects, then generations, until the interpreter collects by itself
 YOUNG_OBJECTS = 5_000  # fewer are not worth a collection
@@ -26,7 +27,7 @@ SWITCH_INTERVAL_S = 0.0005  # a working thread lets the event loop in after this
 
 
 class QuietCollector:
-    """Collects when told that nothing is urgent."""
+    """Collects in quiet moments."""
 
     def __init__(self) -> None:
         self._full_s = math.nan  # processor time of the last collection of everything
@@ -66,20 +67,16 @@ def quiet_collection() -> Iterator[None]:
     gc.set_threshold(*NET_THRESHOLD)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.callbacks.append(collector.measure)
+    stop = at_quiet(collector.quiet)
     try:
         yield
     finally:
+        stop()
         gc.callbacks.remove(collector.measure)
         sys.setswitchinterval(switch_s)
         gc.set_threshold(*thresholds)
         gc.unfreeze()
         _collector = former
-
-
-def quiet() -> None:
-    """The agent has nothing to do for some milliseconds at least."""
-    if _collector is not None:
-        _collector.quiet()
 
 
 def session_is_over() -> None:

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 65_536  # spans and measurements; then the newest are lost and counted
 MOST_AT_ONCE = 128  # spans of one export: what is encoded at once holds the interpreter
 TELL_AGAIN_S = 600.0  # a collector that stays away is named this often
+PATIENCE_S = 5.0  # so long at most is a quiet moment waited for: one rhythm of the day trader
+CROWD = MOST_WAITING // 8  # as many do not wait for one
 
 
 class Backend(Protocol):
@@ -36,19 +38,26 @@ class Backend(Protocol):
 
 
 class Pump:
-    """A `Sink` whose `put` takes a microsecond. Its thread wakes every `interval_s` seconds."""
+    """A `Sink` whose `put` takes a microsecond.
+
+    Its thread hands on at most every `interval_s` seconds, and in a program that says when it is `quiet` just then:
+    to encode 128 spans holds the interpreter for milliseconds in which an order would wait.
+    """
 
     def __init__(
         self, backend: Backend, *, where: str, interval_s: float = 1.0, most_waiting: int = MOST_WAITING
     ) -> None:
         self.delivered = 0
         self.lost = 0
+        self.is_due = False  # something is handed on now, or as soon as it is quiet
         self._backend = backend
         self._where = where
         self._interval_s = interval_s
         self._most_waiting = most_waiting
         self._waiting: deque[SpanRecord | Measurement] = deque()
         self._closing = threading.Event()
+        self._quiet = threading.Event()
+        self._hears_of_quiet = False
         self._overflown = 0  # items that found no room, not yet counted as lost
         self._told_s = -TELL_AGAIN_S
         self._collector_is_away = False
@@ -61,9 +70,15 @@ class Pump:
             return
         self._waiting.append(item)
 
+    def quiet(self) -> None:
+        """Nothing is urgent: what waits may be handed on now."""
+        self._hears_of_quiet = True
+        self._quiet.set()
+
     def close(self) -> None:
         """Deliver what waits, and end. Returns immediately; see `join`."""
         self._closing.set()
+        self._quiet.set()
 
     def join(self, limit_s: float) -> None:
         """Wait for the end for `limit_s` seconds of wall time at most; then what hangs is given up."""
@@ -79,12 +94,21 @@ class Pump:
     def _run(self) -> None:
         try:
             while not self._closing.wait(self._interval_s):
+                self._wait_for_quiet()
                 self._drain()
+                self.is_due = False
             self._drain()
             self._backend.shut_down(deliver=not self._collector_is_away)
         except Exception:  # the thread's border: telemetry ends, trading does not
             log.exception("telemetry ended by itself; nothing is told any more, trading goes on")
             self._waiting = deque(maxlen=0)
+
+    def _wait_for_quiet(self) -> None:
+        if self._hears_of_quiet and len(self._waiting) < CROWD:
+            self._quiet.clear()
+            self.is_due = True
+            if not self._closing.is_set():
+                self._quiet.wait(PATIENCE_S)
 
     def _drain(self) -> None:
         """Work off what waits now."""

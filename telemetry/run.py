@@ -8,6 +8,7 @@ from typing import Self
 from endings import wait_at_end
 from telemetry import tracing
 from telemetry.log_lines import correlate
+from telemetry.quiet import at_quiet
 from telemetry.settings import TelemetrySettings, header_secrets, is_disabled, push_of
 from utils import STANDARDS, Environment, Redaction, load_settings
 
@@ -71,10 +72,12 @@ class Telemetry:
         pushed = self._traces or self._metrics
         pump = Pump(backend, where=f"the collector at {pushed.where}" if pushed else "Prometheus")
         tracing.tell(pump)
+        no_more_quiet = at_quiet(pump.quiet)
         uncorrelate = correlate()
 
         def stop() -> None:
             tracing.tell(None)
+            no_more_quiet()
             _serve_elsewhere(None)
             uncorrelate()
             pump.close()

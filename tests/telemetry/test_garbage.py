@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from telemetry.garbage import NET_THRESHOLD, YOUNG_OBJECTS, quiet, quiet_collection, session_is_over
+from telemetry.garbage import NET_THRESHOLD, YOUNG_OBJECTS, quiet_collection, session_is_over
 from telemetry.instruments import GC_PAUSE
+from telemetry.quiet import quiet
 from tests.heard import listening
 
 

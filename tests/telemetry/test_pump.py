@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -57,6 +58,45 @@ def test_everything_told_before_the_end_arrives_in_order_and_in_small_batches() 
     assert [each.link.span_id for batch in backend.batches for each in batch] == list(range(1, 2 * MOST_AT_ONCE + 2))
     assert backend.measured == [Measurement(ORDERS, 1, {})]
     assert backend.delivered_at_the_end == [True]
+
+
+def test_a_program_that_says_when_it_is_quiet_is_left_alone_until_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived = threading.Semaphore(0)
+
+    def take() -> bool:
+        arrived.release()
+        return True
+
+    monkeypatch.setattr("telemetry.pump.PATIENCE_S", 600.0)
+    pump = Pump(Backend(take), where="here", interval_s=0.001)
+    pump.quiet()
+    while not pump.is_due:
+        time.sleep(0.001)
+    pump.put(span(1))
+    assert not arrived.acquire(timeout=0.1)
+    pump.quiet()
+    assert arrived.acquire(timeout=20)
+    pump.close()
+    pump.join(20)
+    assert pump.delivered == 1
+
+
+def test_a_crowd_waits_for_no_quiet_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry.pump.CROWD", 10)
+    monkeypatch.setattr("telemetry.pump.PATIENCE_S", 600.0)
+    arrived = threading.Event()
+
+    def take() -> bool:
+        arrived.set()
+        return True
+
+    pump = Pump(Backend(take), where="here", interval_s=0.2)
+    pump.quiet()
+    for number in range(1, 11):
+        pump.put(span(number))
+    assert arrived.wait(20)
+    pump.close()
+    pump.join(20)
 
 
 def test_a_full_queue_loses_the_newest_and_counts_them() -> None:
