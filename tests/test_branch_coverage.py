@@ -74,4 +74,4 @@ def test_a_report_of_lines_alone_is_refused() -> None:
 def test_what_is_measured_is_there() -> None:
     run = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["coverage"]["run"]
     assert {*run["source_dirs"], *run["source_pkgs"]} <= set(FLOORS)
-    assert [path for path in run["omit"] if not list(ROOT.glob(path))] == []
+    assert [path for path in run["omit"] if not list(ROOT.glob(path.removeprefix("*/")))] == []
