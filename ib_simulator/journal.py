@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -81,7 +82,8 @@ class Journal:
         self._now = now
         self._net_liquidation_of = net_liquidation_of
         self._states: dict[int, tuple[str, int, int]] = {}  # perm_id -> status, quantity, filled as last written
-        self._database = sqlite3.connect(path or ":memory:", isolation_level=None)
+        self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._database.close)  # it is read after its gateway has stopped, and collected in any thread
         if path is not None:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = OFF")  # a test's evidence, not its loss
