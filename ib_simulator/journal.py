@@ -83,7 +83,7 @@ class Journal:
         self._net_liquidation_of = net_liquidation_of
         self._states: dict[int, tuple[str, int, int]] = {}  # perm_id -> status, quantity, filled as last written
         self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, self._database.close)  # it is read after its gateway has stopped, and collected in any thread
+        weakref.finalize(self, self._database.close)  # read after its gateway stopped; any thread collects it
         if path is not None:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = OFF")  # a test's evidence, not its loss
