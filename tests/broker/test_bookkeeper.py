@@ -71,12 +71,10 @@ class Kept:
         async def now(job: Future[None]) -> None:
             job.result()
 
-        self.intents = intents = IntentLog(
-            history, now=lambda: MONDAY.open, await_off_loop=now, session_date=lambda: day
-        )
+        self.intents = IntentLog(history, now=lambda: MONDAY.open, await_off_loop=now, session_date=lambda: day)
         self.keeper = Bookkeeper(
             history=history,
-            intents=intents,
+            intents=self.intents,
             session_date=day,
             book=SessionBook(100_000 * USD, 250_000, MONDAY.close_s, RiskSettings().limits(25_000 * USD)),
             parameters=Parameters(),

@@ -1,4 +1,4 @@
-"""What is done about owned shares at each instant, by the state of their orders: nothing is sold twice, nothing naked."""
+"""What is done about owned shares at each instant, by the state of their orders: never sold twice, never naked."""
 
 from __future__ import annotations
 
@@ -51,6 +51,9 @@ class Owned:
     def lose_exits(self) -> None:
         for leg in self.kept.legs[1:]:
             self.kept.reported(leg, IntentState.CANCELLED)
+
+    def lose_sale(self) -> None:
+        self.kept.reported(self.orders.placed[-1], IntentState.CANCELLED)
 
     def watch(self, now_s: int) -> None:
         asyncio.run(self.desk.watch(now_s))
