@@ -367,6 +367,17 @@ def test_an_order_for_the_open_that_waits_for_it_is_no_warning(kept: Kept) -> No
     assert kept.keeper.warnings == ["BBB: gateway message 2109 about its entry order: attribute ignored"]
 
 
+def test_a_refused_change_of_a_live_order_is_asked_about(kept: Kept) -> None:
+    doubts: list[tuple[str, str]] = []
+    kept.keeper.on_doubt = lambda intent_id, why: doubts.append((intent_id, why))
+    kept.reported(kept.stop, IntentState.WORKING)
+    kept.reported(kept.target, IntentState.CANCELLED)
+    for leg in (kept.stop, kept.target):
+        kept.keeper.on_message(110, "price off the minimum variation", leg.intent_id)
+    kept.keeper.on_message(399, "a warning", kept.stop.intent_id)
+    assert doubts == [(kept.stop.intent_id, "AAA: a change of an order was refused")]
+
+
 # Shares that the account does not have
 
 

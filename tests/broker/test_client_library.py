@@ -37,19 +37,7 @@ def stand_in(folder: Path) -> Path:
     """A package that has the names which are taken from ib_async, as `make ib_async` leaves it in a folder."""
     package = folder / "ib_async"
     package.mkdir(parents=True)
-    names = [
-        "IB",
-        "AccountValue",
-        "BarData",
-        "BarDataList",
-        "Contract",
-        "Fill",
-        "Order",
-        "Position",
-        "Stock",
-        "Ticker",
-        "Trade",
-    ]
+    names = [name for name in client_library.__all__ if name not in ("NAME", "CommissionReport", "RequestError")]
     for module, own in (("__init__", names), ("objects", ["CommissionReport"]), ("wrapper", ["RequestError"])):
         (package / f"{module}.py").write_text("".join(f"class {name}: pass\n" for name in own), encoding="utf-8")
     return folder
@@ -57,7 +45,7 @@ def stand_in(folder: Path) -> Path:
 
 def test_the_successor_is_taken_whole_and_the_default_is_left_alone(tmp_path: Path) -> None:
     """Of two libraries in one program each would see half of the events."""
-    stand_in(tmp_path / "clients")
+    stand_in(tmp_path / "clients" / "ib_async")
     asked = (
         f"import sys; sys.prefix = {str(tmp_path)!r}; import broker.client_library as chosen; print(chosen.NAME, "
         "{getattr(chosen, name).__module__.partition('.')[0] for name in chosen.__all__ if name != 'NAME'}, "
@@ -72,7 +60,7 @@ def test_a_successor_that_is_installed_beside_the_program_needs_no_folder_of_its
 ) -> None:
     monkeypatch.syspath_prepend(stand_in(tmp_path))
     before = list(sys.path)
-    client_library._make_importable(tmp_path / "clients")
+    client_library._make_importable(tmp_path / "nothing")
     assert sys.path == before
 
 
