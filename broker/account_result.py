@@ -34,7 +34,7 @@ async def ask_account_result(
                 if ib.isConnected():
                     ib.cancelPnL(account_id)
     except (ConnectionError, TimeoutError) as error:
-        raise BrokerUnavailable(f"the account's P&L could not be read: {error or 'no answer'}") from error
+        raise BrokerUnavailable(f"the account's P&L could not be read: {str(error) or 'no answer'}") from error
     finally:
         ib.pnlEvent -= on_pnl
     return BrokerResult(

@@ -194,7 +194,7 @@ class Broker:
         try:
             trades = await asyncio.wait_for(self._ib.reqAllOpenOrdersAsync(), self._settings.ib_request_timeout_s)
         except (ConnectionError, TimeoutError) as error:
-            raise BrokerUnavailable(f"open orders could not be read: {error or 'no answer'}") from error
+            raise BrokerUnavailable(f"open orders could not be read: {str(error) or 'no answer'}") from error
         selling: dict[str, float] = {}
         for trade in trades:
             if trade.order.action == "SELL" and not trade.isDone() and not is_ours(trade.order.orderRef):
@@ -218,7 +218,7 @@ class Broker:
         try:
             rows = await asyncio.wait_for(self._ib.reqPositionsAsync(), self._settings.ib_request_timeout_s)
         except (ConnectionError, TimeoutError) as error:
-            raise BrokerUnavailable(f"positions could not be read: {error or 'no answer'}") from error
+            raise BrokerUnavailable(f"positions could not be read: {str(error) or 'no answer'}") from error
         return [
             position_from_ib(row.contract, row.position, row.avgCost)
             for row in rows

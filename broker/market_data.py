@@ -122,12 +122,9 @@ class MarketData:
             raise HistoryUnavailable(symbol, NO_ANSWER, "no answer to the contract request") from error
         except ConnectionError as error:
             raise BrokerUnavailable(f"the connection was lost while asking for {symbol}") from error
-        if not details:
-            return None
-        contract = details[0].contract
-        if contract is None:
-            return None
-        self._contracts[symbol] = contract
+        contract = details[0].contract if details else None
+        if contract is not None:
+            self._contracts[symbol] = contract
         return contract
 
     async def is_unknown(self, symbol: str) -> bool:
@@ -279,8 +276,7 @@ class MarketData:
 
     def _on_ticker(self, ticker: Ticker) -> None:
         contract = ticker.contract
-        if contract is None:
-            return
+        assert contract is not None  # every subscription is to one
         before = self._shown_before.get(contract.symbol)
         if before is not None and _repeats(_shown(ticker), before):
             return

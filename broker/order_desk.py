@@ -153,7 +153,7 @@ class OrderDesk:
                 completed = await self._ib.reqCompletedOrdersAsync(False)
                 fills = await self._ib.reqExecutionsAsync()
         except (TimeoutError, ConnectionError, RequestError) as error:
-            raise BrokerUnavailable(f"orders and executions could not be read: {error or 'no answer'}") from error
+            raise BrokerUnavailable(f"orders and executions could not be read: {str(error) or 'no answer'}") from error
         self._seen = [trade for trade in trades if not trade.isDone()]
         working: dict[str, IntentState] = {}
         for trade in trades:

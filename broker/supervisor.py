@@ -193,7 +193,7 @@ class Supervisor:
             async with asyncio.timeout(SYNC_LIMIT_S):
                 await self._sync()
         except (Retryable, TimeoutError, ConnectionError) as error:
-            log.warning("synchronisation failed: %s; connecting anew", error or "no answer")
+            log.warning("synchronisation failed: %s; connecting anew", str(error) or "no answer")
             self._failures += 1
             self.on_event(LinkEvent.FAILED)
             return False

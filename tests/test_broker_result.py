@@ -11,9 +11,10 @@ import pytest
 from ib_simulator.client import ClientConnection
 from ib_simulator.request_types import ReqPnL
 from observability import TradingHistory
-from tests.gateway_world import HandMadeFeed, World, at, daily_history, in_world, market_order, minute, warm_up
+from tests.gateway_world import MONDAY, HandMadeFeed, World, at, daily_history, in_world, market_order, minute, warm_up
 from tests.simulated_runs import run
 from trading.day_report import DayReport
+from trading.errors import BrokerUnavailable
 from trading.orders import Action
 from trading.settings import SafetySettings
 
@@ -95,6 +96,19 @@ def test_broker_that_does_not_tell_leaves_the_ledger_alone(tmp_path: Path) -> No
     report = in_world(main, FEED, tmp_path)
     assert report.broker_result is None
     assert report.metrics["round_trips"] > 0
+
+
+def test_connection_lost_over_the_question_is_no_result(tmp_path: Path) -> None:
+    async def main(world: World) -> str:
+        broker = world.broker()
+        await broker.open()
+        world.answer(ReqPnL, lambda client, _request: client.close())
+        with pytest.raises(BrokerUnavailable) as caught:
+            await broker.result_of(MONDAY.date, lambda _execution: "")
+        assert not broker.is_connected
+        return str(caught.value)
+
+    assert in_world(main, FEED, tmp_path) == "the account's P&L could not be read: no answer"
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])

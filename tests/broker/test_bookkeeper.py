@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,20 +36,34 @@ OPEN_S = MONDAY.open_s
 
 
 class RecordingDesk(OrderDesk):
-    """Answers every modification with success and keeps it."""
+    """Keeps what it is asked to do, and answers every modification with success, or with none when it `refuses`."""
 
     def __init__(self) -> None:
+        self.refuses = False
         self.changes: list[tuple[str, int, int, int]] = []
+        self.cancelled: list[str] = []
+        self.placed: list[OrderIntent] = []
+        self.shares: dict[str, int] = {}  # symbol -> shares on the account
 
     def modify(self, intent_id: str, *, quantity: int, limit_price: int = 0, stop_price: int = 0) -> bool:
         self.changes.append((intent_id, quantity, limit_price, stop_price))
+        return not self.refuses
+
+    def cancel(self, intent_id: str) -> bool:
+        self.cancelled.append(intent_id)
         return True
+
+    async def place(self, intents: Sequence[OrderIntent]) -> None:
+        self.placed += intents
+
+    def held(self, symbol: str) -> int:
+        return self.shares.get(symbol, 0)
 
 
 class Kept:
-    """A bookkeeper over a real database, with one bracket of 249 shares on its way."""
+    """A bookkeeper over a real database, with one bracket of 249 shares on its way in the session of `day`."""
 
-    def __init__(self, history: TradingHistory) -> None:
+    def __init__(self, history: TradingHistory, day: str = MONDAY.date.isoformat()) -> None:
         self.history = history
         numbers = itertools.count(1)
         self.desk = RecordingDesk()
@@ -56,11 +71,10 @@ class Kept:
         async def now(job: Future[None]) -> None:
             job.result()
 
-        day = MONDAY.date.isoformat()
-        intents = IntentLog(history, now=lambda: MONDAY.open, await_off_loop=now, session_date=lambda: day)
+        self.intents = IntentLog(history, now=lambda: MONDAY.open, await_off_loop=now, session_date=lambda: day)
         self.keeper = Bookkeeper(
             history=history,
-            intents=intents,
+            intents=self.intents,
             session_date=day,
             book=SessionBook(100_000 * USD, 250_000, MONDAY.close_s, RiskSettings().limits(25_000 * USD)),
             parameters=Parameters(),
@@ -81,6 +95,14 @@ class Kept:
         )
         self.keeper.track(self.legs)
         self.keeper.book.add_pending("AAA", PendingEntry(self.entry.intent_id, 249, 1_003_100))
+
+    async def committed(self) -> None:
+        """Its orders are on record, as before they are sent."""
+        await self.intents.commit(self.legs)
+
+    def new_exits(self) -> tuple[OrderIntent, ...]:
+        """Exits of the same shares that stand in the place of the first ones."""
+        return tuple(replace(leg, intent_id=f"{leg.intent_id}-b", bracket_id="b") for leg in self.legs[1:])
 
     def executed(self, exec_id: str, intent: OrderIntent, quantity: int, price: int, at_s: int = OPEN_S) -> None:
         self.keeper.on_execution(
@@ -204,7 +226,65 @@ def test_a_sale_is_a_decision_on_record_with_its_reason(kept: Kept, tmp_path: Pa
     assert told["timestamp"] == "2026-09-28T13:31:00.000000+00:00"
 
 
+def test_a_fee_that_nobody_reports_is_asked_for_after_half_a_minute(kept: Kept) -> None:
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    kept.reported(kept.entry, IntentState.FILLED, 249)
+    for leg in kept.legs[1:]:
+        kept.reported(leg, IntentState.WORKING)
+    assert kept.keeper.doubt(OPEN_S + 30) == ""
+    assert kept.keeper.doubt(OPEN_S + 31) == "no fee was reported for execution b"
+    kept.keeper.on_fee("b", 1_245_747)
+    assert kept.keeper.doubt(OPEN_S + 31) == ""
+
+
 # Entries and their exits
+
+
+def test_exits_that_could_not_be_shrunk_are_not_believed_smaller_and_shrink_at_the_next_look(kept: Kept) -> None:
+    sizes = [(kept.stop.intent_id, 100), (kept.target.intent_id, 100), (kept.time_exit.intent_id, 100)]
+    kept.desk.refuses = True
+    kept.executed("b", kept.entry, 100, 1_002_100)
+    kept.reported(kept.entry, IntentState.CANCELLED, 100)
+    bracket = kept.keeper.brackets["AAA"]
+    assert [leg.quantity for leg in bracket.live_exits()] == [249, 249, 249]
+    kept.desk.refuses = False
+    kept.keeper.fit_exits(bracket)
+    assert [change[:2] for change in kept.desk.changes] == sizes * 2
+    assert [leg.quantity for leg in bracket.live_exits()] == [100, 100, 100]
+
+
+def test_a_cancelled_entry_that_bought_a_part_all_the_same_stays_cancelled_on_record(
+    kept: Kept, tmp_path: Path
+) -> None:
+    asyncio.run(kept.committed())
+    kept.reported(kept.entry, IntentState.CANCELLED)
+    kept.executed("b", kept.entry, 100, 1_002_100)
+    kept.history.flush().result()
+    query = "SELECT state, filled_quantity, avg_fill_price, detail FROM order_intents WHERE role = 'entry'"
+    assert [tuple(row.values()) for row in rows(tmp_path / "history.db", query)] == [
+        ("cancelled", 100, 100.21, "filled after it was believed dead")
+    ]
+    assert kept.keeper.book.positions["AAA"].quantity == 100
+    assert {change[:2] for change in kept.desk.changes} == {(leg.intent_id, 100) for leg in kept.legs[1:]}
+
+
+def test_an_exit_that_was_believed_gone_is_withdrawn_once_another_stands_in_its_place(kept: Kept) -> None:
+    kept.reported(kept.stop, IntentState.EXPIRED)
+    kept.reported(kept.stop, IntentState.WORKING)
+    assert kept.desk.cancelled == []  # it is the one that protects
+    kept.reported(kept.target, IntentState.EXPIRED)
+    kept.keeper.track(kept.new_exits())
+    kept.reported(kept.target, IntentState.WORKING)
+    assert kept.desk.cancelled == [kept.target.intent_id]
+    assert kept.keeper.warnings == ["AAA: a target order that was believed gone is alive, it is withdrawn"]
+
+
+def test_an_order_whose_state_becomes_unknown_is_asked_about_once(kept: Kept) -> None:
+    doubts: list[tuple[str, str]] = []
+    kept.keeper.on_doubt = lambda intent_id, why: doubts.append((intent_id, why))
+    for state in (IntentState.WORKING, IntentState.UNKNOWN, IntentState.UNKNOWN):
+        kept.reported(kept.stop, state)
+    assert doubts == [(kept.stop.intent_id, "AAA: the state of its stop order is unknown")]
 
 
 def test_exits_take_the_prices_of_the_real_fill(kept: Kept) -> None:
@@ -276,6 +356,56 @@ def test_messages_about_our_orders_are_named_once_and_answers_to_cancels_never(k
         "AAA: gateway message 399 about its stop order: will not be placed until the open",
         "gateway message 2103, market data farm disconnected: no entries on data that is lost",
     ]
+
+
+def test_an_order_for_the_open_that_waits_for_it_is_no_warning(kept: Kept) -> None:
+    queued = replace(kept.entry, intent_id="queued", bracket_id="queued", symbol="BBB", tif="OPG")
+    kept.keeper.track((queued,))
+    kept.keeper.on_message(399, "will not be placed until the open", "queued")
+    assert kept.keeper.warnings == []
+    kept.keeper.on_message(2109, "attribute ignored", "queued")
+    assert kept.keeper.warnings == ["BBB: gateway message 2109 about its entry order: attribute ignored"]
+
+
+def test_a_refused_change_of_a_live_order_is_asked_about(kept: Kept) -> None:
+    doubts: list[tuple[str, str]] = []
+    kept.keeper.on_doubt = lambda intent_id, why: doubts.append((intent_id, why))
+    kept.reported(kept.stop, IntentState.WORKING)
+    kept.reported(kept.target, IntentState.CANCELLED)
+    for leg in (kept.stop, kept.target):
+        kept.keeper.on_message(110, "price off the minimum variation", leg.intent_id)
+    kept.keeper.on_message(399, "a warning", kept.stop.intent_id)
+    assert doubts == [(kept.stop.intent_id, "AAA: a change of an order was refused")]
+
+
+# Shares that the account does not have
+
+
+def test_exits_shrink_once_to_the_shares_that_the_account_still_has(kept: Kept) -> None:
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    kept.reported(kept.entry, IntentState.FILLED, 249)
+    for _ in range(2):
+        kept.keeper.on_positions({"AAA": 149.0})
+    assert kept.desk.changes == [(leg.intent_id, 149, 0, 0) for leg in kept.legs[1:]]
+    assert kept.keeper.book.entries_stopped.startswith("149 AAA at the broker, 249 in the ledger: shares are missing")
+
+
+def test_exits_that_could_not_be_shrunk_to_the_account_are_shrunk_at_the_next_reading(kept: Kept) -> None:
+    kept.executed("b", kept.entry, 249, 1_002_100)
+    kept.reported(kept.entry, IntentState.FILLED, 249)
+    for refuses, size in ((True, 249), (False, 149)):
+        kept.desk.refuses = refuses
+        kept.keeper.on_positions({"AAA": 149.0})
+        assert [leg.quantity for leg in kept.keeper.brackets["AAA"].live_exits()] == [size] * 3
+    assert kept.desk.changes == [(leg.intent_id, 149, 0, 0) for leg in kept.legs[1:]] * 2
+
+
+def test_shares_that_are_gone_before_they_had_exits_stop_entries_and_send_nothing(kept: Kept) -> None:
+    kept.keeper.adopt(Adoption("BBB", 100, 995_000), OPEN_S)
+    kept.keeper.on_positions({"BBB": 40.0})
+    assert kept.keeper.shares.missing == {"BBB": 60}
+    assert kept.keeper.book.entries_stopped.startswith("40 BBB at the broker, 100 in the ledger: shares are missing")
+    assert (kept.desk.changes, kept.desk.cancelled, kept.desk.placed) == ([], [], [])
 
 
 # Adoption and what earlier runs left

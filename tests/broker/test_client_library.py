@@ -33,6 +33,44 @@ def test_the_default_is_ib_insync(tmp_path: Path) -> None:
         assert run(unset, "-c", SHOW, folder=tmp_path).stdout == "ib_insync ib_insync.ib ib_insync.wrapper\n"
 
 
+def stand_in(folder: Path) -> Path:
+    """A package that has the names which are taken from ib_async, as `make ib_async` leaves it in a folder."""
+    package = folder / "ib_async"
+    package.mkdir(parents=True)
+    names = [name for name in client_library.__all__ if name not in ("NAME", "CommissionReport", "RequestError")]
+    for module, own in (("__init__", names), ("objects", ["CommissionReport"]), ("wrapper", ["RequestError"])):
+        (package / f"{module}.py").write_text("".join(f"class {name}: pass\n" for name in own), encoding="utf-8")
+    return folder
+
+
+def test_the_successor_is_taken_whole_and_the_default_is_left_alone(tmp_path: Path) -> None:
+    """Of two libraries in one program each would see half of the events."""
+    stand_in(tmp_path / "clients" / "ib_async")
+    asked = (
+        f"import sys; sys.prefix = {str(tmp_path)!r}; import broker.client_library as chosen; print(chosen.NAME, "
+        "{getattr(chosen, name).__module__.partition('.')[0] for name in chosen.__all__ if name != 'NAME'}, "
+        "[name for name in sys.modules if name.startswith('ib_insync')])"
+    )
+    ended = run("ib_async", "-c", asked, folder=tmp_path)
+    assert (ended.stdout, ended.stderr) == ("ib_async {'ib_async'} []\n", "")
+
+
+def test_a_successor_that_is_installed_beside_the_program_needs_no_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(stand_in(tmp_path))
+    before = list(sys.path)
+    client_library._make_importable(tmp_path / "nothing")
+    assert sys.path == before
+
+
+def test_a_library_that_nobody_knows_is_refused_with_the_choice() -> None:
+    ended = run("ibapi", "-c", "import broker.client_library")
+    assert ended.returncode == 1
+    refusal = "Misconfigured: IB_CLIENT_LIBRARY=ibapi: choose ib_insync or ib_async"
+    assert ended.stderr.splitlines()[-1].endswith(refusal)
+
+
 @needs_ib_async
 def test_ib_async_is_taken_from_its_own_folder_with_its_own_events(tmp_path: Path) -> None:
     events = f"{SHOW}; import eventkit; print(eventkit.__file__)"

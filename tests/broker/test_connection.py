@@ -15,7 +15,7 @@ from broker.connection_state import LinkEvent
 from broker.values import AccountState, BrokerPosition
 from ib_simulator import replies
 from ib_simulator.client import ClientConnection
-from ib_simulator.request_types import ReqAccountUpdates, ReqAccountUpdatesMulti, ReqPositions
+from ib_simulator.request_types import ReqAccountUpdates, ReqAccountUpdatesMulti, ReqAllOpenOrders, ReqPositions
 from tests.gateway_world import LIVE, PAPER, USD, HandMadeFeed, Listener, World, in_world, warm_up
 from tests.ports import free_port
 from trading.errors import BrokerUnavailable
@@ -236,6 +236,26 @@ def test_positions_that_are_never_answered_are_given_up(tmp_path: Path) -> None:
         return (world.clock.now() - began).total_seconds()
 
     assert in_world(main, FEED, tmp_path) == 30
+
+
+def test_what_is_never_answered_is_told_as_that(tmp_path: Path) -> None:
+    async def main(world: World) -> list[str]:
+        broker = world.broker()
+        await broker.open()
+        told = []
+        for request in (ReqPositions, ReqAllOpenOrders):
+            world.answer(request, lambda _client, _request: None)
+        for question in (broker.positions(), broker.sells_of_others(lambda _: False), broker.orders.read()):
+            with pytest.raises(BrokerUnavailable) as caught:
+                await question
+            told.append(str(caught.value))
+        return told
+
+    assert in_world(main, FEED, tmp_path) == [
+        "positions could not be read: no answer",
+        "open orders could not be read: no answer",
+        "orders and executions could not be read: no answer",
+    ]
 
 
 # Reports

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from broker.values import BrokerPosition, FilledOrder
 from ib_simulator.client import ClientConnection
 from ib_simulator.fault_kinds import Lose
 from ib_simulator.order_registry import Filed
 from ib_simulator.request_types import ReqCompletedOrders
+from observability import TradingHistory
+from tests.broker.test_bookkeeper import OPEN_S, Kept
 from tests.gateway_world import (
     MONDAY,
     HandMadeFeed,
@@ -28,6 +31,9 @@ from tests.gateway_world import (
     what_is_left,
 )
 from trading.bars import Bar
+from trading.ledger import Position
+from trading.money import notional
+from trading.orders import Action, ExecutionReport
 
 TUESDAY = calendar().next_session(MONDAY.date)
 BOUGHT = ("09:50:40", "AAA", "BUY", 249, 100.21, "entry")
@@ -215,3 +221,88 @@ def test_shares_that_vanished_without_a_trace_stop_entries(tmp_path: Path) -> No
     assert [warning for warning in day.report.warnings if warning.startswith(words)]
     assert day.report.funnel["BBB"]["entries_stopped"] > 0
     assert rows(tmp_path / "history.db", "SELECT COUNT(*) AS n FROM order_intents")[0]["n"] == 4  # nothing was sent
+
+
+# Of one ledger, by hand: FRIDAY's orders are on record, and MONDAY's session begins
+
+FRIDAY = "2026-09-25"
+FRIDAY_S = OPEN_S - 3 * 86_400
+ON_FRIDAY = "2026-09-25T13:30:00+00:00"
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    with TradingHistory(tmp_path / "history.db", bot="day_trader", mode="simulated") as history:
+        asyncio.run(Kept(history, FRIDAY).committed())
+        monday = Kept(history)
+        monday.keeper.book.pending.clear()
+        yield monday
+
+
+def of_friday(kept: Kept) -> list[tuple[str, str, int, float | None]]:
+    return [
+        (row.exec_id, row.action, row.quantity, row.pnl_usd)
+        for row in kept.history.trades()
+        if row.session_date == FRIDAY and row.timestamp.isoformat() == ON_FRIDAY
+    ]
+
+
+def test_a_purchase_of_friday_that_is_told_on_monday_is_booked_once_and_named(kept: Kept) -> None:
+    for _ in range(2):
+        kept.executed("b", kept.entry, 249, 1_002_100, FRIDAY_S)
+    assert kept.keeper.book.positions["AAA"] == Position(249, notional(1_002_100, 249))
+    assert of_friday(kept) == [("b", "BUY", 249, None)]
+    assert kept.keeper.warnings == ["AAA: 249 bought on 2026-09-25 were not on record"]
+    assert (kept.keeper.executions, kept.keeper.foreign) == (0, 0)  # not of this session
+
+
+def test_the_fee_of_a_purchase_of_friday_is_part_of_what_its_shares_cost(kept: Kept) -> None:
+    kept.executed("b", kept.entry, 249, 1_002_100, FRIDAY_S)
+    for _ in range(2):
+        kept.keeper.on_fee("b", 1_245_747)
+    assert kept.keeper.book.positions["AAA"].cost == notional(1_002_100, 249) + 1_245_747
+    assert kept.keeper.book.realised == 0
+    assert kept.trades() == [("b", 249, 1.245747, None)]
+
+
+def test_executions_of_others_on_friday_are_neither_booked_nor_named(kept: Kept) -> None:
+    for _ in range(2):
+        kept.keeper.on_execution(ExecutionReport("x", "", "AAA", Action.SELL, 50, 1_002_100, FRIDAY_S, 9, 9))
+    assert (kept.trades(), kept.keeper.book.positions, kept.keeper.warnings) == ([], {}, [])
+
+
+def test_a_sale_of_friday_of_more_than_is_owned_is_on_record_without_a_result(kept: Kept) -> None:
+    """Its purchase was before the ledger: what it earned is not made up."""
+    kept.executed("b", kept.entry, 100, 1_002_100, FRIDAY_S)
+    kept.executed("s", kept.target, 249, 1_016_200, FRIDAY_S)
+    assert of_friday(kept) == [("b", "BUY", 100, None), ("s", "SELL", 249, None)]
+    assert kept.keeper.book.positions["AAA"].quantity == 100
+    assert kept.keeper.book.realised == 0
+
+
+def test_shares_sold_at_an_unknown_time_are_of_the_session_that_finds_them(kept: Kept) -> None:
+    # 249 · (101.62 - 100.21) = 351.09
+    kept.executed("b", kept.entry, 249, 1_002_100, FRIDAY_S)
+    kept.keeper.look_back([], {kept.target.intent_id: FilledOrder(249, 1_016_200)}, OPEN_S + 60)
+    assert kept.keeper.book.positions == {}
+    (sale,) = [row for row in kept.history.trades() if row.action == "SELL"]
+    assert (sale.session_date, sale.timestamp.isoformat()) == ("2026-09-28", "2026-09-28T13:31:00+00:00")
+    assert (sale.price_usd, sale.pnl_usd, sale.commission_usd) == (101.62, 351.09, None)
+    assert kept.keeper.book.realised == 351_090_000
+    assert kept.keeper.warnings[1:] == [
+        "AAA: 249 were sold at 101.62 while nobody listened, booked as reconciled",
+    ]
+    assert kept.keeper.doubtful == ()
+
+
+def test_the_real_purchase_takes_the_place_of_the_reconciled_one_which_realised_nothing(kept: Kept) -> None:
+    held = [BrokerPosition("AAA", 249.0, 1_002_100, True)]
+    kept.keeper.look_back(held, {kept.entry.intent_id: FilledOrder(249, 1_002_100)}, OPEN_S + 60)
+    assert [row.exec_id for row in kept.history.trades()] == [f"reconciled-{kept.entry.intent_id}-{OPEN_S + 60}"]
+    for _ in range(2):
+        kept.executed("b1", kept.entry, 100, 1_002_100, FRIDAY_S)
+    assert sorted(row.quantity for row in kept.history.trades()) == [100, 149]
+    kept.executed("b2", kept.entry, 149, 1_002_100, FRIDAY_S)
+    assert of_friday(kept) == [("b1", "BUY", 100, None), ("b2", "BUY", 149, None)]
+    assert len(kept.trades()) == 2
+    assert kept.keeper.book.positions["AAA"].quantity == 249

@@ -15,6 +15,7 @@ from ib_insync import BarData, BarDataList
 from broker.broker import Broker
 from broker.market_data import BAR_GRACE_S, MinuteBars
 from broker.values import Quote
+from ib_simulator import replies
 from ib_simulator.client import ClientConnection
 from ib_simulator.request_types import ReqContractDetails, ReqHistoricalData, ReqMktData, Request
 from market_hours import utc_from_epoch
@@ -169,6 +170,35 @@ def test_a_contract_is_asked_for_once(tmp_path: Path) -> None:
         return len(asked)
 
     assert in_world(main, HandMadeFeed({"AAA": warm_up()}), tmp_path) == 1
+
+
+def test_an_answer_without_a_contract_is_unknown_and_is_not_kept(tmp_path: Path) -> None:
+    async def main(world: World) -> list[bool]:
+        data = (await connected(world)).data
+        world.answer(
+            ReqContractDetails, lambda client, request: client.send(replies.contract_details_end(request.req_id))
+        )
+        told = [await data.is_unknown("AAA")]
+        world.answer(ReqContractDetails, world.as_usual)
+        return [*told, await data.is_unknown("AAA")]
+
+    assert in_world(main, HandMadeFeed({"AAA": warm_up()}), tmp_path) == [True, False]
+
+
+def test_a_refused_contract_request_says_nothing_about_the_stock(tmp_path: Path) -> None:
+    """Shares of a stock that is taken for unknown are written off."""
+
+    async def main(world: World) -> tuple[bool, HistoryUnavailable]:
+        data = (await connected(world)).data
+        world.answer(ReqContractDetails, lambda client, request: client.error(request.req_id, 322, "Error processing"))
+        with pytest.raises(HistoryUnavailable) as caught:
+            await data.contract("AAA")
+        return await data.is_unknown("AAA"), caught.value
+
+    is_unknown, fault = in_world(main, HandMadeFeed({"AAA": warm_up()}), tmp_path)
+    assert not is_unknown
+    assert fault.code == 322
+    assert "Error processing" in str(fault)
 
 
 @pytest.mark.parametrize("request_type", [ReqContractDetails, ReqHistoricalData])

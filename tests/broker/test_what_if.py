@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from broker.connection import day_trades_from_ib
 from broker.values import AccountState
-from broker.what_if import margin_share
+from broker.what_if import WhatIf, margin_share
+from ib_simulator.client import ClientConnection
+from ib_simulator.request_types import PlaceOrder
+from tests.gateway_world import HandMadeFeed, World, in_world, warm_up
 from tests.trading.examples import USD
 
 
@@ -38,3 +43,21 @@ def test_a_cash_account_spends_the_smaller_of_settled_and_available() -> None:
     assert cash._replace(settled_cash=40 * USD).spendable == 40 * USD
     assert cash._replace(settled_cash=95 * USD).spendable == 90 * USD
     assert cash._replace(is_cash=False, settled_cash=0).spendable == 90 * USD
+
+
+def test_an_entry_in_a_stock_that_nobody_knows_is_refused_without_asking(tmp_path: Path) -> None:
+    asked: list[PlaceOrder] = []
+
+    async def main(world: World) -> tuple[WhatIf, WhatIf]:
+        def keep(client: ClientConnection, request: PlaceOrder) -> None:
+            asked.append(request)
+            world.as_usual(client, request)
+
+        world.answer(PlaceOrder, keep)
+        broker = world.broker()
+        await broker.open()
+        return await broker.what_if("NOPE", 100, 1_000_000), await broker.what_if("AAA", 100, 1_000_000)
+
+    unknown, known = in_world(main, HandMadeFeed({"AAA": warm_up()}), tmp_path)
+    assert (unknown.refusal, known.refusal) == ("the gateway knows no stock NOPE", "")
+    assert [request.contract.symbol for request in asked] == ["AAA"]

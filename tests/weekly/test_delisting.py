@@ -14,7 +14,7 @@ NEW_NAME = "NEW"  # a stock that the market has and the bot does not look at
 
 
 def after_a_night(
-    tmp_path: Path, *, is_known: bool, new_name: str = "", lost: int = 0
+    tmp_path: Path, *, is_known: bool, new_name: str = "", lost: int = 0, dearer_pct: int = 0
 ) -> tuple[str, CycleResult, list[tuple[str, str, int, float]]]:
     """A cycle, then a holding disappears without an execution; the next session's cycle."""
 
@@ -27,6 +27,7 @@ def after_a_night(
         holding = holdings.pop(symbol)
         if new_name:
             holding.quantity -= lost
+            holding.cost += holding.cost * dearer_pct // 100
             holdings[new_name] = holding
         if not is_known:
             gateway.day._stocks.delist(symbol)
@@ -67,5 +68,11 @@ def test_shares_that_came_under_another_name_are_not_booked_as_worthless(tmp_pat
 
 def test_another_count_of_shares_is_no_new_name(tmp_path: Path) -> None:
     symbol, second, made = after_a_night(tmp_path, is_known=False, new_name=NEW_NAME, lost=1)
+    assert [(name, action) for name, action, _, _ in made] == [(symbol, "SELL")]
+    assert symbol not in second.after.owned
+
+
+def test_as_many_shares_that_cost_something_else_are_no_new_name(tmp_path: Path) -> None:
+    symbol, second, made = after_a_night(tmp_path, is_known=False, new_name=NEW_NAME, dearer_pct=10)
     assert [(name, action) for name, action, _, _ in made] == [(symbol, "SELL")]
     assert symbol not in second.after.owned
