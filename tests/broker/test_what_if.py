@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from broker.connection import day_trades_from_ib
 from broker.values import AccountState
-from broker.what_if import margin_share
+from broker.what_if import WhatIf, margin_share
+from ib_simulator.request_types import PlaceOrder
+from tests.gateway_world import HandMadeFeed, World, in_world, warm_up
 from tests.trading.examples import USD
+from trading.errors import BrokerUnavailable
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,23 @@ def test_a_cash_account_spends_the_smaller_of_settled_and_available() -> None:
     assert cash._replace(settled_cash=40 * USD).spendable == 40 * USD
     assert cash._replace(settled_cash=95 * USD).spendable == 90 * USD
     assert cash._replace(is_cash=False, settled_cash=0).spendable == 90 * USD
+
+
+def test_a_gateway_that_cannot_answer_now_is_unavailable_and_refuses_nothing(tmp_path: Path) -> None:
+    """Only a refusal of the order itself keeps a symbol from being bought for the day."""
+
+    async def main(world: World) -> tuple[str, WhatIf]:
+        def answer(number: int) -> None:
+            world.answer(PlaceOrder, lambda client, order: client.error(order.order_id, number, "words"))
+
+        broker = world.broker()
+        await broker.open()
+        answer(320)
+        with pytest.raises(BrokerUnavailable) as unavailable:
+            await broker.what_if("AAA", 1, 1_000_000)
+        answer(201)
+        return str(unavailable.value), await broker.what_if("AAA", 1, 1_000_000)
+
+    words, refused = in_world(main, HandMadeFeed({"AAA": warm_up()}), tmp_path)
+    assert words == "what-if of AAA: 320 words"
+    assert refused == WhatIf(refusal="201 words")
