@@ -112,16 +112,16 @@ class Supervisor:
 
         Only a client id that is taken is waited for: it may be that of a run that died a moment ago.
         """
-        for tried in range(1, TRIES_FOR_OUR_ID + 1):
+        while True:
             self.on_event(LinkEvent.ATTEMPT)
             try:
                 await self._broker.open()
                 break
             except ClientIdTaken:
                 self.on_event(LinkEvent.FAILED)
-                if tried == TRIES_FOR_OUR_ID:
+                self._failures += 1
+                if self._failures == TRIES_FOR_OUR_ID:
                     raise
-                self._failures = tried
                 await self._back_off()
         self._failures = 0
         self.on_event(LinkEvent.OPENED)

@@ -24,7 +24,7 @@ from health.findings import Measure, Severity, severity_of
 from health.kill_switch import KillSwitch
 from market_hours import Clock, Session, TradingCalendar
 from records.connections import open_for_reading
-from records.integrity import damage
+from records.integrity import refuse_damaged
 from records.single_user import only_user
 from trading.errors import BrokerUnavailable
 from trading.money import MONEY_UNITS_PER_USD, ONE_USD, notional, price_to_usd
@@ -126,9 +126,7 @@ class Preflight:
                 if not file.exists():
                     return Check("database", Verdict.OK, f"{file} will be made")
                 with closing(open_for_reading(file)) as connection:
-                    found = damage(connection, thorough=False)
-                    if found:
-                        return Check("database", Verdict.FAILED, f"{file} is damaged: {found}")
+                    refuse_damaged(connection, file)
         except (HaltTrading, Misconfigured, OSError) as error:
             return Check("database", Verdict.FAILED, str(error))
         return Check("database", Verdict.OK, f"{file}, no damage found, used by nobody else")

@@ -8,19 +8,25 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
-from collections.abc import Mapping
+import os
+import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
+from day_trading import research_runs
 from day_trading.board import MOST_WAITING, Board
 from day_trading.operator_control import OperatorControl
 from day_trading.parameter_commands import parameter_commands
 from day_trading.research_runs import ResearchRuns
+from ib_simulator.client import ClientConnection
+from ib_simulator.request_types import CancelOrder
 from observability import TradingHistory
 from records.rows import ParameterChangeRow
 from tests.gateway_world import (
@@ -29,6 +35,7 @@ from tests.gateway_world import (
     World,
     at,
     in_world,
+    market_order,
     minute,
     rows,
     run_until,
@@ -69,11 +76,16 @@ def play(
     looks: tuple[str, ...] = (),
     stop_at: str = "",
     feed: HandMadeFeed = FEED,
+    prepare: Callable[[World], None] = lambda _: None,
     **options: Any,
 ) -> Watched:
-    """A day in which `orders` (time, kind, symbol) are given, and the board is looked at from the first of `looks`."""
+    """A day in which `orders` (time, kind, symbol) are given, and the board is looked at from the first of `looks`.
+
+    `prepare` changes the world before the trader connects.
+    """
 
     async def main(world: World) -> Watched:
+        prepare(world)
         board = Board()
         outcomes: list[Future[Outcome]] = []
         views: dict[str, SessionView] = {}
@@ -142,6 +154,27 @@ def test_a_pause_lasts_over_a_crash_and_a_restart_of_the_same_day(
     assert words == "Anna paused entries before this start"
 
 
+def test_entries_that_nobody_paused_cannot_be_resumed(tmp_path: Path) -> None:
+    watched = play(tmp_path, ("09:45", RESUME, ""), stop_at="09:55")
+    assert watched.outcomes == [Outcome(done=False, words="entries are not paused by an operator")]
+    assert watched.day.told() == [BOUGHT]
+
+
+def test_what_is_none_of_the_trading_loops_business_is_refused_by_it(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[Outcome, Played]:
+        board = Board()
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(run_until(world, world.trader(history, board=board), ["AAA"], "09:55"))
+                await world.until("09:45")
+                outcome = board.submit(command(CommandKind.FREEZE))
+        return outcome.result(0), what_is_left(world, running.result())
+
+    outcome, day = in_world(main, FEED, tmp_path)
+    assert outcome == Outcome(done=False, words="the trading loop knows no freeze")
+    assert day.told() == [BOUGHT]
+
+
 def test_a_resume_does_not_lift_what_the_kill_switch_stopped(tmp_path: Path) -> None:
     orders = (("09:40", PAUSE, ""), ("09:41", KILL, ""), ("09:42", RESUME, ""))
     watched = play(tmp_path, *orders, stop_at="09:55")
@@ -179,6 +212,43 @@ def test_flatten_catches_an_entry_that_is_on_its_way(tmp_path: Path) -> None:
     watched = play(tmp_path, ("09:50:40.501", FLATTEN, ""), stop_at="09:55")
     assert watched.day.held == {}
     assert watched.day.report.positions_left == {}
+
+
+def test_flatten_withdraws_an_entry_that_still_works_and_sells_what_it_bought(tmp_path: Path) -> None:
+    # Another client took 500 of the minute's 600 shares: the entry of 9:50:40 got 100 of 249 and works until 9:50:55.
+    async def main(world: World) -> tuple[Played, list[tuple[int, datetime]]]:
+        board, other = Board(), world.broker(client_id=9)
+        withdrawn: list[tuple[int, datetime]] = []  # (order id, when)
+
+        def cancel(client: ClientConnection, request: CancelOrder) -> None:
+            withdrawn.append((request.order_id, world.clock.now()))
+            world.as_usual(client, request)
+
+        world.answer(CancelOrder, cancel)
+
+        async def interfere() -> None:
+            await other.open()
+            await world.until("09:50:20")
+            await other.orders.place([market_order("AAA", 500)])
+            await world.until("09:50:43")
+            board.submit(command(FLATTEN))
+
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(interfere())
+                report = await run_until(world, world.trader(history, board=board), ["AAA"], "09:55")
+            other.disconnect()
+        return what_is_left(world, report), withdrawn
+
+    day, withdrawn = in_world(main, FEED, tmp_path)
+    entry = day.intents[0]
+    assert (entry["role"], entry["state"]) == ("entry", "cancelled")
+    assert withdrawn[0] == (entry["order_id"], at("09:50:45.500"))
+    assert [(row.action, row.quantity, row.reason) for row in day.trades] == [
+        ("BUY", 100, "entry"),
+        ("SELL", 100, "manual"),
+    ]
+    assert day.held == {"AAA": 500}  # the other client's
 
 
 def test_a_close_goes_on_when_the_connection_comes_back(tmp_path: Path) -> None:
@@ -249,6 +319,24 @@ def test_never_traded_shares_are_left_alone_by_every_command(tmp_path: Path) -> 
 def test_a_dry_run_obeys_without_orders(tmp_path: Path) -> None:
     watched = play(tmp_path, ("09:55", FLATTEN, ""), stop_at="10:00", dry_run=True)
     assert (watched.day.intents, watched.outcomes[0].done) == ([], True)
+
+
+def test_a_dry_run_closes_nothing_of_what_the_bot_owns(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[Outcome, Played]:
+        board = Board()
+        with world.history() as history:
+            await run_until_killed(world, world.trader(history), ["AAA"], "10:00")
+        with world.history() as history:
+            trader = world.trader(history, board=board, dry_run=True)
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(run_until(world, trader, ["AAA"], "10:10"))
+                await world.until("10:05")
+                closing = board.submit(command(CLOSE, "AAA"))
+        return closing.result(0), what_is_left(world, running.result())
+
+    outcome, day = in_world(main, FEED, tmp_path)
+    assert outcome == Outcome(done=False, words="a dry run sends no orders")
+    assert (day.told(), day.held, len(day.resting)) == ([BOUGHT], {"AAA": 249}, 3)
 
 
 def test_commands_before_the_open_are_obeyed_at_once(tmp_path: Path) -> None:
@@ -328,6 +416,28 @@ def test_a_command_that_fails_is_refused_and_the_next_one_is_obeyed(tmp_path: Pa
     assert in_world(main, FEED, tmp_path) == [Outcome(done=False, words="it failed: no room on the disk")]
 
 
+def test_a_command_that_still_waits_when_the_program_ends_is_on_record_as_refused(tmp_path: Path) -> None:
+    has_begun, is_over = threading.Event(), threading.Event()
+
+    def take_long(_: Command) -> Outcome:
+        has_begun.set()
+        assert is_over.wait(20)
+        return Outcome(done=True, words="frozen")
+
+    with TradingHistory(tmp_path / "history.db", bot="day_trader", mode="simulated") as history:
+        control = OperatorControl(Board(), history, lambda: WALL_TIME, {CommandKind.FREEZE: take_long})
+        control.submit(command(CommandKind.FREEZE))
+        assert has_begun.wait(20)
+        waiting = control.submit(command(CommandKind.FREEZE))
+        waiting.add_done_callback(lambda _: is_over.set())
+        control.close()
+    found = rows(tmp_path / "history.db", "SELECT state, words FROM control_actions ORDER BY rowid")
+    assert [(row["state"], row["words"]) for row in found] == [
+        ("done", "frozen"),
+        ("refused", "the program ended before"),
+    ]
+
+
 # What is shown
 
 
@@ -357,6 +467,17 @@ def test_the_view_is_what_the_broker_and_the_book_have(tmp_path: Path) -> None:
     assert (view.n_orders, view.n_fills) == (4, 1)
     assert watched.board.view is not None
     assert watched.board.view.phase == "over"
+
+
+@pytest.mark.parametrize(("left", "shown"), [(1, [("", 1, 1, True)]), (3, [("", 1, 3, False)]), (-1, [])])
+def test_the_day_trades_that_the_account_has_left_are_shown_where_it_counts_them(
+    tmp_path: Path, left: int, shown: list[tuple[str, float, float, bool]]
+) -> None:
+    def flag(world: World) -> None:
+        world.gateway.accounts.first.day_trades_left = left
+
+    view = play(tmp_path, looks=("10:00",), stop_at="10:01", prepare=flag).views["10:00"]
+    assert [limit[1:] for limit in view.limits if limit.name == "day_trades"] == shown
 
 
 def test_the_board_has_the_bars_of_the_session(tmp_path: Path) -> None:
@@ -462,3 +583,19 @@ def test_research_runs_one_at_a_time_in_a_process_of_its_own(tmp_path: Path) -> 
     assert "no bars" in output
     assert runs(command(CommandKind.RESEARCH)).done
     runs._running.wait(60)
+
+
+def test_where_there_are_no_priorities_of_posix_research_runs_at_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_such_number(_process: psutil.Process, _value: int) -> None:
+        raise ValueError("priorities have classes here")
+
+    monkeypatch.setattr(psutil.Process, "nice", no_such_number)
+    monkeypatch.setattr(research_runs, "os", SimpleNamespace(name="nt", environ=os.environ))
+    runs = ResearchRuns(str(tmp_path / "no bars"), tmp_path / "research", lambda: WALL_TIME)
+    outcome = runs(command(CommandKind.RESEARCH))
+    assert outcome.done
+    assert runs._running is not None
+    assert outcome.words.startswith(f"process {runs._running.pid} writes ")
+    assert runs._running.wait(60) == 2

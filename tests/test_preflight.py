@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from day_trading.preflight import Check, Preflight, Verdict, tell_preflight
+from ib_simulator.account import AccountKind
+from ib_simulator.client import ClientConnection
 from ib_simulator.market_data_permissions import Permission
+from ib_simulator.replies import market_data_type
+from ib_simulator.request_types import PlaceOrder, ReqMktData
 from market_hours import Session, new_york_calendar
 from observability import TradingHistory
 from records.single_user import only_user
-from tests.gateway_world import MONDAY, HandMadeFeed, World, in_world, warm_up
+from tests.gateway_world import MONDAY, HandMadeFeed, World, daily_history, in_world, warm_up
+from tests.records.test_faults import filled
 from trading.settings import StrategySettings
 
 SYMBOLS = ("AAA", "BBB")
-OF_WORLD = ("account_id", "cash_usd")
+OF_WORLD = ("account_id", "account_kind", "cash_usd")
 Prepare = Callable[[World], Any]
 CALENDAR = new_york_calendar(MONDAY.date)
 
@@ -32,9 +38,13 @@ def checked(
     begins: str = "09:40",
     session: Session = MONDAY,
     database: str = "",
+    days: int = 30,
     **options: Any,
 ) -> list[Check]:
-    """The checks of a world that `prepare` made worse, before `session`, with `database` (or the world's own)."""
+    """The checks of a world that `prepare` made worse, before `session`, with `database` (or the world's own).
+
+    The gateway has `days` daily bars of each symbol.
+    """
     of_world = {name: options.pop(name) for name in OF_WORLD if name in options}
 
     async def main(world: World) -> list[Check]:
@@ -48,7 +58,8 @@ def checked(
         assert world.resting() == []
         return checks
 
-    feed = HandMadeFeed({symbol: warm_up() for symbol in SYMBOLS})
+    history = daily_history()[-days:]
+    feed = HandMadeFeed({symbol: warm_up() for symbol in SYMBOLS}, dict.fromkeys(SYMBOLS, history))
     return in_world(main, feed, folder, begins=begins, **of_world)
 
 
@@ -104,6 +115,54 @@ def test_an_account_without_money_fails(tmp_path: Path) -> None:
     assert (found.verdict, "0.00 USD to spend" in found.words) == (Verdict.FAILED, True)
 
 
+def test_a_cash_account_is_told_that_only_settled_cash_is_spent(tmp_path: Path) -> None:
+    found = named(checked(tmp_path, account_kind=AccountKind.CASH), "account")
+    assert found.verdict is Verdict.WARNING
+    assert found.words.endswith("a cash account: only settled cash is spent")
+
+
+@pytest.mark.parametrize(("days", "verdict"), [(4, Verdict.FAILED), (5, Verdict.OK)])
+def test_a_symbol_with_too_few_days_for_an_atr_fails(tmp_path: Path, days: int, verdict: Verdict) -> None:
+    found = named(checked(tmp_path, days=days), "AAA")
+    assert found.verdict is verdict
+    told = "only 4 daily bars: no ATR, so it is never entered"
+    assert (found.words == told) == (verdict is Verdict.FAILED)
+
+
+def test_a_refused_what_if_order_is_a_warning_with_the_gateways_reason(tmp_path: Path) -> None:
+    def refuse(client: ClientConnection, request: PlaceOrder) -> None:
+        assert request.order.what_if
+        client.error(request.order_id, 201, "Order rejected - reason:no opening trades")
+
+    found = named(checked(tmp_path, lambda world: world.answer(PlaceOrder, refuse)), "orders")
+    assert found.verdict is Verdict.WARNING
+    assert found.words == "a what-if order was refused: 201 Order rejected - reason:no opening trades"
+
+
+def test_a_list_on_file_that_was_made_for_this_session_is_the_one_that_is_checked(tmp_path: Path) -> None:
+    checks = checked(tmp_path, watchlist=watchlist(tmp_path, MONDAY.date))
+    assert named(checks, "watchlist") == ("watchlist", Verdict.OK, f"1 symbols of {tmp_path / 'list.json'}")
+    assert [check.name for check in checks][-2:] == ["orders", "BBB"]
+
+
+def test_a_list_on_file_that_is_old_is_made_anew_unless_that_is_forbidden(tmp_path: Path) -> None:
+    old = watchlist(tmp_path, MONDAY.date - timedelta(days=7))
+    checks = checked(tmp_path, watchlist=old)
+    made = f"{old} is missing or old: a new one is made before the open"
+    assert named(checks, "watchlist") == ("watchlist", Verdict.OK, made)
+    assert [check.name for check in checks][-2:] == list(SYMBOLS)
+    forbidden = named(checked(tmp_path, watchlist=old, analyse=False), "watchlist")
+    assert forbidden.verdict is Verdict.FAILED
+    assert "leave --no-analyse out" in forbidden.words
+
+
+def watchlist(folder: Path, made_for: date) -> Path:
+    """A list of BBB alone."""
+    file = folder / "list.json"
+    file.write_text(json.dumps({"session_date": made_for.isoformat(), "symbols": ["BBB"]}), encoding="utf-8")
+    return file
+
+
 def test_a_watchlist_of_which_the_gateway_knows_no_symbol_asks_for_nothing_more(tmp_path: Path) -> None:
     checks = checked(tmp_path, strategy=StrategySettings(watchlist_universe=("NONE", "NOTHING")))
     assert [check.name for check in checks][-3:] == ["positions", "NONE", "NOTHING"]
@@ -132,6 +191,21 @@ def test_a_login_without_live_data_fails_by_symbol(tmp_path: Path, permission: P
     found = named(checked(tmp_path, lambda world: world.gateway.data.permissions.set(permission)), "AAA")
     assert found.verdict is Verdict.FAILED
     assert words in found.words
+
+
+def test_quotes_that_come_late_fail_although_there_are_some(tmp_path: Path) -> None:
+    """A login whose subscription is for delayed data: prices come, and no rule may enter on them."""
+
+    def delay(world: World) -> None:
+        def follow(client: ClientConnection, request: ReqMktData) -> None:
+            world.as_usual(client, request)
+            client.send(market_data_type(request.req_id, 3))
+
+        world.answer(ReqMktData, follow)
+
+    found = named(checked(tmp_path, delay), "AAA")
+    assert found.verdict is Verdict.FAILED
+    assert found.words == "30 daily bars, delayed quotes: no subscription for live ones, so it is never entered"
 
 
 def test_before_the_open_missing_quotes_are_a_warning(tmp_path: Path) -> None:
@@ -182,3 +256,15 @@ def test_the_end_says_how_many_failed() -> None:
 def test_the_history_of_a_run_is_accepted(tmp_path: Path) -> None:
     TradingHistory(tmp_path / "history.db", bot="day_trader", mode="simulated").close()
     assert "no damage found" in named(checked(tmp_path), "database").words
+
+
+@pytest.mark.parametrize("good_part", [4_096, -4_096])  # bytes: the first page, all but the last one
+def test_a_damaged_history_fails_with_what_to_do(tmp_path: Path, good_part: int) -> None:
+    file = tmp_path / "history.db"
+    filled(file)
+    good = file.read_bytes()[:good_part]
+    file.write_bytes(good.ljust(file.stat().st_size, b"\xa5"))
+    found = named(checked(tmp_path), "database")
+    assert found.verdict is Verdict.FAILED
+    assert found.words.startswith(f"{file}: the database is damaged (")
+    assert f"`python -m records restore --db {file}`" in found.words

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import wait
 from datetime import datetime, timedelta
@@ -16,11 +19,13 @@ from day_trading_agents import IntradayTrader
 from health.findings import Action, Measure, Reading, Vitals
 from health.machine import LoopLag, MachineState
 from health.treatment import Step
+from health.workers import WorkerLost
 from ib_simulator import replies
 from ib_simulator.client import ClientConnection
 from ib_simulator.fault_kinds import Drop, Fault, Lose, Reject, StaleQuotes
 from ib_simulator.request_types import ReqCurrentTime
 from ib_simulator.simulated_time import SimulatedClock, simulated_loop
+from market_hours import NEW_YORK, LiveClock
 from observability import TradingHistory
 from records.rows import HealthRow
 from records.writer import RecordsFailed
@@ -260,6 +265,77 @@ def test_a_trading_loop_that_stands_still_is_reported_and_gets_no_sign_of_life(t
     assert stalls == [("11:00:50", ""), ("11:01:10", "the trading loop has stood still for 64 s")]
     assert told(samples, "11:00")[0] == ("11:01:00", "warning", "report", None)
     assert day.report.warnings == ("an instant of the trading loop is 55 s overdue",)
+
+
+def test_a_health_check_that_never_ends_is_no_sign_of_life_although_trading_goes_on(tmp_path: Path) -> None:
+    stalls: list[tuple[str, str]] = []
+
+    async def hang(world: World, trader: IntradayTrader, _history: TradingHistory) -> None:
+        await world.until("11:00:02")
+        done = asyncio.Event()
+        ask, trader.health.clock_drift_s = trader.health.clock_drift_s, done.wait  # type: ignore[method-assign,assignment]
+        for moment in ("11:03:30", "11:04:30"):
+            await world.until(moment)
+            stalls.append((moment, trader.health.stalled()))
+        trader.health.clock_drift_s = ask  # type: ignore[method-assign]
+        done.set()
+        await world.until("11:04:31")
+        stalls.append(("11:04:31", trader.health.stalled()))
+
+    play(tmp_path, hang, until="11:06")
+    assert stalls == [("11:03:30", ""), ("11:04:30", "the last health check was 270 s ago"), ("11:04:31", "")]
+
+
+def test_a_worker_that_hangs_is_replaced_and_its_job_given_up(tmp_path: Path) -> None:
+    """Its thread is told apart from simulated time, which would otherwise wait for it."""
+    lost: list[str] = []
+
+    async def hang(world: World, trader: IntradayTrader, _history: TradingHistory) -> None:
+        trader.health.monitor._machine = FakeMachine()  # type: ignore[assignment]
+        trader.health.monitor._judges_machine = True
+        trader._workers._clock = LiveClock()
+        await world.until("11:00:20")
+        released = threading.Event()
+        try:
+            await trader._workers.run(lambda _: released.wait(20))
+        except WorkerLost as error:
+            lost.append(f"{world.clock.now().astimezone(NEW_YORK):%H:%M:%S} {error}")
+        finally:
+            released.set()
+        assert await trader._workers.run(lambda _: "the next job") == "the next job"
+
+    _, samples = play(tmp_path, hang, until="11:04")
+    assert lost == ["11:02:00 a watchlist worker did not answer and was replaced"]
+    assert told(samples, "11:00")[0] == ("11:02:00", "warning", "restart_worker", None)
+
+
+def test_scarce_memory_is_given_back_before_entries_pause(tmp_path: Path) -> None:
+    class Cycle:
+        """Garbage that only a collection finds."""
+
+        def __init__(self) -> None:
+            self.itself = self
+
+    found: list[bool] = []
+
+    async def fill(world: World, trader: IntradayTrader, _history: TradingHistory) -> None:
+        machine = FakeMachine()
+        trader.health.monitor._machine = machine  # type: ignore[assignment]
+        trader.health.monitor._judges_machine = True
+        await world.until("11:00:30")
+        garbage = weakref.ref(Cycle())
+        machine.state = HEALTHY._replace(memory_used_pct=90.0)
+        found.append(garbage() is not None)
+        await world.until("11:01:30")
+        found.append(garbage() is not None)
+
+    gc.disable()
+    try:
+        _, samples = play(tmp_path, fill, until="11:02")
+    finally:
+        gc.enable()
+    assert found == [True, False]
+    assert told(samples, "11:01")[0] == ("11:01:00", "warning", "shed_optional_work", None)
 
 
 # The monitor by itself

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from ib_simulator.fault_kinds import Lose
+from ib_simulator.fault_kinds import Connectivity, Lose
 from tests.gateway_world import HandMadeFeed, Played, World, at, in_world, market_order, run_until, what_is_left
 from tests.test_simulated_day import until_entry
 from trading.orders import Action
@@ -68,3 +68,29 @@ def test_told_twice_it_does_not_wait_for_its_shares_to_be_sold(tmp_path: Path) -
     assert day.report.ended_because == "the test has seen enough"
     assert day.report.positions_left == {"AAA": 249}
     assert at("11:00:10") <= day.report.ended_at <= at("11:00:12")
+
+
+def test_what_is_to_be_sold_at_the_end_is_sold_once_the_connection_is_back(tmp_path: Path) -> None:
+    """The socket stays open while the gateway has lost its servers: nothing is sent into it."""
+
+    async def main(world: World) -> tuple[Played, list[str]]:
+        journal = world.gateway.keep_journal()
+
+        async def interfere() -> None:
+            await world.until("10:59:50")
+            world.faults().fire(Connectivity(seconds=40, orders="queued"))
+
+        with world.history() as history:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(interfere())
+                report = await run_until(world, world.trader(history, flatten_on_exit=True), ["AAA"], "11:00")
+        return what_is_left(world, report), sorted({entry.at for entry in journal.entries("order")})
+
+    day, sent = in_world(main, HandMadeFeed({"AAA": until_entry()}), tmp_path)
+    # the gateway works off at 11:00:30 what it was given before; the broker's truth is read first
+    assert next(when[11:19] for when in sent if when > "2026-09-28T14:59:50") == "15:00:31"
+    assert [(row.action, row.quantity, row.reason) for row in day.trades] == [
+        ("BUY", 249, "entry"),
+        ("SELL", 249, "manual"),
+    ]
+    assert (day.held, day.resting, day.report.positions_left) == ({}, [], {})

@@ -13,9 +13,10 @@ from day_trading_agents import WatchlistAnalyst
 from health.workers import WorkerPool
 from ib_simulator.client import ClientConnection
 from ib_simulator.request_types import ReqHistoricalData
-from tests.gateway_world import MONDAY, HandMadeFeed, World, daily_history, in_world, warm_up
+from tests.gateway_world import MONDAY, HandMadeFeed, World, daily_history, in_world, rows, warm_up
 from trading.settings import StrategySettings
 from trading.watchlist import Candidate
+from utils import Misconfigured
 from vendors.sources import BrokerSource, Sources
 
 ANSWER_AFTER = timedelta(milliseconds=250)
@@ -89,3 +90,23 @@ def test_a_request_that_nobody_answers_costs_one_worker_its_time_and_one_symbol_
     refused = {candidate.symbol: candidate.refusal for candidate in found.candidates if candidate.refusal}
     assert refused == {"S03": "only 0 sessions of history, 5 are needed"}
     assert 5 <= found.seconds < 6
+
+
+def test_a_day_for_which_no_symbol_is_fit_is_refused_with_the_reasons_and_nothing_is_ordered(tmp_path: Path) -> None:
+    feed = HandMadeFeed(
+        {symbol: warm_up() for symbol in ("AAA", "BBB")},
+        {"AAA": daily_history()[-3:], "BBB": daily_history(range_usd=0.01)},
+    )
+
+    async def main(world: World) -> None:
+        with world.history() as history:
+            await world.trader(history).run(["AAA", "BBB"])
+
+    with pytest.raises(Misconfigured) as refusal:
+        in_world(main, feed, tmp_path)
+    assert str(refusal.value) == (
+        "none of 2 symbols is fit for the watchlist "
+        "(AAA: only 3 sessions of history, 5 are needed; BBB: ATR is 0.01 % of price, not above 1.5)"
+    )
+    assert rows(tmp_path / "history.db", "SELECT * FROM order_intents") == []
+    assert not (tmp_path / "watchlist.json").exists()

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ib_insync import LimitOrder
 from ib_insync.objects import CommissionReport
 from ib_insync.util import UNSET_DOUBLE
 
@@ -459,3 +460,98 @@ def test_executions_of_one_second_are_told_purchases_first(tmp_path: Path) -> No
         return [execution.action for execution in desk.listener.executions]
 
     assert in_world(main, FEED, tmp_path) == [Action.BUY, Action.SELL]
+
+
+# What is none of ours, and what nobody may send
+
+
+def test_an_order_without_reference_is_seen_and_never_taken_for_one_of_ours(tmp_path: Path) -> None:
+    """Somebody made it by hand under our client id: it is told as resting, and is not reported, changed or cancelled."""
+
+    async def main(world: World) -> tuple[Listener, MemoryStore, list[str], bool, bool]:
+        desk = await Desk(world).connect()
+        by_hand = LimitOrder("BUY", 7, 90.0, account=desk.broker.account().account_id)
+        contract = await desk.broker.data.contract("AAA")
+        desk.broker._ib.placeOrder(contract, by_hand)
+        await asyncio.sleep(1)
+        by_hand.lmtPrice = 90.005  # off the tick: an error message about it
+        desk.broker._ib.placeOrder(contract, by_hand)
+        await asyncio.sleep(1)
+        facts = await desk.broker.orders.read()
+        assert (facts.working, facts.filled) == ({}, {})
+        desk.broker.disconnect()
+        await asyncio.sleep(1)
+        again = await Desk(world, desk.store).connect()
+        resting = [f"{order.symbol} {order.quantity:g}" for order in again.broker.orders.resting()]
+        orders = again.broker.orders
+        return desk.listener, desk.store, resting, orders.cancel(""), orders.modify("", quantity=1)
+
+    listener, store, resting, cancelled, modified = in_world(main, FEED, tmp_path)
+    assert (listener.orders, listener.terms, store.shown) == ([], [], {})
+    assert (110, "") in listener.messages
+    assert {what for what, _ in store.happened} == {"at the gateway"}
+    assert resting == ["AAA 7"]
+    assert (cancelled, modified) == (False, False)
+
+
+def test_under_a_temporary_client_id_nothing_is_sent(tmp_path: Path) -> None:
+    async def main(world: World) -> tuple[list[tuple[str, str]], int]:
+        desk = Desk(world)
+        await world.until("09:55")
+        await desk.broker.open(to_watch=True)
+        intents = bracket(world)
+        with pytest.raises(BrokerUnavailable, match="client id 2 is taken: nothing is sent under another one"):
+            await desk.place(intents)
+        await asyncio.sleep(1)
+        return desk.store.happened, len(world.resting())
+
+    happened, resting = in_world(main, FEED, tmp_path)
+    assert {what for what, _ in happened} == {"committed"}
+    assert resting == 0
+
+
+def test_of_a_bracket_that_a_lost_connection_cut_in_two_only_what_was_sent_is_on_record_as_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(world: World) -> tuple[list[str], list[str]]:
+        desk = await Desk(world).connect()
+        await desk.broker.data.contract("AAA")  # asked for once a symbol, under an id as well
+        client, ids = desk.broker._ib.client, iter([101, 102])
+
+        def next_id() -> int:
+            number = next(ids, None)
+            if number is None:
+                raise ConnectionError("Not connected")
+            return number
+
+        monkeypatch.setattr(client, "getReqId", next_id)
+        intents = bracket(world)
+        with pytest.raises(BrokerUnavailable, match="while orders were sent: Not connected"):
+            await desk.place(intents)
+        sent = [intent_id for what, intent_id in desk.store.happened if what == "sent"]
+        return sent, [intent.intent_id for intent in intents]
+
+    sent, intents = in_world(main, FEED, tmp_path)
+    assert sent == intents[:2]
+
+
+def test_a_cancel_that_only_a_message_tells_of_ends_the_doubt_about_an_order(tmp_path: Path) -> None:
+    """After a refused change nobody knows whether the order lives; code 202 says that it does not."""
+
+    async def main(world: World) -> tuple[list[IntentState], str]:
+        world.hold("AAA", 100, 100.0)
+        desk = await Desk(world).connect()
+        legs = exits(world)
+        await desk.place(legs)
+        assert desk.broker.orders.modify(legs[0].intent_id, quantity=0)
+        await asyncio.sleep(1)
+        client = world.client(2)
+        assert client is not None
+        client.error(desk.seen[0].order_id, 202, "Order Canceled - reason:by the exchange")
+        client.write()
+        await asyncio.sleep(1)
+        return desk.listener.states(legs[0].intent_id), desk.listener.orders[-1].detail
+
+    states, detail = in_world(main, FEED, tmp_path)
+    assert states[-2:] == [IntentState.UNKNOWN, IntentState.CANCELLED]
+    assert detail == "Order Canceled - reason:by the exchange"

@@ -280,6 +280,42 @@ def test_the_first_connection_is_not_tried_again(tmp_path: Path) -> None:
         in_world(main, FEED, tmp_path)
 
 
+def test_a_gateway_that_does_not_tell_what_the_account_holds_is_no_first_connection(tmp_path: Path) -> None:
+    async def main(world: World) -> Link:
+        supervisor = Watched(world)
+        supervisor.sync_fault = BrokerUnavailable("positions could not be read")
+        with pytest.raises(BrokerUnavailable, match="did not answer what the account holds"):
+            await supervisor.open_first()
+        assert not supervisor.is_ready
+        return supervisor.state
+
+    assert in_world(main, FEED, tmp_path) is Link.DISCONNECTED
+
+
+def test_a_temporary_connection_that_tells_nothing_is_made_anew_and_never_trusted(tmp_path: Path) -> None:
+    async def main(world: World) -> Watched:
+        faults = world.faults()
+        await world.until("10:59")
+        supervisor = Watched(world)
+        async with supervisor.running():
+            await world.until("11:00")
+            faults.fire(ClientIdInUse(client=2, seconds=600))
+            faults.fire(Drop())
+            await world.until("11:02")
+            supervisor.sync_fault = BrokerUnavailable("orders could not be read")
+            await world.until("11:05")
+            assert supervisor.state is Link.WATCHING
+            await world.until("11:10:20")
+        return supervisor
+
+    watched = in_world(main, FEED, tmp_path)
+    lost = watched.first(Link.DISCONNECTED, "11:02")
+    assert seconds_after("11:02", lost) <= 10
+    assert any(moment > lost for moment in watched.syncs)
+    ready = [moment for moment, state in watched.states if state is Link.READY and moment > at("11:00")]
+    assert ready == [watched.first(Link.READY, "11:10")]  # not before our own client id is free
+
+
 # IBKR behind the gateway
 
 

@@ -187,6 +187,24 @@ def test_an_error_about_an_order_that_was_alive_leaves_its_state_open() -> None:
     assert report_from_ib(ib_trade("Inactive", *log)).state is IntentState.REJECTED  # this the gateway said itself
 
 
+@pytest.mark.parametrize(
+    ("before", "state", "held"),
+    [("PreSubmitted", IntentState.WORKING, True), ("Submitted", IntentState.WORKING, False)],
+)
+def test_an_order_that_a_message_only_warned_of_is_where_it_was_before(
+    before: str, state: IntentState, *, held: bool
+) -> None:
+    log = [TradeLogEntry(NOON, before, "", 0), TradeLogEntry(NOON, "ValidationError", "Warning 399: words", 399)]
+    report = report_from_ib(ib_trade("ValidationError", *log))
+    assert (report.state, report.held) == (state, held)
+
+
+@pytest.mark.parametrize("code", [105, 321, 329])
+def test_of_an_order_whose_change_was_refused_nobody_knows_whether_it_lives(code: int) -> None:
+    log = [TradeLogEntry(NOON, "Submitted", "", 0), TradeLogEntry(NOON, "ValidationError", f"Warning {code}", code)]
+    assert report_from_ib(ib_trade("ValidationError", *log)).state is IntentState.UNKNOWN
+
+
 def test_a_cancel_that_the_gateway_reported_is_one() -> None:
     assert report_from_ib(ib_trade("Cancelled", TradeLogEntry(NOON, "Cancelled", "", 0))).state is IntentState.CANCELLED
 

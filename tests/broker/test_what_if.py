@@ -13,6 +13,7 @@ from ib_simulator.client import ClientConnection
 from ib_simulator.request_types import PlaceOrder
 from tests.gateway_world import HandMadeFeed, World, in_world, warm_up
 from tests.trading.examples import USD
+from trading.errors import BrokerUnavailable
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,23 @@ def test_an_entry_in_a_stock_that_nobody_knows_is_refused_without_asking(tmp_pat
     unknown, known = in_world(main, HandMadeFeed({"AAA": warm_up()}), tmp_path)
     assert (unknown.refusal, known.refusal) == ("the gateway knows no stock NOPE", "")
     assert [request.contract.symbol for request in asked] == ["AAA"]
+
+
+def test_a_gateway_that_cannot_answer_now_is_unavailable_and_refuses_nothing(tmp_path: Path) -> None:
+    """Only a refusal of the order itself keeps a symbol from being bought for the day."""
+
+    async def main(world: World) -> tuple[str, WhatIf]:
+        def answer(number: int) -> None:
+            world.answer(PlaceOrder, lambda client, order: client.error(order.order_id, number, "words"))
+
+        broker = world.broker()
+        await broker.open()
+        answer(320)
+        with pytest.raises(BrokerUnavailable) as unavailable:
+            await broker.what_if("AAA", 1, 1_000_000)
+        answer(201)
+        return str(unavailable.value), await broker.what_if("AAA", 1, 1_000_000)
+
+    words, refused = in_world(main, HandMadeFeed({"AAA": warm_up()}), tmp_path)
+    assert words == "what-if of AAA: 320 words"
+    assert refused == WhatIf(refusal="201 words")
