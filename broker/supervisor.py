@@ -120,7 +120,7 @@ class Supervisor:
             except ClientIdTaken:
                 self.on_event(LinkEvent.FAILED)
                 self._failures += 1
-                if self._failures == TRIES_FOR_OUR_ID:
+                if self._failures >= TRIES_FOR_OUR_ID:
                     raise
                 await self._back_off()
         self._failures = 0
