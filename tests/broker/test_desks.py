@@ -22,9 +22,14 @@ WITHOUT_FEE = "SELECT COUNT(*) AS n FROM trades WHERE commission IS NULL"
 
 def test_fees_that_were_lost_are_asked_for_before_the_report(tmp_path: Path) -> None:
     async def main(world: World) -> int:
-        world.faults().fire(Lose(message="commissionReport", client=2, count=1))
+        async def lose() -> None:
+            await world.until("09:50:30")
+            world.faults().fire(Lose(message="commissionReport", client=2, seconds=30))
+
         with world.history() as history:
-            await run_until(world, world.trader(history), ["AAA"], "09:50:44")
+            losing = asyncio.ensure_future(lose())
+            await run_until(world, world.trader(history), ["AAA"], "09:50:42")
+            await losing
         assert len(rows(world.database, "SELECT * FROM trades")) == 1
         return int(rows(world.database, WITHOUT_FEE)[0]["n"])
 
