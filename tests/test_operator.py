@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
+from dashboard.settings import DashboardSettings
 from day_trading import research_runs
 from day_trading.board import MOST_WAITING, Board
+from day_trading.dashboard_beside import dashboard_beside
 from day_trading.operator_control import OperatorControl
 from day_trading.parameter_commands import parameter_commands
 from day_trading.research_runs import ResearchRuns
@@ -29,6 +31,8 @@ from ib_simulator.client import ClientConnection
 from ib_simulator.request_types import CancelOrder
 from observability import TradingHistory
 from records.rows import ParameterChangeRow
+from records.settings import RecordsSettings
+from tests.dashboard.served import Client
 from tests.gateway_world import (
     HandMadeFeed,
     Played,
@@ -43,6 +47,7 @@ from tests.gateway_world import (
     warm_up,
     what_is_left,
 )
+from tests.ports import free_port
 from trading.commands import Command, CommandKind, Outcome
 from trading.live_view import SessionView
 from trading.settings import SafetySettings
@@ -599,3 +604,24 @@ def test_where_there_are_no_priorities_of_posix_research_runs_at_the_usual_one(
     assert runs._running is not None
     assert outcome.words.startswith(f"process {runs._running.pid} writes ")
     assert runs._running.wait(60) == 2
+
+
+@pytest.mark.parametrize("may_learn", [False, True])
+def test_a_dashboard_offers_only_what_can_be_commanded_in_this_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, may_learn: bool
+) -> None:
+    """Without parameters that change and without bars there is nothing to freeze, to take back or to research."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    port = free_port()
+
+    async def main(world: World) -> list[str]:
+        no_bars = RecordsSettings(records_bar_store="")
+        options = world.options(dashboard=DashboardSettings(dashboard_port=port), records=no_bars)
+        more: dict[str, Any] = {"parameters": Changes(), "bars": "bars"} if may_learn else {}
+        with world.history() as history, dashboard_beside(options, Board(), history, tmp_path / "log", (), **more):
+            kinds: list[str] = Client(f"http://127.0.0.1:{port}").ask("/api/state").json["server"]["kinds"]
+        return kinds
+
+    kinds = in_world(main, FEED, tmp_path)
+    beside = ["freeze", "unfreeze", "rollback", "research"]
+    assert kinds == ["pause", "resume", "close", "flatten", "kill", "kill_flatten", *(beside if may_learn else [])]

@@ -466,7 +466,7 @@ def test_executions_of_one_second_are_told_purchases_first(tmp_path: Path) -> No
 
 
 def test_an_order_without_reference_is_seen_and_never_taken_for_one_of_ours(tmp_path: Path) -> None:
-    """Somebody made it by hand under our client id: it is told as resting, and is not reported, changed or cancelled."""
+    """Somebody made it by hand under our client id: it rests, and is not reported, changed or cancelled."""
 
     async def main(world: World) -> tuple[Listener, MemoryStore, list[str], bool, bool]:
         desk = await Desk(world).connect()

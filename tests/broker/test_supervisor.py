@@ -311,6 +311,8 @@ def test_a_temporary_connection_that_tells_nothing_is_made_anew_and_never_truste
     watched = in_world(main, FEED, tmp_path)
     lost = watched.first(Link.DISCONNECTED, "11:02")
     assert seconds_after("11:02", lost) <= 10
+    again = next(moment for moment, state in watched.states if state is Link.CONNECTING and moment > lost)
+    assert (again - lost).total_seconds() <= 1
     assert any(moment > lost for moment in watched.syncs)
     ready = [moment for moment, state in watched.states if state is Link.READY and moment > at("11:00")]
     assert ready == [watched.first(Link.READY, "11:10")]  # not before our own client id is free
