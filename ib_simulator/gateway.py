@@ -113,8 +113,13 @@ class Gateway:
             self._load_state(options.state_file)
 
     def _load_state(self, path: Path) -> None:
-        self._state = StateFile(path, self.accounts, self.orders.register, self.exchange)
-        self._state.load(int(self._clock.now().timestamp()))
+        state = StateFile(path, self.accounts, self.orders.register, self.exchange)
+        try:
+            state.load(int(self._clock.now().timestamp()))
+        except BaseException:
+            state.close()  # A damaged file is refused: nobody else would close it.
+            raise
+        self._state = state
 
     def begin_anew(self, *, from_file: bool) -> None:
         """Forget what a process knows; then load the state file, or start with accounts that never traded."""

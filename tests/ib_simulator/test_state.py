@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -47,9 +48,8 @@ def restarted(path: Path, now_s: int = OPEN_S + 10, *minutes: Minute, **options:
     desk = Desk(*(minutes or FLAT), is_open=False, **options)
     desk.accounts["DU1"].day = None
     desk.exchange.now_s = now_s
-    state = state_of(desk, path)
-    state.load(now_s)
-    state.close()
+    with closing(state_of(desk, path)) as state:
+        state.load(now_s)
     return desk
 
 
